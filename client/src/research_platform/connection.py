@@ -1,0 +1,124 @@
+"""One HTTP request to the server and its answer. Nothing here retries."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from research_platform.errors import ConfigurationError
+
+COMPRESS_FROM_BYTES = 1_024
+IN_FLIGHT_OR_CONFLICT, REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY = 409, 408, 425, 429
+
+
+@dataclass(frozen=True)
+class Body:
+    """Bytes to send and the headers that describe them."""
+
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def packed(content: bytes) -> Body:
+    """JSON bytes as a body, compressed where that pays."""
+    headers = {"Content-Type": "application/json"}
+    if len(content) <= COMPRESS_FROM_BYTES:
+        return Body(content, headers)
+    return Body(gzip.compress(content, compresslevel=4, mtime=0), {**headers, "Content-Encoding": "gzip"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `status` is 0 where nobody answered, and `reason` says why; `content` is the JSON object, {} where there is none."""
+
+    status: int
+    reason: str
+    content: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is any 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may succeed later: nobody there, a server's fault, too many requests, or the same key in flight."""
+        return self.status in (0, IN_FLIGHT_OR_CONFLICT, REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY) or self.status >= 500
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the server certainly did nothing, so that even a request without a key may be repeated."""
+        return self.status in (TOO_MANY, 503) or (self.status == 0 and self.reason.startswith("ConnectionRefusedError"))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds that the server asks to wait, None where it does not say."""
+        asked = self.headers.get("retry-after", "")
+        try:
+            return max(0.0, float(asked) if asked.strip().isdigit() else parsedate_to_datetime(asked).timestamp() - time.time())
+        except (TypeError, ValueError, IndexError):  # what the date parser raises differs from one Python to the next
+            return None
+
+    def __str__(self) -> str:
+        """The answer in words, for people."""
+        error = self.content.get("error")
+        message = error.get("message") if isinstance(error, Mapping) else None
+        return str(message or self.reason) if self.status == 0 else f"{self.status} {message or self.headers.get('location') or self.reason}"
+
+
+class Connection:
+    """A server's address and the token to use there. Opens one TCP connection a request; safe for many threads."""
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 20.0) -> None:
+        """Raise ConfigurationError where `url` is no http:// or https:// address."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(f"{url!r} is not an address: write it like http://127.0.0.1:8000.")
+        self.url = url.rstrip("/")
+        self._parts = parts
+        self.token = token
+        self._timeout_s = timeout_s
+
+    def ask(self, method: str, path: str, body: Body | None = None, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send one request to `path` (below the address) and return the answer; where nobody answers, an Answer with status 0."""
+        everything = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "research-platform-client"}
+        everything.update(body.headers if body else {})
+        everything.update(headers or {})
+        line = self._opened()
+        try:
+            return exchanged(line, method, self._parts.path.rstrip("/") + path, body.content if body else None, everything)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+            return Answer(0, f"{type(error).__name__}: {error}")
+        finally:
+            line.close()
+
+    def _opened(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        return kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout_s)
+
+
+def exchanged(line: http.client.HTTPConnection, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+    """Send and receive on `line`. Raises OSError and HTTPException."""
+    # The server may have answered and hung up before it read the whole body: that answer says why.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        line.request(method, path, content, dict(headers))
+    response = line.getresponse()
+    found = {key.lower(): value for key, value in response.getheaders()}
+    return Answer(response.status, response.reason, json_object(response.read()), found)
+
+
+def json_object(content: bytes) -> dict[str, object]:
+    """The JSON object in `content`, {} where there is none."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

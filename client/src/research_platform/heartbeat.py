@@ -1,0 +1,30 @@
+"""The thread that tells the server that a run is alive, so that a quiet run and a dead one can be told apart."""
+
+from __future__ import annotations
+
+import threading
+
+from research_platform.connection import Connection, packed
+
+EMPTY = packed(b"{}")
+
+
+class Heartbeat:
+    """Beats every `every_s` seconds until stopped. A beat that does not arrive is not repeated: the next one is due soon."""
+
+    def __init__(self, connection: Connection, path: str, *, every_s: float) -> None:
+        self._connection, self._path, self._every_s = connection, path, every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="research-platform-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._stopped.set()
+
+    def _work(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self._connection.ask("POST", self._path, EMPTY)

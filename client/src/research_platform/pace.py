@@ -1,0 +1,45 @@
+"""How often a run talks to the server, and how long it waits."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+
+FLUSH_TIMEOUT_S = 30.0
+
+
+def flush_timeout_s() -> float:
+    """`RP_FLUSH_TIMEOUT` in seconds, 30 where it is not set or no number."""
+    try:
+        return max(0.0, float(os.environ.get("RP_FLUSH_TIMEOUT", FLUSH_TIMEOUT_S)))
+    except ValueError:
+        return FLUSH_TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The defaults suit training scripts; all times are in seconds.
+
+    A batch leaves every `flush_s`, or at once when `flush_points` wait. It holds at most `batch_points` points and, because a row without a
+    metric still costs a `null`, at most `batch_cells` rows x names. At most `waiting_points` are kept while the server is away.
+    """
+
+    flush_s: float = 1.0
+    flush_points: int = 5_000
+    batch_points: int = 100_000
+    batch_cells: int = 500_000
+    waiting_points: int = 5_000_000
+    heartbeat_s: float = 30.0
+    backoff_s: float = 0.5
+    backoff_most_s: float = 8.0
+    retry_after_most_s: float = 600.0
+    request_s: float = 20.0
+    flush_timeout_s: float = field(default_factory=flush_timeout_s)
+
+    def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (0, 1, …): what the server asked for, else twice as long each time, with jitter."""
+        jitter = random.random()  # noqa: S311  # spreads clients out in time, guards nothing
+        if retry_after_s is not None:
+            return min(retry_after_s, self.retry_after_most_s) * (1 + 0.1 * jitter)
+        return min(self.backoff_most_s, self.backoff_s * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * jitter)

@@ -1,0 +1,85 @@
+"""How a run starts: the one call that waits for the server and may raise."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
+
+from research_platform import provenance
+from research_platform.connection import Answer, Connection, packed
+from research_platform.credentials import credentials
+from research_platform.endings import endings
+from research_platform.errors import ConfigurationError
+from research_platform.pace import Pace
+from research_platform.record import record
+from research_platform.retrying import persisted
+from research_platform.run import DisabledRun, Run
+from research_platform.values import encoded, plain
+
+MODES = ("online", "disabled")
+CREATE_WITHIN_S = 10.0
+
+Parent = Union[Run, uuid.UUID, str, None]
+
+
+def init(
+    project: str,
+    name: str | None = None,
+    *,
+    parent: Parent = None,
+    features_diff: Mapping[str, Any] | None = None,  # Any: these hold whatever a script holds, and so do params
+    params: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    tags: Sequence[str] | None = None,
+    notes: str = "",
+    replicate_group: str = "",
+    create_project: bool = True,
+    url: str | None = None,
+    token: str | None = None,
+    mode: str | None = None,
+    pace: Pace | None = None,
+) -> Run:
+    """Start a run in `project` (a slug or UUID; made where it is missing, unless `create_project` is false).
+
+    `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
+    not given. Runs with one `replicate_group` are replicates whatever their params. `mode` "disabled" (or RP_MODE) makes every call do nothing.
+    Raises ConfigurationError, Unreachable or Refused.
+    """
+    params, tags = params or {}, tags or ()
+    if chosen(mode) == "disabled":
+        return DisabledRun(params=params, tags=tags)
+    pace = pace or Pace()
+    found = credentials(url, token)
+    connection = Connection(found.url, found.token, timeout_s=pace.request_s)
+    content = {"project": project, "create_project": create_project, "name": name or provenance.default_name(), "parent": reference(parent)}
+    content.update(features_diff=features_diff, params=params, seed=seed, tags=tags, notes=notes, replicate_group=replicate_group)
+    host = provenance.host()
+    content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
+    run = Run(record(created(connection, content, pace), url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
+    run.start()
+    endings.watch(run)
+    return run
+
+
+def chosen(mode: str | None) -> str:
+    """The mode that argument and environment ask for. Raises ConfigurationError for one that there is not."""
+    asked = mode or os.environ.get("RP_MODE") or "online"
+    if asked not in MODES:
+        raise ConfigurationError(f"There is no mode {asked!r}: choose one of {', '.join(MODES)}.")
+    return asked
+
+
+def reference(parent: Parent) -> str | None:
+    """A parent as the server knows it, None where there is none (a disabled run has no name there)."""
+    found = parent.id if isinstance(parent, Run) else parent
+    return str(found) if found else None
+
+
+def created(connection: Connection, content: Mapping[str, object], pace: Pace) -> Answer:
+    """The server's answer to a new experiment. Repeated only where the server certainly made none."""
+    body = packed(encoded({key: plain(value) for key, value in content.items() if value is not None}))
+    return persisted(
+        lambda: connection.ask("POST", "/api/v1/experiments", body), worth_repeating=lambda answer: answer.is_untouched, within_s=CREATE_WITHIN_S, pace=pace
+    )

@@ -1,0 +1,78 @@
+"""What may be logged, and how it is spelled in JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import unicodedata
+from collections.abc import Mapping
+from typing import SupportsFloat, SupportsIndex, Union
+
+Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Step = Union[SupportsIndex, float]
+
+STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
+NAME_BYTES = 250
+UNSTORABLE = ("Cc", "Cs")  # control characters and lone surrogates
+
+
+def number(value: SupportsFloat) -> float:
+    """`value` as a float. Raises ValueError where it is none."""
+    try:
+        return float(value)
+    except Exception as error:  # __float__ is other people's code (a lost GPU raises its own kind), and no training may end here
+        raise ValueError(f"{value!r:.80} is not a number") from error
+
+
+def whole(step: Step) -> int:
+    """`step` as an integer of 64 bits; a float without a fraction is one too. Raises ValueError where it is none."""
+    result = int(step) if isinstance(step, float) and step.is_integer() else index(step)
+    if not STEP_LEAST <= result <= STEP_MOST:
+        raise ValueError(f"the step {result} does not fit in 64 bits")
+    return result
+
+
+def index(step: Step) -> int:
+    """`step` by its __index__. Raises ValueError where it has none."""
+    try:
+        return operator.index(step)  # type: ignore[arg-type]  # a float is refused here
+    except Exception as error:  # __index__ is other people's code too
+        raise ValueError(f"the step {step!r:.80} is not a whole number") from error
+
+
+def name(metric: object) -> str:
+    """`metric` where it can be a metric's name: 1 to 250 bytes of UTF-8, no control characters, not only spaces. Raises ValueError otherwise."""
+    if not isinstance(metric, str) or not metric.strip():
+        raise ValueError(f"{metric!r:.80} is not a metric's name")
+    if any(unicodedata.category(character) in UNSTORABLE for character in metric) or len(metric.encode()) > NAME_BYTES:
+        raise ValueError(f"a metric's name has at most {NAME_BYTES} bytes of UTF-8 and no control characters")
+    return metric
+
+
+def spelled(value: float) -> float | str:
+    """A float as JSON has it: NaN and infinities are spelled out."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def plain(value: object) -> Json:
+    """`value` as JSON can hold it: arrays and scalars of NumPy and PyTorch by their `tolist`, what JSON does not know as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return spelled(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    as_list = getattr(value, "tolist", None)
+    return plain(as_list()) if callable(as_list) else str(value)
+
+
+def encoded(content: object) -> bytes:
+    """`content` as compact JSON."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,140 @@
+"""What each error answers: JSON to scripts, a page to people. Nowhere else decides a status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as ModelInvalid
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework import status as http
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from accounts.authentication import CHALLENGE
+from config.errors import Fault, Forbidden, Invalid, NotFound, Refused
+from config.request_id import request_id
+
+FAULTS_SHOWN = 100
+API = ("/api/", "/health", "/ready", "/metrics")
+
+
+def body(request: HttpRequest, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+    """The one shape of every error: {"error": {"code", "message", "errors"?}, "request_id"}."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if faults:
+        error["errors"] = [{"index": f.index, "field": f.field, "code": f.code, "message": f.message} for f in faults[:FAULTS_SHOWN]]
+    return {"error": error, "request_id": request_id(request)}
+
+
+def json_answer(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """A refusal as JSON, with Retry-After and WWW-Authenticate where they belong."""
+    faults = refused.faults if isinstance(refused, Invalid) else None
+    content = body(request, code=refused.code, message=str(refused), faults=faults)
+    response = HttpResponse(msgspec.json.encode(content), status=refused.status, content_type="application/json")
+    return with_headers(response, refused)
+
+
+def with_headers(response: HttpResponse, refused: Refused) -> HttpResponse:
+    """The headers that go with a refusal."""
+    if refused.retry_after_s is not None:
+        response["Retry-After"] = str(refused.retry_after_s)
+    if refused.status == http.HTTP_401_UNAUTHORIZED:
+        response["WWW-Authenticate"] = CHALLENGE
+    return response
+
+
+def page(request: HttpRequest, *, status: int, title: str, message: str) -> HttpResponse:
+    """An error as a page that says what to do."""
+    return render(request, "error.html", {"title": title, "message": message, "status": status}, status=status)
+
+
+TITLES = {401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 503: "Not available just now"}
+
+
+def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """A refusal in the form that the caller reads."""
+    if request.path.startswith(API):
+        return json_answer(request, refused)
+    return with_headers(page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused)), refused)
+
+
+class RefusalMiddleware:
+    """Turns a Refused that a page raises into its answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The answer to a refusal; None for everything else, which is a 500."""
+        return answer(request, error) if isinstance(error, Refused) else None
+
+
+def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
+    """DRF's errors and ours in the one shape. None (a 500) for what nobody expected."""
+    request: HttpRequest = context["request"]._request
+    if isinstance(error, Refused):
+        return json_answer(request, error)
+    if isinstance(error, ModelInvalid):
+        return json_answer(request, Invalid("Not valid: nothing was saved.", model_faults(error)))
+    if isinstance(error, exceptions.ValidationError):
+        return json_answer(request, Invalid("Not valid: nothing was saved.", field_faults(error.detail)))
+    if isinstance(error, exceptions.ParseError):
+        return json_answer(request, Refused(f"The body cannot be read: {error.detail}"))
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    code, message = str(getattr(error, "default_code", "error")), str(getattr(error, "detail", error))
+    if isinstance(error, Http404):
+        code, message = NotFound.code, "Not there, or not yours."
+    if response.status_code == http.HTTP_403_FORBIDDEN:
+        code = Forbidden.code
+    response.data = body(request, code=code, message=message)
+    return response
+
+
+def model_faults(error: ModelInvalid) -> list[Fault]:
+    """Django's own validation errors, one fault a message."""
+    fields = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    return [Fault(None, field, "invalid", message) for field, messages in fields.items() for message in messages]
+
+
+def field_faults(detail: Any, path: str = "") -> list[Fault]:  # Any: DRF nests dicts, lists and strings freely
+    """DRF's nested validation errors as a flat list, the field as a dotted path."""
+    if isinstance(detail, dict):
+        return [fault for key, value in detail.items() for fault in field_faults(value, f"{path}.{key}".lstrip("."))]
+    if isinstance(detail, list):
+        return [fault for value in detail for fault in field_faults(value, path)]
+    return [Fault(None, path, str(getattr(detail, "code", "invalid")), str(detail))]
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 404."""
+    return answer(request, NotFound("There is nothing at this address, or it is not yours."))
+
+
+def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
+    """Django's 403."""
+    return answer(request, Forbidden(str(exception) or "This is not yours to do."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 400."""
+    return answer(request, Refused("This request cannot be read."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """A 500 that names itself, so that the log can be searched for it."""
+    name = request_id(request)
+    message = f"Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: {name}"
+    if request.path.startswith(API):
+        content = body(request, code="server_error", message=message)
+        return HttpResponse(msgspec.json.encode(content), status=500, content_type="application/json")
+    return page(request, status=500, title="Something broke", message=message)

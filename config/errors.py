@@ -1,0 +1,110 @@
+"""Every error this product raises on purpose. What each answers over HTTP is in config/answers.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SetupError(Exception):
+    """The machine or the settings are not ready. The message is one sentence that says what to do."""
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; the message tells the caller what is wrong and what to do.
+
+    `status` is the HTTP status, `code` a stable word for scripts, `retry_after_s` the seconds to wait (or None).
+    """
+
+    status = 400
+    code = "bad_request"
+    retry_after_s: int | None = None
+
+
+class BadRequest(Refused):
+    """The body or a parameter cannot be read at all."""
+
+
+class Unauthenticated(Refused):
+    """No valid token or session came with the request."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    """The caller belongs to the team but lacks the right."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Refused):
+    """Not there, or not the caller's: the two are told apart by nobody."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(Refused):
+    """The record's state forbids it."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(Refused):
+    """Body, decompressed body or point count over the limit."""
+
+    status = 413
+    code = "too_large"
+
+
+class UnknownEncoding(Refused):
+    """A Content-Encoding or Content-Type that is not understood."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a body: `index` of the point (None for the whole body), `field`, `code`, `message`."""
+
+    index: int | None
+    field: str
+    code: str
+    message: str
+
+
+class Invalid(Refused):
+    """The body was read, and one or more of its values are not valid. Nothing was written."""
+
+    status = 422
+    code = "invalid"
+
+    def __init__(self, message: str, faults: list[Fault] | None = None) -> None:
+        super().__init__(message)
+        self.faults = faults or []
+
+
+class TooManyRequests(Refused):
+    """A quota is used up for now."""
+
+    status = 429
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(Refused):
+    """The server cannot do it now and can later: spool full, low disk, stopping, store away."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, message: str, *, code: str = "unavailable", retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after_s = retry_after_s

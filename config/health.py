@@ -1,0 +1,99 @@
+"""What machines ask: is the process alive, and can it do its work."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_GET
+
+from metrics import process
+from metrics.clickhouse.errors import StoreError
+
+
+@require_GET
+def health(request: HttpRequest) -> JsonResponse:
+    """The process is alive. Nothing else is asked."""
+    return JsonResponse({"status": "healthy"})
+
+
+@require_GET
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 where points can be taken, 503 where not; the metric store away is `degraded`, as points still are. Detail for operators."""
+    found = {name: checked(check) for name, check in CHECKS.items()}
+    takes_points = all(found[name]["ok"] for name in ("database", "migrations", "spool", "disk"))
+    status = "unavailable" if not takes_points else "ready" if all(part["ok"] for part in found.values()) else "degraded"
+    is_operator = request.user.is_authenticated and request.user.is_superuser
+    body: dict[str, Any] = {"status": status} | ({"checks": found} if is_operator else {})
+    return JsonResponse(body, status=200 if takes_points else 503)
+
+
+def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A check's findings; what it raises is a finding too."""
+    try:
+        return {"ok": True, **check()}
+    except (DatabaseError, StoreError, OSError, NotReady) as error:
+        return {"ok": False, "reason": str(error)[:300]}
+
+
+class NotReady(Exception):
+    """A part cannot do its work."""
+
+
+def database() -> dict[str, Any]:
+    """The record answers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return {}
+
+
+def migrations() -> dict[str, Any]:
+    """No migration of the record is left to run."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise NotReady("Run manage.py migrate.")
+    return {}
+
+
+def spool() -> dict[str, Any]:
+    """The spool takes batches."""
+    if not process.is_running():
+        raise NotReady("The spool is not open.")
+    found = process.spool()
+    if found.full_reason:
+        raise NotReady(found.full_reason)
+    return {"waiting_points": sum(found.waiting.values()), "size_bytes": found.size_bytes}
+
+
+def disk() -> dict[str, Any]:
+    """There is room."""
+    free = shutil.disk_usage(settings.DATA_DIR).free
+    if free < settings.DISK_FREE_MIN_BYTES:
+        raise NotReady(f"{free} bytes free, {settings.DISK_FREE_MIN_BYTES} must stay.")
+    return {"free_bytes": free}
+
+
+def store() -> dict[str, Any]:
+    """The metric store answers."""
+    began = time.monotonic()
+    process.repository().is_alive()
+    return {"answered_ms": round((time.monotonic() - began) * 1000, 1)}
+
+
+def drain() -> dict[str, Any]:
+    """The drain keeps up."""
+    if not process.is_running():
+        raise NotReady("The drain does not run.")
+    found = process.drain()
+    if found.last_error:
+        raise NotReady(found.last_error)
+    return {"dead_letters": found.dead_count(), "discarded_points": found.discarded}
+
+
+CHECKS = {"database": database, "migrations": migrations, "spool": spool, "disk": disk, "metric_store": store, "drain": drain}

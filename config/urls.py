@@ -1,0 +1,33 @@
+"""Every address. Pages first, then the API, then what machines ask."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from config import health
+from config.docs import ApiDocs, ApiDocsScript, ApiSchema
+
+api = [
+    path("", include("accounts.api_urls")),
+    path("", include("projects.api_urls")),
+    path("", include("experiments.api_urls")),
+    path("metrics/", include("metrics.api_urls")),
+]
+
+urlpatterns = [
+    path("", include("projects.urls")),
+    path("", include("experiments.urls")),
+    path("", include("accounts.urls")),
+    path("client/", include("config.client_urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("api/schema", ApiSchema.as_view(), name="schema"),
+    path("docs", ApiDocs.as_view(), name="docs"),
+    path("docs/script.js", ApiDocsScript.as_view(), name="docs-script"),
+    path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+]
+
+handler400 = "config.answers.bad_request"
+handler403 = "config.answers.forbidden"
+handler404 = "config.answers.not_found"
+handler500 = "config.answers.server_error"

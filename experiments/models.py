@@ -1,0 +1,337 @@
+"""Experiments: what was changed, what was measured, and where each came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.slugs import free_slug, is_uuid
+from config.errors import Conflict, Invalid, NotFound
+from projects.models import Project
+
+if TYPE_CHECKING:
+    from accounts.access import Caller
+
+SEED_LIKE = frozenset({"seed", "random_seed", "replicate"})
+
+
+class AlreadyEnded(Conflict):
+    """The experiment has ended; resume it first."""
+
+
+class LineageCycle(Invalid):
+    """The parent descends from the experiment itself."""
+
+
+class Tag(models.Model):
+    """A word on experiments of one project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="tag_once_in_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExperimentQuerySet(models.QuerySet["Experiment"]):
+    """Questions about experiments."""
+
+    def visible_to(self, caller: Caller) -> Self:
+        """The experiments of the caller's teams."""
+        return self.filter(project__team__in=caller.teams())
+
+    def current(self) -> Self:
+        """Those not archived."""
+        return self.filter(archived=False)
+
+    def named(self, reference: str) -> Experiment:
+        """The one with this UUID or slug. Raises NotFound, with the call that makes one."""
+        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference)
+        experiment = found.first()
+        if experiment is None:
+            call = 'POST /api/v1/experiments {"project": "<project>", "name": "<name>", "create_project": true}'
+            raise NotFound(f"There is no experiment {reference!r}, or it is not yours. Make it with {call}")
+        return experiment
+
+    def running(self) -> Self:
+        """Those that run now."""
+        return self.filter(status=Experiment.Status.RUNNING)
+
+
+class Experiment(models.Model):
+    """One run: what was changed, what was measured, and where it came from."""
+
+    class Status(models.TextChoices):
+        """Where a run is in its life."""
+
+        PLANNED = "planned", "Planned"
+        RUNNING = "running", "Running"
+        COMPLETE = "complete", "Complete"
+        FAILED = "failed", "Failed"
+
+        @classmethod
+        def ended(cls) -> tuple[Experiment.Status, ...]:
+            """The statuses that nothing follows but a resume."""
+            return (cls.COMPLETE, cls.FAILED)
+
+    class FailureKind(models.TextChoices):
+        """Why a run failed."""
+
+        NONE = "", "–"
+        DIVERGED = "diverged", "Diverged"
+        CRASHED = "crashed", "Crashed"
+        INTERRUPTED = "interrupted", "Interrupted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="experiments")
+    name = models.CharField(max_length=255)
+    slug = models.SlugField(max_length=100, allow_unicode=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    failure_kind = models.CharField(max_length=12, choices=FailureKind.choices, default=FailureKind.NONE, blank=True)
+    parent_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
+    root_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="tree", editable=False)
+    features_diff = models.JSONField(default=dict, blank=True, help_text="What changed against the parent; worked out from the params where not given.")
+    params = models.JSONField(default=dict, blank=True)
+    tags = models.ManyToManyField(Tag, blank=True, related_name="experiments")
+    notes = models.TextField(blank=True)
+    replicate_group = models.CharField(max_length=200, blank=True, help_text="Runs with one group are replicates of each other.")
+    replicate_key = models.CharField(max_length=200, blank=True, editable=False)
+    seed = models.BigIntegerField(null=True, blank=True)
+    host = models.CharField(max_length=255, blank=True)
+    git_commit = models.CharField(max_length=64, blank=True)
+    command = models.TextField(blank=True)
+    writers = models.PositiveIntegerField(default=0, editable=False, help_text="Writer numbers handed out so far.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    last_point_at = models.DateTimeField(null=True, blank=True, editable=False)
+    heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
+    archived = models.BooleanField(default=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ExperimentQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "slug"], name="experiment_slug_in_project"),
+            models.CheckConstraint(condition=models.Q(failure_kind="") | models.Q(status="failed"), name="failure_kind_only_where_failed"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["project", "archived", "-created_at"], name="experiment_newest"),
+            models.Index(fields=["project", "status"], name="experiment_status"),
+            models.Index(fields=["project", "replicate_key"], name="experiment_replicates"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, **options: Any) -> None:  # Any: Django's own save takes many keyword arguments
+        """Save with slug, root, features_diff and replicate_key kept right, here and in all descendants.
+
+        Raises LineageCycle where the parent descends from this experiment, Invalid where it is of another project.
+        """
+        if not self.slug:
+            self.slug = free_slug(self.name, taken=Experiment.objects.filter(project_id=self.project_id), otherwise="experiment")
+        self.check_parent()
+        self.derive()
+        super().save(**options)
+        self.derive_descendants()
+
+    def check_parent(self) -> None:
+        """Raise Invalid where the parent is of another project, LineageCycle where it descends from this one."""
+        if self.parent_experiment is None:
+            return
+        if self.parent_experiment.project_id != self.project_id:
+            raise Invalid(f"The parent {self.parent_experiment} belongs to another project: choose a parent in {self.project}.")
+        if any(ancestor.pk == self.pk for ancestor in self.ancestors()):
+            raise LineageCycle(f"{self.parent_experiment} descends from {self}: choose a parent that does not.")
+
+    def ancestors(self) -> Iterator[Experiment]:
+        """Parent, grandparent, … up to the root. One query a level."""
+        seen: set[uuid.UUID] = set()
+        ancestor = self.parent_experiment
+        while ancestor is not None and ancestor.pk not in seen:
+            yield ancestor
+            seen.add(ancestor.pk)
+            ancestor = ancestor.parent_experiment
+
+    def derive(self) -> None:
+        """Set what follows from parent and params: root, features_diff (where none is given), replicate_key."""
+        parent = self.parent_experiment
+        self.root_experiment_id = self.pk if parent is None else parent.root_experiment_id
+        if parent is not None and not self.features_diff:
+            self.features_diff = difference(parent.params, self.params)
+        self.replicate_key = self.replicate_group or digest(
+            str(self.project_id), canonical(self.params) if parent is None else parent.replicate_key, canonical(self.features_diff)
+        )
+
+    def derive_descendants(self) -> None:
+        """Bring root and replicate_key of all descendants in line with this one. Writes only rows that change."""
+        for child in self.children.all():
+            before = (child.root_experiment_id, child.replicate_key)
+            child.parent_experiment = self
+            child.derive()
+            if (child.root_experiment_id, child.replicate_key) != before:
+                Experiment.objects.filter(pk=child.pk).update(root_experiment_id=child.root_experiment_id, replicate_key=child.replicate_key)
+                child.derive_descendants()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is complete or failed."""
+        return self.status in self.Status.ended()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether points are expected now."""
+        return self.status == self.Status.RUNNING
+
+    @property
+    def state(self) -> str:
+        """The word that people read: the failure's kind where there is one, else the status."""
+        return self.failure_kind or self.status
+
+    @property
+    def created_month(self) -> int:
+        """The month of creation as YYYYMM: the partition that all its points live in."""
+        return self.created_at.year * 100 + self.created_at.month
+
+    @property
+    def changes(self) -> list[Change]:
+        """features_diff as rows for people."""
+        return changes(self.features_diff)
+
+    def start(self, *, at: datetime) -> None:
+        """A planned run begins. Raises AlreadyEnded if it has ended."""
+        if self.is_ended:
+            raise AlreadyEnded(f"{self} is {self.status} already: resume it to go on.")
+        self.status, self.started_at = self.Status.RUNNING, self.started_at or at
+
+    def complete(self, *, at: datetime) -> None:
+        """End the run well. Raises AlreadyEnded if it has ended."""
+        self.end(self.Status.COMPLETE, self.FailureKind.NONE, at=at)
+
+    def fail(self, kind: str, *, at: datetime) -> None:
+        """End the run badly: `kind` is a FailureKind. Raises AlreadyEnded if it has ended."""
+        self.end(self.Status.FAILED, kind, at=at)
+
+    def end(self, status: str, kind: str, *, at: datetime) -> None:
+        """Set the final status. Raises AlreadyEnded if it has ended."""
+        if self.is_ended:
+            raise AlreadyEnded(f"{self} is {self.status} already: resume it to go on.")
+        self.status, self.failure_kind, self.finished_at = status, kind, at
+        self.started_at = self.started_at or at
+
+    def resume(self) -> None:
+        """An ended run goes on. Raises Conflict where it has not ended."""
+        if not self.is_ended:
+            raise Conflict(f"{self} is {self.status}: only a run that has ended can be resumed.")
+        self.status, self.failure_kind, self.finished_at = self.Status.RUNNING, self.FailureKind.NONE, None
+
+    def hand_out_writer(self) -> int:
+        """The next writer number of this experiment, 1 or more, never given twice."""
+        Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1)
+        self.refresh_from_db(fields=["writers"])
+        return self.writers
+
+
+class ExperimentEvent(models.Model):
+    """One entry of an experiment's history. Only ever added."""
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        CREATED = "created", "Created"
+        STARTED = "started", "Started"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+        RESUMED = "resumed", "Resumed"
+        EDITED = "edited", "Edited"
+        ARCHIVED = "archived", "Archived"
+        RESTORED = "restored", "Restored"
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    detail = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class DeletedExperiment(models.Model):
+    """The mark that an experiment's points must go from the metric store. `purged_at` is set once they are gone."""
+
+    experiment_id = models.UUIDField(primary_key=True)
+    project_id = models.UUIDField()
+    team_id = models.UUIDField()
+    name = models.CharField(max_length=255)
+    deleted_at = models.DateTimeField(auto_now_add=True)
+    purged_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-deleted_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row of a features_diff: `was` and `now` as text; `was` is None where it is not known."""
+
+    feature: str
+    was: str | None
+    now: str
+
+
+def difference(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    """What changed between two params: {feature: {"from": …, "to": …}}, None for absent, seed-like keys left out."""
+    keys = sorted(set(parent) | set(child))
+    return {key: {"from": parent.get(key), "to": child.get(key)} for key in keys if key not in SEED_LIKE and parent.get(key) != child.get(key)}
+
+
+def changes(features_diff: dict[str, Any]) -> list[Change]:
+    """A features_diff in any of its spellings ({"from", "to"} or just the new value) as rows."""
+    rows = []
+    for feature, value in features_diff.items():
+        if isinstance(value, dict) and set(value) == {"from", "to"}:
+            rows.append(Change(feature, shown(value["from"]), shown(value["to"])))
+        else:
+            rows.append(Change(feature, None, shown(value)))
+    return rows
+
+
+def shown(value: Any) -> str:
+    """A param's value as people read it: an en dash for absent, JSON for what is not text."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def canonical(value: dict[str, Any]) -> str:
+    """JSON with sorted keys, seed-like keys left out: equal for equal content."""
+    return json.dumps({key: value[key] for key in value if key not in SEED_LIKE}, sort_keys=True, ensure_ascii=False)
+
+
+def digest(*parts: str) -> str:
+    """32 hex characters that stand for `parts`."""
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

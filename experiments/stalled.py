@@ -1,0 +1,31 @@
+"""When a running experiment counts as stalled: nothing has been heard from it for a while."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from experiments.models import Experiment
+
+STALLED_AFTER = timedelta(minutes=10)
+HEARD_AT = ("last_point_at", "heartbeat_at", "started_at", "created_at")
+
+
+def last_heard(experiment: Experiment) -> datetime:
+    """The latest sign of life: a point, a heartbeat, the start, else the making of the record."""
+    return max(at for at in (getattr(experiment, name) for name in HEARD_AT) if at is not None)
+
+
+def is_stalled(experiment: Experiment, *, at: datetime | None = None) -> bool:
+    """Whether it runs by the record and has been silent for STALLED_AFTER at `at` (now, where not given)."""
+    return experiment.is_live and last_heard(experiment) < (at or timezone.now()) - STALLED_AFTER
+
+
+def stalled(*, at: datetime) -> Q:
+    """The same as a condition on experiments."""
+    silent = Q(status=Experiment.Status.RUNNING)
+    for name in HEARD_AT:
+        silent &= Q(**{f"{name}__lt": at - STALLED_AFTER}) | Q(**{f"{name}__isnull": True})
+    return silent

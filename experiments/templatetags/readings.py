@@ -1,0 +1,205 @@
+"""How a reading looks on a page: numbers, changes, times, statuses. Alike on every page.
+
+    {% load readings %}
+    {{ value|number }}              4 significant digits: 0.9629, 1.234e-7, 12 346, NaN, – for none
+    {{ value|number:decimals }}     as many decimals as the rest of its column (see `decimals_of`)
+    {{ value|exact }}               every digit, for a title
+    {{ count|grouped }}             12 346
+    {% delta change direction %}    arrow, sign and colour: where it went, and whether that is better
+    {{ seconds|duration }}          43 s, 12 min 5 s; also of a timedelta
+    {{ experiment|took }}           from start to end, or until now while it runs
+    {{ moment|ago }}                3 min ago, the full time on hover
+    {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
+    {% status experiment %}         shape and word: running, stalled, complete, diverged …
+    {% icon "search" %}             one symbol of templates/_symbols.html
+    {{ change|changed }}            was → now of one row of features_diff
+    {{ value|as_param }}            a param as people read it
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from experiments.models import Change, Experiment, shown
+from experiments.stalled import is_stalled
+from projects.models import Direction
+
+register = template.Library()
+
+NONE = "–"
+THIN = "\u202f"
+MINUS = "−"
+DIGITS = 4
+SMALL, LARGE = 1e-4, 1e7
+MARKS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
+
+
+def decimals_of(values: Iterable[float | None]) -> int | None:
+    """How many decimals a column of values shares: those that give its middle value 4 significant digits. None where nothing is finite."""
+    sizes = sorted(abs(v) for v in values if v is not None and math.isfinite(v) and v != 0)
+    return decimals_for(sizes[len(sizes) // 2]) if sizes else None
+
+
+def decimals_for(size: float) -> int | None:
+    """The decimals that show `size` with 4 significant digits; None where it takes an exponent."""
+    if not SMALL <= size < LARGE:
+        return None
+    return max(0, DIGITS - 1 - math.floor(math.log10(size)))
+
+
+@register.filter
+def number(value: float | None, decimals: int | None = None) -> str:
+    """A number with 4 significant digits, or with `decimals` where these do it justice."""
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return spelled(value)
+    if isinstance(value, int) or (value == 0 and not decimals):
+        return grouped(value)
+    return fixed(value, decimals).replace("-", MINUS)
+
+
+def fixed(value: float, decimals: int | None) -> str:
+    """A finite number in digits. A column's decimals are left where they would hide it, or where it takes an exponent."""
+    own = decimals_for(abs(value))
+    if value != 0 and own is None:
+        return exponent(value)
+    hides = decimals is None or (value != 0 and own is not None and own > decimals + DIGITS - 2)
+    text = f"{value:,.{(own or 0) if hides else decimals}f}"
+    return text.replace(",", THIN) if abs(value) >= 10_000 else text.replace(",", "")
+
+
+def exponent(value: float) -> str:
+    """Scientific, 4 significant digits, without zeros that say nothing: 1.2e-7."""
+    mantissa, power = f"{value:.{DIGITS - 1}e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
+
+
+def spelled(value: float) -> str:
+    """NaN or an infinity in a word."""
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else f"{MINUS}Infinity"
+
+
+@register.filter
+def exact(value: float | None) -> str:
+    """Every digit of a number, as a script would write it."""
+    return "no value" if value is None else repr(value)
+
+
+@register.filter
+def grouped(value: float | None) -> str:
+    """A whole number with thin spaces between thousands."""
+    return NONE if value is None else f"{int(value):,}".replace(",", THIN).replace("-", MINUS)
+
+
+@register.simple_tag
+def delta(change: float | None, direction: str = "", decimals: int | None = None) -> SafeString:
+    """A change against a baseline. The arrow points where the number went; `direction` (minimize, maximize or empty) says what is better."""
+    if change is None or not math.isfinite(change):
+        return format_html('<span class="muted">{}</span>', NONE)
+    sign = "+" if change > 0 else ""
+    shape = "up" if change > 0 else "down" if change < 0 else "flat"
+    template_ = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
+    verdict = verdict_of(change, direction)
+    return format_html(template_, verdict, exact(change), shape, sign, number(float(change), decimals), verdict)
+
+
+def verdict_of(change: float, direction: str) -> str:
+    """better, worse or same (also where no direction is set)."""
+    towards = Direction(direction or "").sign * change
+    return "better" if towards > 0 else "worse" if towards < 0 else "same"
+
+
+UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+@register.filter
+def duration(value: float | timedelta | None) -> str:
+    """A span of time in its two largest units. `value` is in seconds, or a timedelta."""
+    if value is None:
+        return NONE
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for size, unit, rest_size, rest_unit in UNITS:
+        if seconds >= size:
+            rest = int(seconds % size // rest_size)
+            return f"{int(seconds // size)} {unit}" + (f" {rest} {rest_unit}" if rest else "")
+    return f"{seconds:.0f} s"
+
+
+@register.filter
+def took(experiment: Experiment) -> str:
+    """How long the run took, or has taken so far."""
+    if experiment.started_at is None:
+        return NONE
+    return duration((experiment.finished_at or timezone.now()) - experiment.started_at)
+
+
+@register.filter
+def ago(moment: datetime | None) -> str | SafeString:
+    """How long ago, in its largest unit; the full time on hover."""
+    if moment is None:
+        return NONE
+    seconds = (timezone.now() - moment).total_seconds()
+    for size, unit in ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return timed(moment, f"{int(seconds // size)} {unit} ago")
+    return timed(moment, "just now" if seconds < 10 else f"{int(seconds)} s ago")
+
+
+@register.filter
+def stamp(moment: datetime | None) -> str | SafeString:
+    """The time where it was today, the day where it was this year, else the date. UTC."""
+    if moment is None:
+        return NONE
+    now = timezone.now()
+    if moment.date() == now.date():
+        return timed(moment, f"{moment:%H:%M}")
+    return timed(moment, f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%Y-%m-%d}")
+
+
+def timed(moment: datetime, text: str) -> SafeString:
+    """`text` as a <time> that knows the exact moment."""
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", text)
+
+
+@register.simple_tag
+def status(experiment: Experiment) -> SafeString:
+    """The experiment's state as a shape and a word. A running one that fell silent is stalled."""
+    word = "stalled" if is_stalled(experiment) else experiment.state
+    style = "failed" if experiment.status == Experiment.Status.FAILED else word
+    return format_html('<span class="status {}"><svg viewBox="0 0 12 12" aria-hidden="true"><use href="#{}"/></svg>{}</span>', style, MARKS.get(style, "m-failed"), word)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One 16 px symbol of templates/_symbols.html (`brand` has 20)."""
+    size = 20 if name == "brand" else 12 if name.startswith("m-") else 16
+    return format_html('<svg viewBox="0 0 {} {}" aria-hidden="true"><use href="#{}"/></svg>', size, size, name)
+
+
+@register.filter
+def changed(change: Change) -> SafeString:
+    """One row of a features_diff: feature, was, now."""
+    if change.was is None:
+        return format_html('<span class="change" dir="auto">{} {}</span>', change.feature, change.now)
+    return format_html('<span class="change" dir="auto">{} <span class="was">{}</span>{}</span>', change.feature, change.was, change.now)
+
+
+@register.filter
+def as_param(value: Any) -> str:  # Any: a param is whatever JSON holds
+    """A param's value: numbers short, all else as written."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return shown(value)

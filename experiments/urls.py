@@ -1,0 +1,20 @@
+"""Addresses of experiments' pages."""
+
+from django.urls import path
+
+from experiments import edit_views, views
+
+app_name = "experiments"
+
+PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
+EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
+
+urlpatterns = [
+    path(PROJECT + "compare", views.compare, name="compare"),
+    path(PROJECT + "new-experiment", edit_views.new, name="new"),
+    path(EXPERIMENT, views.experiment, name="experiment"),
+    path(EXPERIMENT + "edit", edit_views.edit, name="edit"),
+    path(EXPERIMENT + "delete", edit_views.delete, name="delete"),
+    path(EXPERIMENT + "status", edit_views.change_status, name="status"),
+    path(EXPERIMENT + "archive", edit_views.archive, name="archive"),
+]

@@ -1,0 +1,37 @@
+#!/usr/bin/env python
+"""Django's command line for Research Platform."""
+
+import os
+import sys
+
+from config.errors import SetupError
+
+
+def data_dir_of(arguments: list[str]) -> str:
+    """What --data-dir says, nothing where it is absent: the settings must know before they are read."""
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--data-dir="):
+            return argument.partition("=")[2]
+        if argument == "--data-dir":
+            return arguments[place + 1] if place + 1 < len(arguments) else ""
+    return ""
+
+
+def main() -> int:
+    """Run a management command; a wrong set-up is one sentence on stderr and exit code 1."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    given = data_dir_of(sys.argv)
+    if given:
+        os.environ["DATA_DIR"] = given
+    from django.core.management import execute_from_command_line
+
+    try:
+        execute_from_command_line(sys.argv)
+    except SetupError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

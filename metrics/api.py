@@ -1,0 +1,327 @@
+"""The metrics API: points in, series out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+import msgspec
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.access import caller
+from config.answers import json_answer
+from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable
+from experiments.models import Experiment
+from metrics import charts, ingest, process
+from metrics.clickhouse.errors import StoreError, TooSlow
+from metrics.repository import Place, Summary
+from projects.models import Project, ProjectMetric
+
+COMPARED_MOST = 500
+TABLE_MOST = 10_000
+
+VISIBLE = OpenApiParameter("wait", str, enum=["visible"], description="Answer once the points can be queried, after 10 s at the latest.")
+KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key and body again gets the first answer again; kept 24 h.")
+X = OpenApiParameter("x", str, enum=list(charts.X), description="What `from` and `to` are in, and what buckets are cut along: steps, or seconds.")
+FROM = OpenApiParameter("from", float, description="First x, itself included.")
+TO = OpenApiParameter("to", float, description="Last x, itself included.")
+MAX_POINTS = OpenApiParameter("max_points", int, description="At most this many buckets; 1000 where not given.")
+POINT = {"metric_name": "loss", "metric_value": 0.42, "step": 0, "timestamp": 1763900000.25, "host": "gpu7"}
+ACKNOWLEDGED = {"status": "success", "accepted": 2, "visible": True, "batch_id": "8c6f…"}
+ERRORS = {
+    code: OpenApiResponse(OpenApiTypes.OBJECT, description=text)
+    for code, text in {
+        400: "Malformed JSON, too deep, broken compression",
+        401: "No valid token",
+        403: "No right to write in this team",
+        404: "Not there, or not yours; says how to make it",
+        409: "Archived, or the same Idempotency-Key is in flight",
+        413: "Too many bytes or points",
+        415: "Unknown Content-Encoding",
+        422: "An invalid point: nothing was written; `errors` says which",
+        429: "Quota used up; Retry-After",
+        503: "Spool full, low disk or stopping; Retry-After",
+    }.items()
+}
+TAKEN = {200: OpenApiResponse(OpenApiTypes.OBJECT, description="Every point is on disk", examples=[OpenApiExample("acknowledged", ACKNOWLEDGED)]), **ERRORS}
+
+
+class Log(APIView):
+    """One point. DRF's dispatch is left out: it would cost more than the write."""
+
+    http_method_names: ClassVar = ["post", "options"]
+    is_single = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """POST alone; every refusal as JSON."""
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[arg-type, return-value]
+        try:
+            return self.taken(request, **kwargs)
+        except Refused as refused:
+            return json_answer(request, refused)
+
+    def taken(self, request: HttpRequest, project: str, experiment: str) -> HttpResponse:
+        """Hand the request to ingest and shape the acknowledgement."""
+        headers = request.META
+        acknowledgement = ingest.take(
+            ingest.Submission(
+                authorization=headers.get("HTTP_AUTHORIZATION", ""),
+                project=project,
+                experiment=experiment,
+                body=body_of(request),
+                encoding=headers.get("HTTP_CONTENT_ENCODING", "").strip().lower(),
+                idempotency_key=headers.get("HTTP_IDEMPOTENCY_KEY", ""),
+                is_single=self.is_single,
+                is_awaited=awaited(request),
+            )
+        )
+        response = HttpResponse(msgspec.json.encode(ingest.answer(acknowledgement)), content_type="application/json")
+        if acknowledgement.receipt.replayed:
+            response["Idempotent-Replayed"] = "true"
+        return response
+
+    @extend_schema(
+        operation_id="log_point",
+        summary="Log one point",
+        parameters=[VISIBLE, KEY],
+        request={"application/json": OpenApiTypes.OBJECT},
+        examples=[OpenApiExample("one point", POINT, request_only=True)],
+        responses=TAKEN,
+    )
+    def post(self, request: Request) -> None:
+        """Acknowledged means on disk. `step` is 0 where absent, `timestamp` (seconds since 1970 or ISO 8601 with an offset) is now."""
+
+
+class LogBatch(Log):
+    """Many points, in rows or columns."""
+
+    is_single = False
+
+    @extend_schema(
+        operation_id="log_batch",
+        summary="Log many points",
+        parameters=[VISIBLE, KEY],
+        request={"application/json": OpenApiTypes.OBJECT},
+        examples=[
+            OpenApiExample("rows", {"metrics": [POINT]}, request_only=True),
+            OpenApiExample("columns", {"steps": [0, 1], "timestamps": [1763900000.25, 1763900001.0], "metrics": {"loss": [0.42, "NaN"]}}, request_only=True),
+        ],
+        responses=TAKEN,
+    )
+    def post(self, request: Request) -> None:
+        """Rows or columns (null is no point), optionally gzip or zstd. One invalid point refuses the whole batch, and `errors` names all of them."""
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The body within its cap. Raises TooLarge, or BadRequest where it breaks off."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared) > settings.METRICS_MAX_BODY_BYTES:
+        raise TooLarge(f"The body has {declared} bytes, the limit is {settings.METRICS_MAX_BODY_BYTES}: send it in parts.")
+    if request.META.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        raise BadRequest("Send the body with a Content-Length, not chunked.")
+    try:
+        return request.body
+    except (UnreadablePostError, OSError) as error:
+        raise BadRequest("The body broke off before its end: nothing was written.") from error
+
+
+def awaited(request: HttpRequest) -> bool:
+    """Whether the caller waits until the points can be queried. Raises Invalid for another word than visible."""
+    wait = request.GET.get("wait") if request.META.get("QUERY_STRING") else None
+    if wait not in (None, "", "visible"):
+        raise Invalid(f"wait={wait!r} is not known: the one thing to wait for is visible.", [Fault(None, "wait", "invalid", "visible, or nothing.")])
+    return wait == "visible"
+
+
+class StoreView(APIView):
+    """A read of the metric store: its absence is 503, a query past its deadline too."""
+
+    def handle_exception(self, error: Exception) -> HttpResponse:  # type: ignore[override]
+        """A StoreError in the words of HTTP."""
+        if isinstance(error, TooSlow):
+            error = Unavailable("The question took too long: ask for fewer experiments or a narrower range.", code="too_slow")
+        elif isinstance(error, StoreError):
+            error = Unavailable("The metric store is unavailable: what you logged is safe and will show when it is back.", code="store_unavailable")
+        return super().handle_exception(error)
+
+    def project(self, reference: str) -> Project:
+        """The caller's project of this UUID or slug. Raises NotFound or Conflict."""
+        return Project.objects.visible_to(caller(self.request)).named(reference)
+
+
+def place_of(project: Project) -> Place:
+    """Where the project's series live."""
+    return Place(project.team_id, project.pk)
+
+
+def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
+    """Experiments of the project by UUID or slug, separated by commas, in the order asked. Raises Invalid or NotFound."""
+    asked = list(dict.fromkeys(part for part in references.split(",") if part))
+    if not 1 <= len(asked) <= most:
+        raise Invalid(f"experiments names 1 to {most} experiments, separated by commas; got {len(asked)}.")
+    found = runs(project.experiments.all())
+    by_reference = {run.slug: run for run in found} | {str(run.id): run for run in found}
+    missing = [reference for reference in asked if reference not in by_reference]
+    if missing:
+        raise NotFound(f"There is no experiment {missing[0]!r} in {project}.")
+    return list(dict.fromkeys(by_reference[reference] for reference in asked))
+
+
+def runs(experiments: QuerySet[Experiment]) -> list[charts.Run]:
+    """Experiments as charts name them."""
+    return [charts.Run(*row) for row in experiments.values_list("id", "name", "slug")]
+
+
+class Timeseries(StoreView):
+    """One series."""
+
+    @extend_schema(
+        operation_id="timeseries",
+        summary="One series",
+        parameters=[MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"])],
+        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+    )
+    def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse:
+        """Every stored point, exactly, where they are at most `max_points`; else buckets with mean, min and max (`thinned`)."""
+        owner = self.project(project)
+        found = owner.experiments.named(experiment)
+        run = charts.Run(found.pk, found.name, found.slug)
+        asked = charts.read_asked(request.query_params, most=1_000_000)
+        kind = request.query_params.get("format", "json")
+        if kind == "csv":
+            series, _ = charts.points(process.repository(), place_of(owner), run, metric, asked)
+            return HttpResponse(charts.as_csv(series, asked.x), content_type="text/csv; charset=utf-8")
+        if kind != "json":
+            raise charts.wrong("format", f"format is json or csv; got {kind!r}.")
+        head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
+        return as_json(head | charts.timeseries(process.repository(), place_of(owner), run, metric, asked))
+
+
+class Compare(StoreView):
+    """One metric of many experiments."""
+
+    @extend_schema(
+        operation_id="compare",
+        summary="One metric of many experiments on one grid",
+        parameters=[
+            OpenApiParameter("metric", str, required=True),
+            OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
+            MAX_POINTS, FROM, TO, X,
+        ],
+        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+    )  # fmt: skip
+    def get(self, request: Request, project: str) -> HttpResponse:
+        """Columns: one `x`, and for each experiment `avg`, `min` and `max` at 6 significant digits, null where it has no finite value."""
+        owner = self.project(project)
+        metric = request.query_params.get("metric", "")
+        if not metric:
+            raise charts.wrong("metric", "metric is missing: name one.")
+        chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
+        body = charts.comparison(process.repository(), place_of(owner), chosen, metric, charts.read_asked(request.query_params))
+        return HttpResponse(body, content_type="application/json")
+
+
+class SummaryTable(StoreView):
+    """Experiments x metrics."""
+
+    @extend_schema(
+        operation_id="summary",
+        summary="Experiments x metrics",
+        parameters=[
+            OpenApiParameter("experiments", str, description="UUIDs or slugs, separated by commas; all where absent."),
+            OpenApiParameter("metrics", str, description="Names, separated by commas; all where absent."),
+        ],
+        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+    )
+    def get(self, request: Request, project: str) -> HttpResponse:
+        """For each experiment and metric: the value by the metric's aggregation, and count, nonfinite, last, min, max, avg, first and last step."""
+        owner = self.project(project)
+        asked = request.query_params.get("experiments")
+        chosen = named(owner, asked, most=TABLE_MOST) if asked else runs(owner.experiments.current())
+        names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
+        ids = [run.id for run in chosen] if asked else None
+        found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
+        how = dict(owner.metrics.values_list("name", "aggregation"))
+        rows = [summary_row(run, found.get(run.id, {}), how) for run in chosen]
+        return as_json({"project": owner.slug, "experiments": rows})
+
+
+def summary_row(run: charts.Run, summaries: dict[str, Summary], how: dict[str, str]) -> dict[str, Any]:
+    """One experiment of the table."""
+    metrics = {name: summary_json(summary, how.get(name, "last")) for name, summary in summaries.items()}
+    return {"experiment": str(run.id), "name": run.name, "slug": run.slug, "metrics": metrics}
+
+
+def summary_json(summary: Summary, aggregation: str) -> dict[str, Any]:
+    """One series as numbers; null where it has no finite value, words for a last value that is none."""
+    low, high, average = (None if value != value else value for value in (summary.low, summary.high, summary.average))
+    value, last = (worded(summary.by(aggregation)) if aggregation == "last" else {"min": low, "max": high, "avg": average}[aggregation]), worded(summary.last)
+    return {
+        "value": value, "aggregation": aggregation, "count": summary.count, "nonfinite": summary.nonfinite, "last": last, "min": low, "max": high, "avg": average,
+        "first_step": summary.first_step, "last_step": summary.last_step,
+    }  # fmt: skip
+
+
+def worded(value: float) -> Any:
+    """One number for JSON."""
+    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(repr(value), value)
+
+
+class Names(StoreView):
+    """Which metrics there are."""
+
+    @extend_schema(
+        operation_id="names",
+        summary="The metrics of a project",
+        parameters=[OpenApiParameter("experiments", str, description="Only those that these have; UUIDs or slugs, separated by commas.")],
+        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404]},
+    )
+    def get(self, request: Request, project: str) -> HttpResponse:
+        """Every name with the number of experiments that have it, its direction and aggregation."""
+        owner = self.project(project)
+        asked = request.query_params.get("experiments")
+        ids: list[uuid.UUID] | None = [run.id for run in named(owner, asked, most=TABLE_MOST)] if asked else None
+        counted = process.repository().names(place_of(owner), ids)
+        defined = {metric.name: metric for metric in owner.metrics.all()}
+        return as_json({"names": [name_row(name, count, defined.get(name)) for name, count in counted.items()]})
+
+
+def name_row(name: str, experiments: int, metric: ProjectMetric | None) -> dict[str, Any]:
+    """One metric name."""
+    direction, aggregation = (metric.direction, metric.aggregation) if metric else ("", "last")
+    return {"name": name, "experiments": experiments, "direction": direction, "aggregation": aggregation}
+
+
+class DeadLetters(StoreView):
+    """Rows that the metric store refused, kept and replayable. For operators."""
+
+    @extend_schema(operation_id="dead_letters", summary="Rows that the store refused", responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def get(self, request: Request) -> HttpResponse:
+        """Up to 100 of them, oldest first, with the store's reason."""
+        operator(request)
+        return as_json({"count": process.drain().dead_count(), "rows": process.drain().dead_letters()})
+
+    @extend_schema(operation_id="dead_letters_replay", summary="Try them again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def post(self, request: Request) -> HttpResponse:
+        """Put all of them back into the queue, each under the identity it had."""
+        operator(request)
+        return as_json({"replayed": process.drain().replay_dead()})
+
+
+def operator(request: Request) -> None:
+    """Raise Forbidden for anyone but a superuser."""
+    if not request.user.is_superuser:
+        raise Forbidden("This is for operators: sign in as a superuser.")
+
+
+def as_json(content: dict[str, Any]) -> HttpResponse:
+    """Content as a JSON response."""
+    return HttpResponse(msgspec.json.encode(content), content_type="application/json")

@@ -1,0 +1,16 @@
+"""Addresses under /api/v1/metrics/."""
+
+from django.urls import path
+
+from metrics import api
+
+app_name = "metrics-api"
+urlpatterns = [
+    path("log/<str:project>/<str:experiment>", api.Log.as_view(), name="log"),
+    path("log-batch/<str:project>/<str:experiment>", api.LogBatch.as_view(), name="log-batch"),
+    path("timeseries/<str:project>/<str:experiment>/<path:metric>", api.Timeseries.as_view(), name="timeseries"),
+    path("compare/<str:project>", api.Compare.as_view(), name="compare"),
+    path("summary/<str:project>", api.SummaryTable.as_view(), name="summary"),
+    path("names/<str:project>", api.Names.as_view(), name="names"),
+    path("dead-letters", api.DeadLetters.as_view(), name="dead-letters"),
+]

@@ -1,0 +1,200 @@
+"""Series made ready for a reader: thinned where there are too many points, as JSON bytes, cached until a point changes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from django.core.cache import caches
+from numpy.typing import NDArray
+
+from config.errors import Fault, Invalid
+from metrics import freshness
+from metrics.repository import Extent, GridRow, MetricRepository, Place, Series, ThinnedSeries, Window
+
+DIGITS = 6
+CACHE_S = 3600
+X = ("step", "time", "relative")
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a reader wants to see: `first` and `last` in the unit of x (steps, or seconds), None for open."""
+
+    x: str = "step"
+    first: float | None = None
+    last: float | None = None
+    max_points: int = 1000
+
+    def window(self, reach: Extent) -> Window:
+        """The closed range of x, open ends taken from how far the series reach."""
+        scale = 1 if self.x == "step" else MICRO
+        first = reach.first if self.first is None else round(self.first * scale)
+        last = reach.last if self.last is None else round(self.last * scale)
+        return Window(self.x, clamped(first), clamped(last))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment as a chart names it."""
+
+    id: uuid.UUID
+    name: str
+    slug: str
+
+
+def clamped(x: int) -> int:
+    """An x within Int64."""
+    return max(-(2**63), min(2**63 - 1, x))
+
+
+def bucket_width(first: int, last: int, max_points: int) -> int:
+    """The smallest width, 1 or more, that covers first to last in at most `max_points` buckets."""
+    return max(1, -(-(last - first + 1) // max_points))
+
+
+def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], metric: str, asked: Asked) -> bytes:
+    """One metric of many runs on one grid, as the JSON of GET /metrics/compare. x of time and relative is in seconds."""
+    ids = [run.id for run in runs]
+
+    def make() -> bytes:
+        reach = repository.reach(place, ids, metric, asked.x)
+        window = asked.window(reach)
+        width = bucket_width(window.first, window.last, asked.max_points)
+        grid = repository.grid(place, ids, metric, window, width=width)
+        series = [series_json(run, grid.rows[run.id], asked.x) for run in runs if run.id in grid.rows]
+        return msgspec.json.encode({"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([width]), asked.x)[0], "count": reach.points, "series": series})
+
+    return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
+
+
+def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
+    """One run of a comparison; NaN becomes null in the encoder."""
+    at = None if row.nonfinite_at is None else x_json(np.array([row.nonfinite_at]), x)[0]
+    return {
+        "experiment": str(run.id),
+        "name": run.name,
+        "slug": run.slug,
+        "avg": significant(row.centre).tolist(),
+        "min": significant(row.low).tolist(),
+        "max": significant(row.high).tolist(),
+        "nonfinite": row.nonfinite,
+        "nonfinite_at": at,
+    }
+
+
+def x_json(x: NDArray[np.int64], kind: str) -> list[Any]:
+    """x in the reader's unit: steps as they are, microseconds as seconds."""
+    return x.tolist() if kind == "step" else (x / MICRO).tolist()
+
+
+def significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values rounded to 6 significant digits, so that each is written with no more. NaN, infinities and zeros stay."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        exponent = np.floor(np.log10(np.abs(values)))
+        shift = DIGITS - 1 - np.where(np.isfinite(exponent), exponent, 0)
+        up, down = 10.0 ** np.clip(shift, 0, 300), 10.0 ** np.clip(-shift, 0, 300)
+        rounded = np.where(shift >= 0, np.rint(values * up) / up, np.rint(values / down) * down)
+    return np.where(np.isfinite(rounded), rounded, values)
+
+
+def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> dict[str, Any]:
+    """One series: {"count", "thinned", "points"}. Every stored point where they are few enough, else buckets with min and max."""
+    found = points(repository, place, run, metric, asked)
+    series, count = found
+    rows = series_rows(series, asked.x)
+    names = list(rows)
+    listed = [dict(zip(names, row, strict=True)) for row in zip(*rows.values(), strict=True)]
+    return {"count": count, "thinned": isinstance(series, ThinnedSeries), "points": listed}
+
+
+def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> tuple[Series, int]:
+    """The series as asked, and how many points are stored in that window."""
+    open_window = asked.window(Extent(0, -(2**63), 2**63 - 1))
+    extent = repository.extent(place, [run.id], metric, open_window)
+    if extent.points <= asked.max_points:
+        return repository.series(place, run.id, metric, open_window), extent.points
+    width = bucket_width(extent.first, extent.last, asked.max_points)
+    return repository.thinned(place, run.id, metric, open_window, start=extent.first, width=width), extent.points
+
+
+def series_rows(series: Series, x: str) -> dict[str, list[Any]]:
+    """The columns of a series as JSON values: non-finite numbers as words, times as ISO 8601."""
+    rows = {"step": series.step.tolist(), "timestamp": iso(series.time)}
+    if x == "relative":
+        rows["relative"] = (series.x / MICRO).tolist()
+    rows["value"] = worded(series.value)
+    if isinstance(series, ThinnedSeries):
+        rows |= {"min": worded(series.low), "max": worded(series.high)}
+    return rows
+
+
+def iso(times: NDArray[np.int64]) -> list[str]:
+    """Microseconds as 2026-01-31T12:00:00.000000Z."""
+    return [f"{text}Z" for text in np.datetime_as_string(times.astype("datetime64[us]")).tolist()]
+
+
+def worded(values: NDArray[np.float64]) -> list[Any]:
+    """Numbers as they are, the others as "NaN", "Infinity" and "-Infinity"."""
+    listed = values.tolist()
+    for place in np.flatnonzero(~np.isfinite(values)).tolist():
+        listed[place] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(listed[place])]
+    return listed
+
+
+def as_csv(series: Series, x: str) -> str:
+    """A series as CSV with a head."""
+    rows = series_rows(series, x)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(rows)
+    writer.writerows(zip(*rows.values(), strict=True))
+    return text.getvalue()
+
+
+def cached(parts: Sequence[object], experiments: Sequence[uuid.UUID], make: Callable[[], bytes]) -> bytes:
+    """What `make` returns, kept under `parts` and the present version of the experiments' points: an acknowledged visible write makes it old."""
+    name = hashlib.blake2b(f"{parts!r} {freshness.version(experiments)}".encode(), digest_size=16).hexdigest()
+    known: bytes | None = caches["charts"].get(name)
+    if known is None:
+        known = make()
+        caches["charts"].set(name, known, CACHE_S)
+    return known
+
+
+def read_asked(query: Any, *, most: int = 10_000) -> Asked:  # Any: Django's QueryDict
+    """x, from, to and max_points of a query string. Raises Invalid with the field that is wrong."""
+    x = query.get("x", "step")
+    if x not in X:
+        raise wrong("x", f"x is one of {', '.join(X)}; got {x!r}.")
+    max_points = number(query, "max_points", 1000)
+    if max_points is None or not 1 <= max_points <= most or max_points != int(max_points):
+        raise wrong("max_points", f"max_points is a whole number from 1 to {most}.")
+    return Asked(x, number(query, "from", None), number(query, "to", None), int(max_points))
+
+
+def number(query: Any, name: str, default: float | None) -> float | None:  # Any: Django's QueryDict
+    """A number of a query string, `default` where it is absent or empty. Raises Invalid."""
+    text = query.get(name, "")
+    if text == "":
+        return default
+    try:
+        value: float = int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError as error:
+        raise wrong(name, f"{name} is a number; got {text[:40]!r}.") from error
+    if not abs(value) < 2**64:
+        raise wrong(name, f"{name} is out of range.")
+    return value
+
+
+def wrong(field: str, message: str) -> Invalid:
+    """The refusal of one query parameter."""
+    return Invalid(message, [Fault(None, field, "invalid", message)])

@@ -1,0 +1,108 @@
+"""ClickHouse's Native format: the one encoding that the embedded engine and a server share.
+
+Reading uses clickhouse-driver's column readers. Writing is ours, because the driver builds UUID and text columns row by row
+(a block of 100,000 points takes it 0.6 s; numpy takes 10 ms). Layout: https://clickhouse.com/docs/native-protocol/basics
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from clickhouse_driver.bufferedreader import CompressedBufferedReader
+from clickhouse_driver.columns.service import read_column
+from clickhouse_driver.context import Context
+from clickhouse_driver.reader import read_binary_str
+from clickhouse_driver.varint import read_varint
+from numpy.typing import NDArray
+
+from metrics.clickhouse.client import Coded, Column, Columns
+
+READ_SETTINGS = {"strings_as_bytes": False, "strings_encoding": "utf-8", "use_numpy": False, "server_side_params": False}
+NUMPY = {"Int64": "<i8", "UInt64": "<u8", "UInt32": "<u4", "UInt8": "u1", "Float64": "<f8", "Float32": "<f4", "Int8": "i1"}
+
+
+def varint(number: int) -> bytes:
+    """An unsigned LEB128."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
+def text(value: str) -> bytes:
+    """A string with its length before it."""
+    encoded = value.encode()
+    return varint(len(encoded)) + encoded
+
+
+def block(columns: Columns, types: dict[str, str]) -> bytes:
+    """One Native block. `types` gives the ClickHouse type of each column; every column has the same length."""
+    rows = len(next(iter(columns.values())))
+    parts = [varint(len(columns)), varint(rows)]
+    for name, column in columns.items():
+        parts += [text(name), text(types[name]), encoded(column, types[name])]
+    return b"".join(parts)
+
+
+def encoded(column: Column, kind: str) -> bytes:
+    """The bytes of one column of a ClickHouse type."""
+    if isinstance(column, Coded):
+        return coded(column, kind)
+    if kind.startswith("Nullable("):
+        return bytes(np.isnan(column).astype("u1").tobytes()) + encoded(column, kind[9:-1])
+    if kind.startswith("DateTime64"):
+        kind = "Int64"
+    return bytes(np.ascontiguousarray(column, dtype=NUMPY[kind]).tobytes())
+
+
+def coded(column: Coded, kind: str) -> bytes:
+    """A dictionary-coded column as LowCardinality(String), String or UUID."""
+    if kind == "UUID":
+        return bytes(uuid_words(column.values)[column.codes].tobytes())
+    if kind == "LowCardinality(String)":
+        return low_cardinality(column)
+    values = [text(value) for value in column.values]
+    return b"".join([values[code] for code in column.codes.tolist()])
+
+
+def uuid_words(uuids: Any) -> NDArray[np.uint64]:  # Any: a sequence of UUID
+    """UUIDs as ClickHouse keeps them: shape (n, 2), the high 64 bits first, each little-endian."""
+    words = [((u := value if isinstance(value, UUID) else UUID(value)).int >> 64, u.int & 0xFFFFFFFFFFFFFFFF) for value in uuids]
+    return np.array(words, dtype="<u8").reshape(-1, 2)
+
+
+def low_cardinality(column: Coded) -> bytes:
+    """Version 1, 32-bit keys (2), with the dictionary in the block (1 << 9) and a new one each time (1 << 10). The first key is the empty default."""
+    keys = b"".join([text(""), *(text(value) for value in column.values)])
+    head = struct.pack("<QQQ", 1, 2 | 1 << 9 | 1 << 10, len(column.values) + 1)
+    return head + keys + struct.pack("<Q", len(column)) + (column.codes.astype("<u4") + np.uint32(1)).tobytes()
+
+
+def columns_of(native: bytes) -> dict[str, Any]:  # Any: lists of Python values, by column type
+    """All blocks of a Native result as {name: list}; text as str, NULL as None."""
+    result: dict[str, list[Any]] = {}
+    for name, values in blocks(native):
+        if name in result:
+            result[name].extend(values)
+        else:
+            result[name] = list(values)
+    return result
+
+
+def blocks(native: bytes) -> Iterator[tuple[str, Any]]:
+    """(name, values) of each column of each block."""
+    context = Context()
+    context.client_settings = READ_SETTINGS
+    position = iter([native])
+    source = CompressedBufferedReader(lambda: next(position), len(native))
+    while native and (source.position == 0 or source.position < source.current_buffer_size):
+        width, rows = read_varint(source), read_varint(source)
+        for _ in range(width):
+            name, kind = read_binary_str(source), read_binary_str(source)
+            yield name, read_column(context, kind, rows, source) if rows else ()

@@ -1,0 +1,486 @@
+"""From the spool into the metric store: one thread a process, in the order in which the batches came.
+
+A block's boundaries are on disk before its insert, so that a repeat after a kill is the same block and every point overwrites itself.
+Then one spool transaction marks the block drained and updates the state of its series, and then the states are stored. Whatever is cut
+short is done again from what the spool says. Nothing is dropped: an unreachable store is waited for, a refused row is set aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.db import DatabaseError, close_old_connections
+from numpy.typing import NDArray
+
+from metrics import freshness, record
+from metrics.clickhouse.client import Coded, Columns
+from metrics.clickhouse.errors import RejectedData, StoreError
+from metrics.points import Points
+from metrics.repository import MetricRepository, Place
+from metrics.spool import Batch, Series, Spool, meta, set_meta
+from metrics.states import State, states
+
+logger = logging.getLogger(__name__)
+BACKOFF_S = (0.1, 15.0)
+STATES_REMEMBERED = 100_000
+SWEEP_S = 60.0
+CLEAN_BLOCKS = 20
+
+NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
+OF_BLOCK = "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the drain stores: at `batch_points` waiting or after `interval_s`; at most `block_points` at once. What is drained is kept a while."""
+
+    batch_points: int
+    interval_s: float
+    block_points: int
+    keep_s: float
+    keep_bytes: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Decoded batches as the columns of one insert. Codes of shape (points,) point into `batches` and `names`."""
+
+    batches: list[Batch]
+    decoded: list[Points]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.decoded))
+
+    @cached_property
+    def batch_codes(self) -> NDArray[np.uint32]:
+        """For each point, the place of its batch."""
+        return np.repeat(np.arange(len(self.batches), dtype=np.uint32), [len(points) for points in self.decoded])
+
+    @cached_property
+    def names(self) -> Coded:
+        """The metric name of each point."""
+        return joined([(points.names, points.name_codes) for points in self.decoded])
+
+    @cached_property
+    def point_ids(self) -> NDArray[np.uint64]:
+        """writer << 40 | ordinal for each point."""
+        firsts = [(batch.writer << 40) + batch.ordinal for batch in self.batches]
+        return np.concatenate([np.arange(first, first + len(points), dtype=np.uint64) for first, points in zip(firsts, self.decoded, strict=True)])
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The rows of the points table."""
+
+        def per_batch(values: Sequence[Any]) -> Coded:
+            return Coded(values, self.batch_codes)
+
+        targets = [batch.target for batch in self.batches]
+        return {
+            "team_id": per_batch([target.team_id for target in targets]),
+            "project_id": per_batch([target.project_id for target in targets]),
+            "experiment_id": per_batch([target.experiment_id for target in targets]),
+            "metric_name": self.names,
+            "step": np.concatenate([points.steps for points in self.decoded]),
+            "timestamp": np.concatenate([points.times for points in self.decoded]),
+            "point_id": self.point_ids,
+            "metric_value": np.concatenate([points.values for points in self.decoded]),
+            "host": joined([(points.hosts, points.host_codes) for points in self.decoded]),
+            "logged_at": np.array([batch.received_us for batch in self.batches], dtype=np.int64)[self.batch_codes],
+            "created_month": np.array([target.month for target in targets], dtype=np.uint32)[self.batch_codes],
+        }
+
+    def states(self) -> dict[tuple[Series, str], State]:
+        """What each series gains by this block."""
+        targets = {target: place for place, target in enumerate(dict.fromkeys(batch.target for batch in self.batches))}
+        target_codes = np.array([targets[batch.target] for batch in self.batches], dtype=np.int64)[self.batch_codes]
+        names = self.names
+        series = target_codes * len(names.values) + names.codes
+        columns = self.columns
+        found = states(series, columns["step"], columns["timestamp"], self.point_ids, columns["metric_value"])  # type: ignore[arg-type]
+        by_place = list(targets)
+        return {(by_place[key // len(names.values)], names.values[key % len(names.values)]): state for key, state in found.items()}
+
+    def halves(self) -> tuple[Block, Block]:
+        """The block cut in two: between batches, or within the only one."""
+        if len(self.batches) > 1:
+            middle = len(self.batches) // 2
+            return Block(self.batches[:middle], self.decoded[:middle]), Block(self.batches[middle:], self.decoded[middle:])
+        middle = len(self.decoded[0]) // 2
+        return self.part(0, middle), self.part(middle, len(self.decoded[0]))
+
+    def part(self, first: int, last: int) -> Block:
+        """The points from `first` to before `last` of a block of one batch, their identity kept."""
+        batch, points = self.batches[0], self.decoded[0]
+        rows = slice(first, last)
+        cut = Points(
+            points.names, points.name_codes[rows], points.steps[rows], points.times[rows], points.values[rows], points.hosts, points.host_codes[rows]
+        )
+        return Block([replace(batch, points=len(cut), ordinal=batch.ordinal + first, payload=cut.encoded())], [cut])
+
+
+def joined(parts: Sequence[tuple[Sequence[str], NDArray[np.uint32]]]) -> Coded:
+    """Dictionary-coded columns one after the other, on one dictionary."""
+    places: dict[str, int] = {}
+    codes = []
+    for values, part_codes in parts:
+        own = np.array([places.setdefault(value, len(places)) for value in values], dtype=np.uint32)
+        codes.append(own[part_codes])
+    return Coded(list(places), np.concatenate(codes))
+
+
+class Drain:
+    """Moves one spool's batches into the metric store."""
+
+    def __init__(self, spool: Spool, repository: MetricRepository, *, timing: Timing, failpoint: Callable[[str], None] = lambda name: None) -> None:
+        self.spool, self.repository, self.timing, self.failpoint = spool, repository, timing, failpoint
+        self.reading = spool.reader()
+        self.visible_to = meta(self.reading, "drained_to")
+        self.refused: set[int] = set()
+        self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
+        self.discarded = 0
+        self.failures = 0
+        self.last_error = ""
+        self.swept_at = 0.0
+        self.is_stopping = False
+        self.thread = threading.Thread(target=self.drain_for_ever, name="drain", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def stop(self, *, within_s: float) -> None:
+        """One last attempt at what waits, then end. Whatever is not stored stays in the spool."""
+        with self.spool.arrived:
+            self.is_stopping = self.spool.is_urgent = True
+            self.spool.arrived.notify_all()
+        self.thread.join(timeout=within_s)
+        if not self.thread.is_alive():
+            self.reading.close()
+
+    def wait_visible(self, batch: int, *, timeout_s: float) -> bool:
+        """Whether the batch with this row id can be queried, waiting for it up to `timeout_s`."""
+        self.spool.hurry()
+        with self.spool.arrived:
+            reached = self.spool.arrived.wait_for(lambda: self.visible_to >= batch or self.is_stopping, timeout=timeout_s)
+        return reached and self.visible_to >= batch and batch not in self.refused
+
+    # The loop ----------------------------------------------------------------------------------------------------------------------------------
+
+    def drain_for_ever(self) -> None:
+        """Wait until something is due, store it, tidy up; back off with jitter where the store does not take it."""
+        while True:
+            self.wait_until_due()
+            was_stopping = self.is_stopping
+            try:
+                self.drain_waiting()
+                self.sweep()
+                self.failures, self.last_error = 0, ""
+            except (StoreError, DatabaseError, sqlite3.Error) as error:
+                self.failures, self.last_error = self.failures + 1, str(error)
+                logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300])
+            finally:
+                close_old_connections()
+            if was_stopping:
+                return
+            if self.failures:
+                self.back_off()
+
+    def wait_until_due(self) -> None:
+        """Sleep until a batch's worth waits, the oldest has waited long enough, someone hurries, or a sweep is due."""
+        with self.spool.arrived:
+            while not self.is_due():
+                self.spool.arrived.wait(timeout=self.time_left_s())
+            self.spool.is_urgent = False
+
+    def is_due(self) -> bool:
+        """Whether the drain should work now."""
+        enough = sum(self.spool.waiting.values()) >= self.timing.batch_points if len(self.spool.waiting) < 1000 else True
+        return self.is_stopping or self.spool.is_urgent or enough or self.time_left_s() <= 0
+
+    def time_left_s(self) -> float:
+        """Until the oldest waiting point has waited its interval, or the next sweep is due."""
+        to_sweep = self.swept_at + SWEEP_S - time.monotonic()
+        if not self.spool.oldest_us:
+            return max(to_sweep, 0.0)
+        return max(min(self.spool.oldest_us / 1e6 + self.timing.interval_s - time.time(), to_sweep), 0.0)
+
+    def back_off(self) -> None:
+        """Wait longer after every failure, never in step with others; a stop ends the wait."""
+        least, most = BACKOFF_S
+        delay = min(most, least * 2 ** min(self.failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+        deadline = time.monotonic() + delay
+        with self.spool.arrived:
+            self.spool.arrived.wait_for(lambda: self.is_stopping, timeout=max(0.0, deadline - time.monotonic()))
+
+    def drain_waiting(self) -> None:
+        """Store block after block until nothing that waits is due. Raises StoreError where the store does not take one."""
+        self.store_states()
+        while self.drain_block():
+            if not self.is_due():
+                return
+
+    def drain_block(self) -> bool:
+        """Store the next block; False where there is none."""
+        bounds = self.block_bounds()
+        if bounds is None:
+            with self.spool.arrived:
+                self.spool.oldest_us = 0 if not self.spool.waiting else self.spool.oldest_us
+            return False
+        batches = [to_batch(row) for row in self.reading.execute(OF_BLOCK, bounds)]
+        counts = Counter[uuid.UUID]()
+        for batch in batches:
+            counts[batch.target.experiment_id] += batch.points
+        block = self.of_living(batches)
+        stored, dead = self.insert(block) if block.batches else ([], [])
+        self.failpoint("after-insert")
+        self.mark(bounds, stored, dead)
+        self.store_states()
+        self.after(block, bounds, counts)
+        return True
+
+    def block_bounds(self) -> tuple[int, int] | None:
+        """(first, last) row id of the block that is recorded and not drained, else of a new one, recorded before it is used."""
+        found = self.reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NULL ORDER BY id LIMIT 1").fetchone()
+        if found is not None:
+            return int(found[0]), int(found[1])
+        taken, points, size = [], 0, 0
+        for row, count, length, _ in self.reading.execute(NEXT_BATCHES, (meta(self.reading, "drained_to"),)):
+            if taken and points + count > self.timing.block_points:
+                break
+            taken.append(row)
+            points, size = points + count, size + length
+        if not taken:
+            return None
+        bounds = (taken[0], taken[-1])
+        self.spool.transact(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
+        return bounds
+
+    def of_living(self, batches: list[Batch]) -> Block:
+        """The block without the batches of experiments that were deleted meanwhile; those are counted and discarded."""
+        living = record.living({batch.target.experiment_id for batch in batches})
+        kept = [batch for batch in batches if batch.target.experiment_id in living]
+        self.discarded += sum(batch.points for batch in batches if batch.target.experiment_id not in living)
+        return Block(kept, [Points.decoded(batch.payload) for batch in kept])
+
+    def insert(self, block: Block) -> tuple[list[Block], list[tuple[Block, str]]]:
+        """Insert a block. Where rows are refused, cut it until the bad ones stand alone: (parts stored, (part, reason) set aside)."""
+        try:
+            self.repository.insert_points(block.columns)
+        except RejectedData as error:
+            if len(block) == 1:
+                return [], [(block, str(error)[:1000])]
+            stored, dead = [], []
+            for half in block.halves():
+                half_stored, half_dead = self.insert(half)
+                stored += half_stored
+                dead += half_dead
+            return stored, dead
+        return [block], []
+
+    # The spool's account -----------------------------------------------------------------------------------------------------------------------
+
+    def mark(self, bounds: tuple[int, int], stored: list[Block], dead: list[tuple[Block, str]]) -> None:
+        """In one transaction: the block is drained, its series have their new state, refused rows lie in the dead-letter table."""
+        changed = self.changed_states(stored)
+        now = time.time_ns() // 1000
+        rows = [(*key_of(series, name), series.team_id.bytes, series.project_id.bytes, version, state.packed()) for (series, name), (version, state) in changed.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE blocks SET drained_us = ? WHERE first = ? AND last = ?", (now, *bounds))
+            set_meta(connection, "drained_to", bounds[1])
+            connection.executemany(
+                "INSERT INTO summaries (experiment, name, team, project, version, state) VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT (experiment, name) DO UPDATE SET version = excluded.version, state = excluded.state",
+                rows,
+            )
+            connection.executemany(
+                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, reason, at_us) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                [dead_row(part.batches[0], reason, now) for part, reason in dead],
+            )
+
+        self.spool.transact(write)
+        self.refused |= {part.batches[0].id for part, _ in dead}
+        if len(self.known) > STATES_REMEMBERED:
+            self.known.clear()
+        self.known |= {(series.experiment_id, name): numbered for (series, name), numbered in changed.items()}
+
+    def changed_states(self, stored: list[Block]) -> dict[tuple[Series, str], tuple[int, State]]:
+        """(version, state) of every series that gained points."""
+        changed: dict[tuple[Series, str], tuple[int, State]] = {}
+        for block in stored:
+            for (series, name), gained in block.states().items():
+                version, before = changed.get((series, name)) or self.known_state(series.experiment_id, name)
+                changed[series, name] = (version + 1, before.joined(gained) if before else gained)
+        return changed
+
+    def known_state(self, experiment: uuid.UUID, name: str) -> tuple[int, State | None]:
+        """(version, state) of a series as the spool has it; (0, None) for a new one."""
+        known = self.known.get((experiment, name))
+        if known is not None:
+            return known
+        found = self.reading.execute("SELECT version, state FROM summaries WHERE experiment = ? AND name = ?", (experiment.bytes, name)).fetchone()
+        return (int(found[0]), State.unpacked(found[1])) if found else (0, None)
+
+    def store_states(self) -> None:
+        """Bring every state that the metric store does not have yet into it."""
+        while found := self.reading.execute(
+            "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
+        ).fetchall():
+            self.repository.insert_summaries(summary_columns(found, spool=self.spool.writer))
+            done = [(version, experiment, name) for experiment, name, _, _, version, _ in found]
+            self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
+
+    def after(self, block: Block, bounds: tuple[int, int], counts: Counter[uuid.UUID]) -> None:
+        """Let the points be seen: caches forget, waiters wake, the record learns the latest time and the new names."""
+        experiments = list(counts)
+        self.forget_vanished(block)
+        freshness.touch(experiments)
+        self.visible_to = bounds[1]
+        oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
+        self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+        record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
+        self.define_names()
+
+    def forget_vanished(self, block: Block) -> None:
+        """Take points out again whose experiment was deleted while they were inserted."""
+        targets = {batch.target.experiment_id: batch.target for batch in block.batches}
+        for experiment in targets.keys() - record.living(targets):
+            target = targets[experiment]
+            self.repository.forget(Place(target.team_id, target.project_id), [experiment])
+
+    def define_names(self) -> None:
+        """Make the project's metric for every name that came up without one."""
+        found = self.reading.execute("SELECT DISTINCT project, name FROM names INDEXED BY names_undefined WHERE defined = 0 LIMIT 20000").fetchall()
+        if not found:
+            return
+        record.define_metrics((uuid.UUID(bytes=project), name) for project, name in found)
+        self.spool.transact(lambda c: c.executemany("UPDATE names SET defined = 1 WHERE project = ? AND name = ? AND defined = 0", found))
+
+    # What is kept, and for how long ---------------------------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Once a minute: names left undefined, deletions left undone, drained blocks and receipts past their time."""
+        if time.monotonic() - self.swept_at < SWEEP_S:
+            return
+        self.swept_at = time.monotonic()
+        self.define_names()
+        for place, experiment in record.unpurged():
+            self.repository.forget(place, [experiment])
+            record.purged(experiment)
+        self.spool.transact(self.clean_up)
+
+    def clean_up(self, connection: sqlite3.Connection) -> None:
+        """Drop drained blocks that are too old or too many, some at a time, and old receipts."""
+        now = time.time_ns() // 1000
+        before = now - int(self.timing.keep_s * 1e6)
+        too_many = "id <= (SELECT max(id) FROM (SELECT id, sum(size_bytes) OVER (ORDER BY id DESC) AS kept FROM blocks WHERE drained_us IS NOT NULL) WHERE kept > ?)"
+        found = connection.execute(
+            f"SELECT id, first, last FROM blocks WHERE drained_us IS NOT NULL AND (drained_us < ? OR {too_many}) ORDER BY id LIMIT {CLEAN_BLOCKS}",
+            (before, self.timing.keep_bytes),
+        ).fetchall()
+        set_meta(connection, "ordinal_floor", self.spool.next_ordinal)
+        for block, first, last in found:
+            connection.execute("DELETE FROM batches WHERE id BETWEEN ? AND ?", (first, last))
+            connection.execute("DELETE FROM blocks WHERE id = ?", (block,))
+        connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - 24 * 3_600_000_000,))
+
+    # Dead letters ------------------------------------------------------------------------------------------------------------------------------
+
+    def dead_letters(self, *, limit: int = 100) -> list[dict[str, Any]]:
+        """What was refused, oldest first: id, experiment, metrics, reason, when (microseconds)."""
+        reading = self.spool.reader()
+        try:
+            found = reading.execute("SELECT id, experiment, payload, reason, at_us FROM dead ORDER BY id LIMIT ?", (limit,)).fetchall()
+        finally:
+            reading.close()
+        return [
+            {"id": row, "experiment": str(uuid.UUID(bytes=experiment)), "metrics": Points.decoded(payload).names, "reason": reason, "at_us": at}
+            for row, experiment, payload, reason, at in found
+        ]
+
+    def dead_count(self) -> int:
+        """How many rows lie in the dead-letter table."""
+        reading = self.spool.reader()
+        try:
+            return int(reading.execute("SELECT count(*) FROM dead").fetchone()[0])
+        finally:
+            reading.close()
+
+    def replay_dead(self) -> int:
+        """Put every refused row back into the queue under its own identity; how many."""
+
+        def write(connection: sqlite3.Connection) -> list[tuple[bytes, int]]:
+            found = connection.execute("SELECT experiment, points FROM dead").fetchall()
+            connection.execute(
+                "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload)"
+                " SELECT team, project, experiment, month, points, writer, ordinal, received_us, payload FROM dead ORDER BY id"
+            )
+            connection.execute("DELETE FROM dead")
+            return found
+
+        found = self.spool.transact(write)
+        with self.spool.arrived:
+            for experiment, points in found:
+                self.spool.waiting[uuid.UUID(bytes=experiment)] += points
+        self.spool.hurry()
+        return len(found)
+
+
+def to_batch(row: Sequence[Any]) -> Batch:
+    """A row of OF_BLOCK."""
+    number, team, project, experiment, month, points, writer, ordinal, received_us, payload = row
+    target = Series(uuid.UUID(bytes=team), uuid.UUID(bytes=project), uuid.UUID(bytes=experiment), month)
+    return Batch(number, target, points, writer, ordinal, received_us, payload)
+
+
+def key_of(series: Series, name: str) -> tuple[bytes, str]:
+    """The key of a series in the spool."""
+    return series.experiment_id.bytes, name
+
+
+def dead_row(batch: Batch, reason: str, now_us: int) -> tuple[Any, ...]:
+    """A row of the dead-letter table."""
+    t = batch.target
+    ids = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month)
+    return (*ids, batch.points, batch.writer, batch.ordinal, batch.received_us, batch.payload, reason, now_us)
+
+
+def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:
+    """Rows of the spool's summaries as columns of the store's."""
+    state = [State.unpacked(row[5]) for row in found]
+    own = np.arange(len(found), dtype=np.uint32)
+
+    def column(name: str, kind: Any) -> NDArray[Any]:
+        return np.array([getattr(s, name) for s in state], dtype=kind)
+
+    return {
+        "team_id": Coded([uuid.UUID(bytes=row[2]) for row in found], own),
+        "project_id": Coded([uuid.UUID(bytes=row[3]) for row in found], own),
+        "metric_name": Coded([row[1] for row in found], own),
+        "experiment_id": Coded([uuid.UUID(bytes=row[0]) for row in found], own),
+        "spool_id": np.full(len(found), spool, dtype=np.uint64),
+        "version": np.array([row[4] for row in found], dtype=np.uint64),
+        "count": column("count", np.uint64),
+        "nonfinite": column("nonfinite", np.uint64),
+        "sum": column("total", np.float64),
+        "min": column("low", np.float64),
+        "max": column("high", np.float64),
+        "last": column("last", np.float64),
+        "last_step": column("last_step", np.int64),
+        "last_time": column("last_us", np.int64),
+        "last_point_id": column("last_point", np.uint64),
+        "first_step": column("first_step", np.int64),
+        "first_time": column("first_us", np.int64),
+    }
+

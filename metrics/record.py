@@ -1,0 +1,54 @@
+"""What the drain asks of the record, and tells it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone as clock
+
+from experiments.models import DeletedExperiment, Experiment
+from metrics.repository import Place
+from projects.models import Project, ProjectMetric
+
+CHUNK = 500
+
+
+def living(experiments: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of `experiments` that the record still has."""
+    asked = list(experiments)
+    found: set[uuid.UUID] = set()
+    for first in range(0, len(asked), CHUNK):
+        found |= set(Experiment.objects.filter(pk__in=asked[first : first + CHUNK]).values_list("pk", flat=True))
+    return found
+
+
+def note_points(received: Mapping[uuid.UUID, int]) -> None:
+    """Move each experiment's time of the last point forward. Times in microseconds."""
+    with transaction.atomic():
+        for experiment, at_us in received.items():
+            at = Value(datetime.fromtimestamp(at_us / 1e6, tz=timezone.utc))
+            Experiment.objects.filter(pk=experiment).update(last_point_at=Greatest(Coalesce(F("last_point_at"), at), at))
+
+
+def define_metrics(names: Iterable[tuple[uuid.UUID, str]]) -> None:
+    """Make a project metric, its direction unset, for each (project, name) that has none."""
+    wanted = list(names)
+    projects = set(Project.objects.filter(pk__in={project for project, _ in wanted}).values_list("pk", flat=True))
+    rows = [ProjectMetric(project_id=project, name=name) for project, name in wanted if project in projects]
+    ProjectMetric.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
+
+
+def unpurged() -> list[tuple[Place, uuid.UUID]]:
+    """Deleted experiments whose points are still in the metric store."""
+    marks = DeletedExperiment.objects.filter(purged_at=None)
+    return [(Place(mark.team_id, mark.project_id), mark.experiment_id) for mark in marks]
+
+
+def purged(experiment: uuid.UUID) -> None:
+    """The points of a deleted experiment are gone."""
+    DeletedExperiment.objects.filter(pk=experiment).update(purged_at=clock.now())

@@ -1,0 +1,40 @@
+"""The web server of the embedded form: threads in this process, from the bound port to a clean stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+from cheroot.wsgi import Server
+from django.core.handlers.wsgi import WSGIHandler
+
+from config.errors import SetupError
+
+FINISH_S = 4.0
+IDLE_S = 30
+KEEP_ALIVE = 512
+
+
+def bound_server(host: str, port: int, *, threads: int) -> Server:
+    """A threaded WSGI server that listens already and serves once asked. Raises SetupError where the port cannot be had."""
+    server = Server((host, port), WSGIHandler(), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
+    server.keep_alive_conn_limit = KEEP_ALIVE
+    try:
+        server.prepare()
+    except (OSError, OverflowError) as error:
+        raise SetupError(f"{host}:{port} cannot be listened on ({error}): stop what uses it, or give another port by PORT or --port.") from error
+    return server
+
+
+def serve(server: Server, *, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then finish the requests in flight and return. `ready` is called once signals are heeded."""
+    asked_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+    signal.signal(signal.SIGINT, lambda *_: asked_to_stop.set())
+    serving = threading.Thread(target=server.serve, name="server")
+    serving.start()
+    ready()
+    asked_to_stop.wait()
+    server.stop()
+    serving.join(timeout=FINISH_S)

@@ -1,0 +1,409 @@
+"""The durable queue between an acknowledged point and the metric store: one SQLite file a process, one writer thread.
+
+A request hands a batch to `Spool.append` and waits. The writer thread takes all that wait, writes them in one transaction with
+`synchronous=FULL`, and only then lets them answer: acknowledged means on disk. Everything else that changes the file (blocks, marks,
+summaries, clean-up) goes through the same thread as a job, so that the file has one writer and no lock is ever waited for. Reading uses
+connections of its own, which WAL lets run beside the writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from config.errors import Conflict, Fault, Invalid, SetupError, Unavailable
+from metrics.points import Points
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS batches (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL,
+        points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS receipts (key TEXT PRIMARY KEY, body_hash BLOB NOT NULL, batch_id TEXT NOT NULL, accepted INTEGER NOT NULL, at_us INTEGER NOT NULL);
+    CREATE INDEX IF NOT EXISTS receipts_age ON receipts (at_us);
+    CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size_bytes INTEGER NOT NULL, drained_us INTEGER);
+    CREATE TABLE IF NOT EXISTS names (
+        experiment BLOB, name TEXT, project BLOB NOT NULL, defined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (experiment, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS names_undefined ON names (project, name) WHERE defined = 0;
+    CREATE TABLE IF NOT EXISTS summaries (
+        experiment BLOB, name TEXT, team BLOB NOT NULL, project BLOB NOT NULL, version INTEGER NOT NULL, stored INTEGER NOT NULL DEFAULT 0,
+        state BLOB NOT NULL, PRIMARY KEY (experiment, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS summaries_unstored ON summaries (experiment, name) WHERE stored < version;
+    CREATE TABLE IF NOT EXISTS dead (
+        id INTEGER PRIMARY KEY, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL, points INTEGER NOT NULL,
+        writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL
+    );
+"""
+PRAGMAS = "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=67108864;"
+COMMIT_BYTES = 64_000_000
+NAMES_REMEMBERED = 2_000
+DISK_LOOK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """Where a batch belongs: the experiment, and the month that its points are partitioned by."""
+
+    team_id: uuid.UUID
+    project_id: uuid.UUID
+    experiment_id: uuid.UUID
+    month: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one."""
+
+    batch_id: str
+    accepted: int
+    id: int
+    replayed: bool = False
+
+
+@dataclass
+class Entry:
+    """A batch on its way to the writer thread."""
+
+    target: Series
+    points: Points
+    payload: bytes
+    received_us: int
+    key: str | None
+    body_hash: bytes
+    done: Future[Receipt] = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as it lies in the spool."""
+
+    id: int
+    target: Series
+    points: int
+    writer: int
+    ordinal: int
+    received_us: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How much may lie here, and how much of the disk stays free; bytes."""
+
+    spool_bytes: int
+    disk_free_bytes: int
+    names: int
+
+
+class Spool:
+    """One spool file, held by flock. `register` gives a new file its writer number from the record."""
+
+    def __init__(self, path: Path, *, caps: Caps, register: Callable[[Path], int]) -> None:
+        self.path, self.caps = path, caps
+        self.lock = own(path)
+        self.connection = connected(path)
+        self.connection.executescript(SCHEMA)
+        self.writer = self.numbered(register)
+        self.next_ordinal = self.first_free_ordinal()
+        self.waiting, self.oldest_us = self.backlog()
+        self.queue: queue.SimpleQueue[Entry | tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self.names: dict[bytes, set[str]] = {}
+        self.arrived = threading.Condition()
+        self.in_flight: set[str] = set()
+        self.is_urgent = False
+        self.is_stopping = False
+        self.size_bytes, self.looked_at = 0, 0.0
+        self.full_reason = ""
+        self.thread = threading.Thread(target=self.write_for_ever, name="spool-writer", daemon=True)
+        self.thread.start()
+
+    # What requests do ------------------------------------------------------------------------------------------------------------------
+
+    def append(self, target: Series, points: Points, *, key: str | None = None, body_hash: bytes = b"") -> Receipt:
+        """Put a batch on disk and return its receipt; a known key and body gives the first receipt again.
+
+        Raises Unavailable (spool full, low disk, stopping), Conflict (same key in flight), Invalid (same key, another body; too many names).
+        """
+        self.refuse_when_full()
+        entry = Entry(target, points, points.encoded(), time.time_ns() // 1000, key, body_hash)
+        with self.alone(key):
+            self.queue.put(entry)
+            return entry.done.result()
+
+    @contextmanager
+    def alone(self, key: str | None) -> Iterator[None]:
+        """Hold an idempotency key while its batch is written. Raises Conflict where another request holds it."""
+        if key is None:
+            yield
+            return
+        with self.arrived:
+            if key in self.in_flight:
+                raise Conflict("A request with this Idempotency-Key is being written: ask again in a moment.")
+            self.in_flight.add(key)
+        try:
+            yield
+        finally:
+            with self.arrived:
+                self.in_flight.discard(key)
+
+    def refuse_when_full(self) -> None:
+        """Raise Unavailable where the spool may not grow. Looks at the disk at most once a second."""
+        if self.is_stopping:
+            raise Unavailable("The server is stopping: send again in a moment.", code="stopping", retry_after_s=2)
+        now = time.monotonic()
+        if now - self.looked_at > DISK_LOOK_S:
+            self.looked_at = now
+            self.size_bytes = size_bytes(self.path)
+            self.full_reason = self.reason_to_refuse()
+        if self.full_reason:
+            raise Unavailable(self.full_reason, code="spool_full", retry_after_s=10)
+
+    def reason_to_refuse(self) -> str:
+        """Why no batch may be taken now, or nothing."""
+        if self.waiting and self.size_bytes > self.caps.spool_bytes:
+            return f"The spool holds {self.size_bytes} bytes, its limit is {self.caps.spool_bytes}: the metric store is behind. Send again later."
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self.caps.disk_free_bytes:
+            return f"The disk has {free} bytes free, {self.caps.disk_free_bytes} must stay: make room, then send again."
+        return ""
+
+    # The writer thread ------------------------------------------------------------------------------------------------------------------
+
+    def write_for_ever(self) -> None:
+        """Take what waits, write it in one transaction, answer; until None comes."""
+        is_running = True
+        while is_running:
+            work: list[Any] = [self.queue.get()]
+            taken = 0
+            while not self.queue.empty() and taken < COMMIT_BYTES:
+                work.append(self.queue.get())
+                taken += len(work[-1].payload) if isinstance(work[-1], Entry) else 0
+            is_running = None not in work
+            self.write_entries([entry for entry in work if isinstance(entry, Entry)])
+            for job in work:
+                if isinstance(job, tuple):
+                    self.write_job(*job)
+        self.connection.close()
+
+    def write_entries(self, entries: list[Entry]) -> None:
+        """One transaction for all of them; each gets its receipt or its error once the commit is on disk."""
+        if not entries:
+            return
+        answers: list[tuple[Entry, Receipt | Exception]] = []
+        ordinal = self.next_ordinal
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            answers = [(entry, self.write_entry(entry)) for entry in entries]
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.next_ordinal = ordinal
+            self.names.clear()
+            self.roll_back()
+            logger.exception("The spool could not be written")
+            refusal = Unavailable(f"The spool could not be written ({error}): nothing of this request was kept. Send again.", code="spool_failed", retry_after_s=10)
+            answers = [(entry, refusal) for entry in entries]
+        self.announce(answers)
+
+    def write_entry(self, entry: Entry) -> Receipt | Exception:
+        """The rows of one batch, within the open transaction."""
+        known = self.known_receipt(entry)
+        if known is not None:
+            return known
+        new_names = self.new_names(entry)
+        if isinstance(new_names, Exception):
+            return new_names
+        own_identity = entry.points.writer is None or entry.points.ordinal is None
+        writer, ordinal = (self.writer, self.next_ordinal) if own_identity else (entry.points.writer, entry.points.ordinal)
+        t = entry.target
+        row = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month, len(entry.points), writer, ordinal, entry.received_us, entry.payload)
+        cursor = self.connection.execute(
+            "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload) VALUES (?,?,?,?,?,?,?,?,?)", row
+        )
+        if own_identity:
+            self.next_ordinal += len(entry.points)
+        receipt = Receipt(uuid.uuid4().hex, len(entry.points), int(cursor.lastrowid or 0))
+        if entry.key is not None:
+            kept = (entry.key, entry.body_hash, receipt.batch_id, receipt.accepted, entry.received_us)
+            self.connection.execute("INSERT INTO receipts (key, body_hash, batch_id, accepted, at_us) VALUES (?,?,?,?,?)", kept)
+        self.connection.executemany("INSERT OR IGNORE INTO names (experiment, name, project) VALUES (?,?,?)", [(t.experiment_id.bytes, name, t.project_id.bytes) for name in new_names])
+        return receipt
+
+    def known_receipt(self, entry: Entry) -> Receipt | Exception | None:
+        """The first answer to this key, the refusal where the body differs, or None where the key is new."""
+        if entry.key is None:
+            return None
+        found = self.connection.execute("SELECT body_hash, batch_id, accepted FROM receipts WHERE key = ?", (entry.key,)).fetchone()
+        return None if found is None else replay(found, entry.body_hash)
+
+    def new_names(self, entry: Entry) -> set[str] | Invalid:
+        """Which of the batch's metric names the experiment did not have, or the refusal where that makes too many."""
+        experiment = entry.target.experiment_id.bytes
+        if experiment not in self.names:
+            if len(self.names) >= NAMES_REMEMBERED:
+                self.names.clear()
+            self.names[experiment] = {name for (name,) in self.connection.execute("SELECT name FROM names WHERE experiment = ?", (experiment,))}
+        known = self.names[experiment]
+        new = set(entry.points.names) - known
+        if len(known) + len(new) > self.caps.names:
+            message = f"The experiment would have {len(known) + len(new)} metric names, the limit is {self.caps.names}: put what varies into the step, not the name."
+            return Invalid(message, [Fault(None, "metric_name", "too_many_names", message)])
+        known |= new
+        return new
+
+    def announce(self, answers: list[tuple[Entry, Receipt | Exception]]) -> None:
+        """Answer the requests, and wake the drain."""
+        stored = [(entry, answer) for entry, answer in answers if isinstance(answer, Receipt) and not answer.replayed]
+        with self.arrived:
+            for entry, _ in stored:
+                self.waiting[entry.target.experiment_id] += len(entry.points)
+            if stored and not self.oldest_us:
+                self.oldest_us = stored[0][0].received_us
+            self.arrived.notify_all()
+        for entry, answer in answers:
+            if isinstance(answer, Receipt):
+                entry.done.set_result(answer)
+            else:
+                entry.done.set_exception(answer)
+
+    def write_job(self, job: Callable[[sqlite3.Connection], Any], done: Future[Any]) -> None:
+        """One job in a transaction of its own."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            result = job(self.connection)
+            self.connection.execute("COMMIT")
+        except Exception as error:  # the job's own thread gets it, whatever it is
+            self.roll_back()
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def roll_back(self) -> None:
+        """End a failed transaction, where one is open."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def transact(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` in one transaction on the writer thread and return what it returns. Raises what it raises."""
+        done: Future[T] = Future()
+        self.queue.put((job, done))
+        return done.result()
+
+    def close(self) -> None:
+        """Refuse new batches, write what waits, let the file go."""
+        self.is_stopping = True
+        self.queue.put(None)
+        self.thread.join(timeout=5)
+        os.close(self.lock)
+
+    # Opening -----------------------------------------------------------------------------------------------------------------------------
+
+    def numbered(self, register: Callable[[Path], int]) -> int:
+        """This file's writer number; a new file gets one from the record."""
+        known = meta(self.connection, "writer")
+        if not known:
+            known = register(self.path)
+            set_meta(self.connection, "writer", known)
+        return known
+
+    def first_free_ordinal(self) -> int:
+        """Past every ordinal that this file ever gave: kept batches, and the floor that clean-up leaves behind."""
+        highest = self.connection.execute("SELECT max(ordinal + points) FROM batches WHERE writer = ?", (self.writer,)).fetchone()
+        return max(meta(self.connection, "ordinal_floor"), int(highest[0] or 0))
+
+    def backlog(self) -> tuple[Counter[uuid.UUID], int]:
+        """(points not drained yet by experiment, when the oldest of them came in microseconds, 0 where there is none)."""
+        found = self.connection.execute(
+            "SELECT experiment, sum(points), min(received_us) FROM batches WHERE id > ? GROUP BY experiment", (meta(self.connection, "drained_to"),)
+        ).fetchall()
+        return Counter({uuid.UUID(bytes=experiment): points for experiment, points, _ in found}), min((came for _, _, came in found), default=0)
+
+    # What the drain does -------------------------------------------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """Ask the drain to store what waits now."""
+        with self.arrived:
+            self.is_urgent = True
+            self.arrived.notify_all()
+
+    def settle(self, stored: Counter[uuid.UUID], *, oldest_us: int) -> None:
+        """Points are out of the spool: count them off. `oldest_us` is when the oldest that still waits came."""
+        with self.arrived:
+            self.waiting -= stored
+            self.oldest_us = oldest_us if self.waiting else 0
+            self.arrived.notify_all()
+
+    def pending(self, experiments: Iterable[uuid.UUID]) -> int:
+        """Points of these experiments that are acknowledged and cannot be queried yet."""
+        with self.arrived:
+            return sum(self.waiting[experiment] for experiment in experiments)
+
+    def last_row(self) -> int:
+        """The row id of the newest batch, 0 in an empty file."""
+        return self.transact(lambda c: int(c.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]))
+
+    def reader(self) -> sqlite3.Connection:
+        """A new connection for reading beside the writer. The caller closes it."""
+        return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+
+
+def meta(connection: sqlite3.Connection, name: str) -> int:
+    """A number of the file's own, 0 where it is not set."""
+    found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def set_meta(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """Keep a number of the file's own."""
+    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+
+
+def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid:
+    """What a receipt answers to a repeat with `body_hash`."""
+    kept_hash, batch_id, accepted = found
+    if kept_hash != body_hash:
+        return Invalid("This Idempotency-Key was used for another body: make a new key for a new batch.", [Fault(None, "Idempotency-Key", "key_reused", "Another body.")])
+    return Receipt(batch_id, accepted, 0, replayed=True)
+
+
+def own(path: Path) -> int:
+    """A descriptor that holds the spool file's lock. Raises SetupError where another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise SetupError(f"The spool {path} is in use by another process: stop that server, or give another DATA_DIR.") from error
+    return descriptor
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit, durable at every commit."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
+    connection.executescript(PRAGMAS)
+    return connection
+
+
+def size_bytes(path: Path) -> int:
+    """What the file and its log take on disk."""
+    return sum(part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists())

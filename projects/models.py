@@ -1,0 +1,134 @@
+"""Projects, and the metrics that each defines."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.db import models
+
+from accounts.models import Team
+from accounts.slugs import free_slug, is_uuid
+from config.errors import Conflict, NotFound
+
+if TYPE_CHECKING:
+    from accounts.access import Caller
+
+NAME_BYTES = 250
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    """Questions about projects."""
+
+    def visible_to(self, caller: Caller) -> Self:
+        """The projects of the caller's teams."""
+        return self.filter(team__in=caller.teams())
+
+    def current(self) -> Self:
+        """Those not archived."""
+        return self.filter(archived=False)
+
+    def named(self, reference: str) -> Project:
+        """The one with this UUID or slug. Raises NotFound, or Conflict where two teams share the slug."""
+        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference)[:2])
+        if not found:
+            raise NotFound(f"There is no project {reference!r}, or it is not yours. POST /api/v1/projects makes one.")
+        if len(found) > 1:
+            raise Conflict(f"Two of your teams have a project {reference!r}: say which by its UUID, {found[0].pk} or {found[1].pk}.")
+        return found[0]
+
+
+class Project(models.Model):
+    """One line of work of one team."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="projects")
+    name = models.CharField(max_length=255)
+    slug = models.SlugField(max_length=100, allow_unicode=True, blank=True)
+    description = models.CharField(max_length=1024, blank=True)
+    archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["team", "slug"], name="project_slug_in_team")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, **options: object) -> None:
+        """Save, with a slug made from the name where none is given."""
+        if not self.slug:
+            self.slug = free_slug(self.name, taken=Project.objects.filter(team_id=self.team_id), otherwise="project")
+        super().save(**options)  # type: ignore[arg-type]
+
+
+class Direction(models.TextChoices):
+    """Which way is better."""
+
+    UNSET = "", "Not said"
+    MINIMIZE = "minimize", "Minimize"
+    MAXIMIZE = "maximize", "Maximize"
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is, 0 where nobody said."""
+        return {Direction.MINIMIZE: -1, Direction.MAXIMIZE: 1}.get(self, 0)
+
+    @property
+    def arrow(self) -> str:
+        """The arrow of the better way, or nothing."""
+        return {Direction.MINIMIZE: "↓", Direction.MAXIMIZE: "↑"}.get(self, "")
+
+    @classmethod
+    def suggested(cls, metric: str) -> Direction:
+        """What the name of a metric suggests, by the words in it; UNSET where it suggests nothing."""
+        words = "".join(c if c.isalnum() else " " for c in metric.lower()).split()
+        if any(word in LESS_IS_BETTER or word.endswith("loss") for word in words):
+            return cls.MINIMIZE
+        if any(word in MORE_IS_BETTER or word.startswith("acc") for word in words):
+            return cls.MAXIMIZE
+        return cls.UNSET
+
+
+LESS_IS_BETTER = frozenset("loss error err mse rmse mae mape perplexity ppl nll wer cer fid latency time duration seconds ms bpb bpc divergence regret memory".split())
+MORE_IS_BETTER = frozenset("accuracy f1 auc auroc auprc map recall precision iou dice bleu rouge meteor score reward return r2 psnr ssim throughput top1 top5 em mcc kappa".split())
+
+
+class Aggregation(models.TextChoices):
+    """How the points of a series become its one number."""
+
+    LAST = "last", "Last"
+    MIN = "min", "Minimum"
+    MAX = "max", "Maximum"
+    AVG = "avg", "Average"
+
+
+class ProjectMetric(models.Model):
+    """A metric of a project: which way is better, and which number stands for a series."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="metrics")
+    name = models.CharField(max_length=NAME_BYTES)
+    direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.UNSET, blank=True)
+    aggregation = models.CharField(max_length=10, choices=Aggregation.choices, default=Aggregation.LAST)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="metric_once_in_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def better(self) -> Direction:
+        """The direction as an enum."""
+        return Direction(self.direction)
+
+    @property
+    def suggestion(self) -> Direction:
+        """What the name suggests."""
+        return Direction.suggested(self.name)

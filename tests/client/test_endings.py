@@ -1,0 +1,203 @@
+"""How a run ends: by itself, by an error, by a signal, with its process."""
+
+import os
+import signal
+import time
+
+import pytest
+import research_platform as rp
+
+from .conftest import until
+
+
+def logged(far):
+    return [value for batch in far.batches for value in batch.json["metrics"].get("loss", [])]
+
+
+def log_and_raise(run, error):
+    run.log({"loss": 1})
+    raise error
+
+
+def test_finish_sends_everything_before_it_ends_the_run(far, start):
+    run = start(pace=rp.Pace(flush_s=60))
+    run.log({"loss": 1})
+    run.finish()
+    assert [request.method for request in far.requests] == ["POST", "POST", "PATCH"]
+    assert far.endings == [{"status": "complete"}]
+
+
+def test_finish_may_be_called_again(far, start):
+    run = start()
+    run.finish()
+    run.finish(status="failed")
+    assert len(far.endings) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"status": "failed", "failure_kind": "diverged"}, {"status": "failed", "failure_kind": "diverged"}),
+        ({"status": "failed"}, {"status": "failed", "failure_kind": "crashed"}),
+        ({"failure_kind": "interrupted"}, {"status": "failed", "failure_kind": "interrupted"}),
+        ({"status": "complete"}, {"status": "complete"}),
+    ],
+)
+def test_a_run_ends_as_its_script_says(far, start, asked, told):
+    start().finish(**asked)
+    assert far.endings == [told]
+
+
+@pytest.mark.parametrize("words", [{"status": "completed"}, {"failure_kind": "boom"}])
+def test_a_status_that_there_is_not_raises_and_leaves_the_run_open(far, start, words):
+    run = start()
+    with pytest.raises(ValueError, match="A run ends as complete or failed"):
+        run.finish(**words)
+    run.log({"loss": 1})
+    run.finish()
+    assert logged(far) == [1.0]
+
+
+def test_the_status_is_offered_until_it_is_taken(far, start):
+    run = start()
+    good, refusals = far.answer, iter([(503, None, {})] * 3)
+    far.answer = lambda request: next(refusals, None) or good(request)
+    run.finish()
+    assert len(far.of("PATCH")) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ZeroDivisionError(), "crashed"), (KeyboardInterrupt(), "interrupted"), (SystemExit(1), "crashed"), (SystemExit("no"), "crashed")]
+)
+def test_an_error_in_the_block_fails_the_run_and_goes_on(far, start, error, kind):
+    run = start()
+    with pytest.raises(type(error)), run:
+        log_and_raise(run, error)
+    assert logged(far) == [1.0]
+    assert far.endings == [{"status": "failed", "failure_kind": kind}]
+
+
+def test_a_block_that_ends_well_completes_the_run(far, start):
+    with pytest.raises(SystemExit), start():
+        raise SystemExit(0)
+    with start():
+        pass
+    assert far.endings == [{"status": "complete"}] * 2
+
+
+def test_a_script_that_never_finishes_its_run_loses_nothing(far, script):
+    process = script('run = rp.init("digits")\nfor i in range(1000): run.log({"loss": i})\n')
+    assert process.wait(20) == 0
+    assert logged(far) == [float(i) for i in range(1000)]
+    assert far.endings == [{"status": "complete"}]
+    assert process.stderr.read() == ""
+
+
+def test_a_script_that_crashes_fails_its_run_and_shows_its_traceback(far, script):
+    process = script('run = rp.init("digits")\nrun.log({"loss": 1})\n1 / 0\n')
+    assert process.wait(20) == 1
+    assert logged(far) == [1.0]
+    assert far.endings == [{"status": "failed", "failure_kind": "crashed"}]
+    assert "ZeroDivisionError" in process.stderr.read()
+
+
+@pytest.mark.parametrize("block", ["", "with run:\n  "])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_a_script_that_is_stopped_has_an_interrupted_run(far, script, block, number, code):
+    process = script(f'import time\nrun = rp.init("digits")\nrun.log({{"loss": 1}})\n{block}time.sleep(60)\n')
+    until(lambda: far.batches)
+    process.send_signal(number)
+    assert process.wait(20) == code
+    assert logged(far) == [1.0]
+    assert far.endings == [{"status": "failed", "failure_kind": "interrupted"}]
+
+
+def test_a_tight_loop_that_is_interrupted_keeps_every_row_whole(far, script):
+    process = script('run = rp.init("digits")\ni = 0\nwhile True:\n  run.log({"loss": i, "acc": i}, step=i)\n  i += 1\n')
+    until(lambda: far.batches)
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    for body in (batch.json for batch in far.batches):
+        assert body["metrics"]["loss"] == body["metrics"]["acc"] == [float(step) for step in body["steps"]]
+        assert len(body["timestamps"]) == len(body["steps"])
+
+
+def test_a_script_whose_runs_are_finished_dies_of_sigterm_as_any_other(far, script):
+    process = script('import time\nrp.init("digits").finish()\nprint("ready", flush=True)\ntime.sleep(60)\n')
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+    assert far.endings == [{"status": "complete"}]
+
+
+def test_a_script_with_its_own_sigterm_handler_keeps_it(far, script):
+    handler = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+    process = script(handler + 'run = rp.init("digits")\nprint("ready", flush=True)\ntime.sleep(60)\n')
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.wait(20) == 5
+
+
+def test_an_exit_without_a_server_ends_in_time_and_says_what_is_lost(far, script):
+    process = script('import time\nrun = rp.init("digits")\nprint("ready", flush=True)\ntime.sleep(0.5)\nrun.log({"loss": 1})\n', RP_FLUSH_TIMEOUT="1")
+    assert process.stdout.readline() == "ready\n"
+    far.answer = lambda request: "hang up"
+    begin = time.monotonic()
+    assert process.wait(20) == 0
+    assert time.monotonic() - begin < 8
+    assert "1 points not sent in time" in process.stderr.read()
+
+
+FORKED = """
+import os, sys
+run = rp.init("digits")
+run.log({"loss": 1})
+child = os.fork()
+if child == 0:
+    run.log({"loss": 2})
+    run.log({"loss": 3})
+    run.update(tags=["x"])
+    run.finish(status="failed")
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+run.log({"loss": 4})
+"""
+
+
+def test_a_forked_child_logs_nothing_and_ends_nothing(far, script):
+    process = script(FORKED)
+    assert process.wait(20) == 0
+    assert logged(far) == [1.0, 4.0]
+    assert far.endings == [{"status": "complete"}]
+    assert process.stderr.read().count("was started by another process") == 1
+
+
+WORKERS = """
+import multiprocessing, time
+def work(): time.sleep(60)
+if __name__ == "__main__":
+    run = rp.init("digits")
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    time.sleep(0.3)
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == -15, worker.exitcode
+"""
+
+
+def test_a_forked_worker_dies_of_sigterm_as_any_other(far, script):
+    process = script(WORKERS)
+    assert process.wait(20) == 0, process.stderr.read()
+    assert far.endings == [{"status": "complete"}]
+
+
+def test_two_open_runs_both_end_with_their_process(far, script):
+    process = script('for name in "ab": rp.init("digits", name=name).log({"loss": 1})\n')
+    assert process.wait(20) == 0
+    assert far.endings == [{"status": "complete"}] * 2
+
+
+def test_a_run_in_this_process_is_not_forked(start):
+    assert start().is_ours
+    assert os.getpid() > 0

@@ -1,0 +1,132 @@
+"""How a run starts, and what keeps it from starting."""
+
+import json
+import subprocess
+import threading
+import uuid
+
+import numpy as np
+import pytest
+import research_platform as rp
+
+from .conftest import QUICK, TOKEN
+
+
+def created(far):
+    return far.of("POST", "/api/v1/experiments")[0].json
+
+
+def test_a_run_tells_the_server_what_it_is_and_where_it_came_from(far, start):
+    start(params={"lr": 3e-4}, seed=1, tags=["first"], notes="try", features_diff={"lr": 3e-4}, replicate_group="g")
+    asked = created(far)
+    assert asked["project"] == "digits"
+    assert asked["create_project"] is True
+    assert asked["name"] == "lr 3e-4"
+    assert (asked["params"], asked["seed"], asked["tags"], asked["notes"]) == ({"lr": 3e-4}, 1, ["first"], "try")
+    assert (asked["features_diff"], asked["replicate_group"]) == ({"lr": 3e-4}, "g")
+    assert asked["host"]
+    assert "pytest" in asked["command"]
+    assert "parent" not in asked
+
+
+def test_a_run_knows_the_names_that_the_server_gave(far, start):
+    run = start()
+    assert (run.id, run.slug, run.project) == ("0d3b9f6e-0000-4000-8000-000000000002", "lr-3e-4", "digits")
+    assert run.url == f"{far.url}/digits/lr-3e-4"
+
+
+def test_a_run_without_a_name_is_named_after_the_script_and_the_time(far, start):
+    start(name=None)
+    assert "20" in created(far)["name"]
+
+
+@pytest.mark.parametrize("kind", ["run", "uuid", "slug"])
+def test_a_parent_may_be_a_run_a_uuid_or_a_slug(far, start, kind):
+    first = start()
+    parent, expected = {"run": (first, first.id), "uuid": (uuid.UUID(first.id), first.id), "slug": ("lr-3e-4", "lr-3e-4")}[kind]
+    start(parent=parent)
+    assert far.of("POST", "/api/v1/experiments")[1].json["parent"] == expected
+
+
+def test_params_may_hold_what_json_does_not_know(far, start, tmp_path):
+    start(params={"lr": np.float32(0.5), "sizes": np.array([1, 2]), "path": tmp_path, "bad": float("nan"), "nested": {1: (True, None)}})
+    assert created(far)["params"] == {"lr": 0.5, "sizes": [1, 2], "path": str(tmp_path), "bad": "NaN", "nested": {"1": [True, None]}}
+
+
+def test_the_commit_is_captured_where_there_is_one(far, start, tmp_path):
+    git = ["git", "-C", str(tmp_path / "work"), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    start()
+    assert created(far)["git_commit"] == subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_no_git_means_no_commit(far, start, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    start()
+    assert created(far)["git_commit"] == ""
+
+
+def test_a_refused_start_raises_with_the_servers_own_words(start):
+    with pytest.raises(rp.Refused, match="401 This token is not known"):
+        start(token="wrong")
+
+
+def test_an_absent_server_raises_and_says_what_to_do(absent, monkeypatch):
+    with pytest.raises(rp.Unreachable, match="RP_MODE=disabled"):
+        rp.init("digits", url=absent.url, token=TOKEN, pace=rp.Pace(backoff_s=60, backoff_most_s=60))
+
+
+def test_a_server_that_is_just_starting_is_waited_for(absent):
+    threading.Timer(0.3, absent.appear).start()
+    run = rp.init("digits", name="x", url=absent.url, token=TOKEN, pace=QUICK)
+    run.finish()
+    assert len(absent.of("POST", "/api/v1/experiments")) == 1
+
+
+def test_a_start_that_may_have_happened_is_not_repeated(far, start):
+    far.answer = lambda request: "hang up"
+    with pytest.raises(rp.Unreachable):
+        start()
+    assert len(far.requests) == 1
+
+
+def test_an_address_of_something_else_is_named_as_such(far, start):
+    far.answer = lambda request: (200, b"<html>", {})
+    with pytest.raises(rp.Refused, match="not as a Research Platform server"):
+        start()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://x", "http://"])
+def test_an_address_without_a_scheme_is_refused_with_an_example(url):
+    with pytest.raises(rp.ConfigurationError, match="write it like http"):
+        rp.init("digits", url=url, token=TOKEN)
+
+
+def test_a_disabled_run_talks_to_nobody(far, monkeypatch):
+    monkeypatch.setenv("RP_MODE", "disabled")
+    with rp.init("digits", params={"lr": 1}, url=far.url, token=TOKEN) as run:
+        run.log({"loss": 1})
+        run.update(params={"more": 2}, tags=["t"])
+        child = rp.init("digits", parent=run)
+    assert run.params == {"lr": 1, "more": 2}
+    assert child.id == ""
+    assert far.requests == []
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(rp.ConfigurationError, match="online, disabled"):
+        rp.init("digits", mode="offline")
+
+
+def test_an_update_adds_params_and_tags_and_replaces_notes(far, start):
+    run = start(params={"lr": 1}, tags=["a"])
+    run.update(params={"wd": np.float64(2)}, tags=["b", "a"], notes="n")
+    assert far.of("PATCH")[0].json == {"params": {"lr": 1, "wd": 2.0}, "tags": ["a", "b"], "notes": "n"}
+
+
+def test_the_environment_names_server_and_token(far, monkeypatch):
+    monkeypatch.setenv("RP_URL", far.url + "/")
+    monkeypatch.setenv("RP_TOKEN", TOKEN)
+    rp.init("digits", pace=QUICK).finish()
+    assert json.loads(far.of("POST", "/api/v1/experiments")[0].raw)["project"] == "digits"
