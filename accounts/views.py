@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import services
 from accounts.access import Caller, caller
 from accounts.forms import SignInForm, TokenForm
 from accounts.models import ApiToken, Membership
@@ -50,7 +51,7 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     token = ApiToken.objects.filter(user=caller(request).user, pk=token_id).first()
     if token is None:
         raise NotFound("There is no such token, or it is not yours.")
-    token.revoke()
+    services.revoke(token)
     messages.success(request, f"{token} is revoked. Scripts that carry it are refused from now on.")
     return redirect("accounts:account")
 

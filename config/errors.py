@@ -52,6 +52,18 @@ class Conflict(Refused):
     code = "conflict"
 
 
+class Archived(Conflict):
+    """The experiment or its project is archived."""
+
+    code = "archived"
+
+
+class InFlight(Conflict):
+    """The first request with this Idempotency-Key is still being written."""
+
+    code = "in_flight"
+
+
 class TooLarge(Refused):
     """Body, decompressed body or point count over the limit."""
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from config import health
-from config.docs import ApiDocs, ApiDocsScript, ApiSchema
+from config.docs import ApiDocs, ApiSchema
 
 api = [
     path("", include("accounts.api_urls")),
@@ -22,7 +22,6 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema", ApiSchema.as_view(), name="schema"),
     path("docs", ApiDocs.as_view(), name="docs"),
-    path("docs/script.js", ApiDocsScript.as_view(), name="docs-script"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
 ]

@@ -19,6 +19,7 @@ from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
 from metrics import process
 from metrics.clickhouse.errors import StoreError
+from metrics.ingest import GRANTS
 from metrics.repository import Place
 from projects.models import Project
 
@@ -150,7 +151,7 @@ def move(experiment: Experiment, status: str, kind: str = "", *, by: User | None
         start(experiment, by=by)
 
 
-def settle(experiment: Experiment, kind: Event, *, by: User | None, came_from: Sequence[str], detail: str = "") -> None:
+def settle(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | None, came_from: Sequence[str], detail: str = "") -> None:
     """Write the state that the model's verb has set, if the row is still where the verb found it. Raises AlreadyEnded otherwise."""
     values = {name: getattr(experiment, name) for name in STATE} | {"updated_at": timezone.now()}
     if Experiment.objects.filter(pk=experiment.pk, status__in=came_from).update(**values) != 1:
@@ -165,7 +166,7 @@ def heartbeat(experiment: Experiment) -> None:
     Experiment.objects.filter(pk=experiment.pk).update(heartbeat_at=timezone.now())
 
 
-def note(experiment: Experiment, kind: Event, *, by: User | None, detail: str = "") -> None:
+def note(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | None, detail: str = "") -> None:
     """Add a line to the experiment's history."""
     ExperimentEvent.objects.create(experiment=experiment, kind=kind, by=by, detail=detail[:500])
 
@@ -198,7 +199,7 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
 def is_worked_out(experiment: Experiment) -> bool:
     """Whether its features_diff is what its params say against its parent's."""
     parent = experiment.parent_experiment
-    return experiment.features_diff == (difference(parent.params, experiment.params) if parent else {})
+    return bool(experiment.features_diff == (difference(parent.params, experiment.params) if parent else {}))
 
 
 def write(experiment: Experiment, changed: Sequence[str]) -> None:
@@ -225,11 +226,12 @@ def restore(experiment: Experiment, *, by: User | None) -> None:
     put(experiment, archived=False, kind=Event.RESTORED, by=by)
 
 
-def put(experiment: Experiment, *, archived: bool, kind: Event, by: User | None) -> None:
+def put(experiment: Experiment, *, archived: bool, kind: ExperimentEvent.Kind, by: User | None) -> None:
     """Set `archived`, and record it where that changed anything."""
     experiment.archived = archived
     if Experiment.objects.filter(pk=experiment.pk, archived=not archived).update(archived=archived, updated_at=timezone.now()):
         note(experiment, kind, by=by)
+        transaction.on_commit(GRANTS.forget)
 
 
 # What may be kept --------------------------------------------------------------------------------------------------------------------------
@@ -312,6 +314,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
     for ids in chunks(doomed):
         Experiment.objects.filter(pk__in=ids).delete()
     logger.info("%s deleted %d experiments: %s", by, len(doomed), ", ".join(map(str, islice(doomed, 20))))
+    transaction.on_commit(GRANTS.forget)
     transaction.on_commit(purge, robust=True)
 
 

@@ -10,12 +10,12 @@ from django.utils import timezone
 from experiments.models import Experiment
 
 STALLED_AFTER = timedelta(minutes=10)
-HEARD_AT = ("last_point_at", "heartbeat_at", "started_at", "created_at")
+SIGNS_OF_LIFE = ("last_point_at", "heartbeat_at", "started_at", "created_at")
 
 
 def last_heard(experiment: Experiment) -> datetime:
     """The latest sign of life: a point, a heartbeat, the start, else the making of the record."""
-    return max(at for at in (getattr(experiment, name) for name in HEARD_AT) if at is not None)
+    return max(at for at in (getattr(experiment, name) for name in SIGNS_OF_LIFE) if at is not None)
 
 
 def is_stalled(experiment: Experiment, *, at: datetime | None = None) -> bool:
@@ -23,9 +23,9 @@ def is_stalled(experiment: Experiment, *, at: datetime | None = None) -> bool:
     return experiment.is_live and last_heard(experiment) < (at or timezone.now()) - STALLED_AFTER
 
 
-def stalled(*, at: datetime) -> Q:
-    """The same as a condition on experiments."""
-    silent = Q(status=Experiment.Status.RUNNING)
-    for name in HEARD_AT:
-        silent &= Q(**{f"{name}__lt": at - STALLED_AFTER}) | Q(**{f"{name}__isnull": True})
+def stalled(*, at: datetime, of: str = "") -> Q:
+    """The same as a condition on experiments, or on what leads to them by the lookup `of` ("experiments__")."""
+    silent = Q(**{f"{of}status": Experiment.Status.RUNNING})
+    for name in SIGNS_OF_LIFE:
+        silent &= Q(**{f"{of}{name}__lt": at - STALLED_AFTER}) | Q(**{f"{of}{name}__isnull": True})
     return silent

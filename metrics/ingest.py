@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts.access import Caller
 from accounts.authentication import bearer, token_for
 from accounts.models import ApiToken, Role
-from config.errors import BadRequest, Conflict, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
+from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
 from metrics import points, process
 from metrics.points import Limits, Points
@@ -153,7 +153,7 @@ GRANTS = Grants()
 
 
 def writable_series(authorization: str, project: str, experiment: str) -> Series:
-    """The series that the bearer of `authorization` may write to. Raises Unauthenticated, NotFound, Forbidden, Conflict or Unavailable."""
+    """The series that the bearer of `authorization` may write to. Raises Unauthenticated, NotFound, Forbidden, Archived, Conflict or Unavailable."""
     secret = bearer(authorization)
     if secret is None:
         raise Unauthenticated("No token came with the request: send Authorization: Bearer <token>. The Account page makes one.")
@@ -173,7 +173,7 @@ def decided(secret: str, project: str, experiment: str) -> Series:
         raise Unavailable("The record cannot be read just now: send again in a moment.", code="record_unavailable") from error
     caller.require(Role.EDITOR, owner.team_id)
     if found.archived or owner.archived:
-        raise Conflict(f"{found.name} is archived: restore it to log to it.")
+        raise Archived(f"{found.name} is archived: restore it to log to it.")
     return Series(owner.team_id, owner.pk, found.pk, found.created_month)
 
 

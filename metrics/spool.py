@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config.errors import Conflict, Fault, Invalid, SetupError, Unavailable
+from config.errors import Fault, InFlight, Invalid, SetupError, Unavailable
 from metrics.points import Points
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Spool:
     def append(self, target: Series, points: Points, *, key: str | None = None, body_hash: bytes = b"") -> Receipt:
         """Put a batch on disk and return its receipt; a known key and body gives the first receipt again.
 
-        Raises Unavailable (spool full, low disk, stopping), Conflict (same key in flight), Invalid (same key, another body; too many names).
+        Raises Unavailable (spool full, low disk, stopping), InFlight (same key), Invalid (same key, another body; too many names).
         """
         self.refuse_when_full()
         entry = Entry(target, points, points.encoded(), time.time_ns() // 1000, key, body_hash)
@@ -152,13 +152,13 @@ class Spool:
 
     @contextmanager
     def alone(self, key: str | None) -> Iterator[None]:
-        """Hold an idempotency key while its batch is written. Raises Conflict where another request holds it."""
+        """Hold an idempotency key while its batch is written. Raises InFlight where another request holds it."""
         if key is None:
             yield
             return
         with self.arrived:
             if key in self.in_flight:
-                raise Conflict("A request with this Idempotency-Key is being written: ask again in a moment.")
+                raise InFlight("A request with this Idempotency-Key is being written: ask again in a moment.")
             self.in_flight.add(key)
         try:
             yield

@@ -33,6 +33,11 @@ class OpenProject:
         return self.role.allows(Role.EDITOR)
 
     @property
+    def may_delete(self) -> bool:
+        """Whether the caller may delete its records."""
+        return self.role.allows(Role.ADMIN)
+
+    @property
     def url(self) -> str:
         """The page with its table of experiments."""
         return self.address("projects:project")
@@ -40,6 +45,16 @@ class OpenProject:
     def address(self, name: str, **more: str) -> str:
         """The address of one of the project's pages."""
         return reverse(name, kwargs={"team_slug": self.project.team.slug, "project_slug": self.project.slug, **more})
+
+    @property
+    def edit_url(self) -> str:
+        """The form for its name and description."""
+        return self.address("projects:edit")
+
+    @property
+    def new_experiment_url(self) -> str:
+        """The form for another experiment."""
+        return self.address("experiments:new")
 
     def experiment_url(self, experiment: Experiment) -> str:
         """The page of one of its experiments."""

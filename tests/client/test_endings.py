@@ -1,6 +1,5 @@
 """How a run ends: by itself, by an error, by a signal, with its process."""
 
-import os
 import signal
 import time
 
@@ -64,6 +63,15 @@ def test_the_status_is_offered_until_it_is_taken(far, start):
     far.answer = lambda request: next(refusals, None) or good(request)
     run.finish()
     assert len(far.of("PATCH")) == 4
+
+
+def test_a_run_that_was_ended_elsewhere_is_not_ended_again_and_again(far, start, caplog):
+    run = start()
+    good, conflict = far.answer, (409, {"error": {"code": "conflict", "message": "It is failed already."}, "request_id": "r"}, {})
+    far.answer = lambda request: conflict if request.method == "PATCH" else good(request)
+    run.finish()
+    assert len(far.of("PATCH")) == 1
+    assert "could not be marked as complete (409 It is failed already.)" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -196,8 +204,3 @@ def test_two_open_runs_both_end_with_their_process(far, script):
     process = script('for name in "ab": rp.init("digits", name=name).log({"loss": 1})\n')
     assert process.wait(20) == 0
     assert far.endings == [{"status": "complete"}] * 2
-
-
-def test_a_run_in_this_process_is_not_forked(start):
-    assert start().is_ours
-    assert os.getpid() > 0

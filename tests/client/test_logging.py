@@ -159,6 +159,7 @@ def test_many_points_leave_before_the_interval_ends(far, start):
 
 def test_a_steady_trickle_is_not_sent_row_by_row(far, start):
     run = start(pace=rp.Pace(flush_s=0.2))
+    far.delay_s = 0.02  # points are logged while a batch travels
     end = time.monotonic() + 1
     while time.monotonic() < end:
         run.log({"loss": 1})

@@ -1,6 +1,7 @@
 """How a run starts, and what keeps it from starting."""
 
 import json
+import re
 import subprocess
 import threading
 import uuid
@@ -16,7 +17,8 @@ def created(far):
     return far.of("POST", "/api/v1/experiments")[0].json
 
 
-def test_a_run_tells_the_server_what_it_is_and_where_it_came_from(far, start):
+def test_a_run_tells_the_server_what_it_is_and_where_it_came_from(far, start, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "--lr", "0.1", "two words"])
     start(params={"lr": 3e-4}, seed=1, tags=["first"], notes="try", features_diff={"lr": 3e-4}, replicate_group="g")
     asked = created(far)
     assert asked["project"] == "digits"
@@ -25,7 +27,7 @@ def test_a_run_tells_the_server_what_it_is_and_where_it_came_from(far, start):
     assert (asked["params"], asked["seed"], asked["tags"], asked["notes"]) == ({"lr": 3e-4}, 1, ["first"], "try")
     assert (asked["features_diff"], asked["replicate_group"]) == ({"lr": 3e-4}, "g")
     assert asked["host"]
-    assert "pytest" in asked["command"]
+    assert asked["command"] == "train.py --lr 0.1 'two words'"
     assert "parent" not in asked
 
 
@@ -35,9 +37,10 @@ def test_a_run_knows_the_names_that_the_server_gave(far, start):
     assert run.url == f"{far.url}/digits/lr-3e-4"
 
 
-def test_a_run_without_a_name_is_named_after_the_script_and_the_time(far, start):
+def test_a_run_without_a_name_is_named_after_the_script_and_the_time(far, start, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/home/alice/train.py"])
     start(name=None)
-    assert "20" in created(far)["name"]
+    assert re.fullmatch(r"train \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", created(far)["name"])
 
 
 @pytest.mark.parametrize("kind", ["run", "uuid", "slug"])

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from research_platform.errors import ConfigurationError
 
 COMPRESS_FROM_BYTES = 1_024
-IN_FLIGHT_OR_CONFLICT, REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY = 409, 408, 425, 429
+REQUEST_TIMEOUT, CONFLICT, TOO_EARLY, TOO_MANY = 408, 409, 425, 429
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Answer:
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same request may succeed later: nobody there, a server's fault, too many requests, or the same key in flight."""
-        return self.status in (0, IN_FLIGHT_OR_CONFLICT, REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY) or self.status >= 500
+        """Whether the same request may succeed later: nobody there, a server's fault, or too many requests."""
+        return self.status in (0, REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY) or self.status >= 500
 
     @property
     def is_untouched(self) -> bool:

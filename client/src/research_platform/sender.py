@@ -7,7 +7,7 @@ from collections import deque
 from itertools import count
 
 from research_platform.columns import Batch, Origin, Row, taken
-from research_platform.connection import IN_FLIGHT_OR_CONFLICT, Answer, Connection
+from research_platform.connection import CONFLICT, Answer, Connection
 from research_platform.pace import Pace
 from research_platform.voice import Voice
 
@@ -116,6 +116,6 @@ def is_receipt(answer: Answer) -> bool:
 
 def is_refusal(answer: Answer, attempt: int) -> bool:
     """Whether sending the same batch again is of no use."""
-    if answer.status == IN_FLIGHT_OR_CONFLICT:
+    if answer.status == CONFLICT:
         return attempt >= CONFLICTS_AT_MOST
     return not answer.is_passing and not answer.is_good

@@ -1,0 +1,188 @@
+"""Teams, their members, and the caller's own tokens as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts import services
+from accounts.models import ApiToken, Membership, Role, Team
+from config.rest import RecordView, StrictSerializer
+
+ROLES = Role.choices
+
+
+class TeamRow(serializers.ModelSerializer[Team]):
+    """A team, and what the caller may do in it."""
+
+    role = serializers.SerializerMethodField(help_text="Your role.")
+
+    class Meta:
+        model = Team
+        fields = ("id", "slug", "name", "role", "created_at")
+
+    @extend_schema_field(serializers.ChoiceField(choices=ROLES))
+    def get_role(self, team: Team) -> str:
+        """The caller's role."""
+        return str(self.context["view"].caller.roles[team.pk])
+
+
+@extend_schema_view(list=extend_schema(operation_id="teams", summary="Teams"))
+class Teams(RecordView, mixins.ListModelMixin, GenericViewSet[Team]):
+    """The caller's teams."""
+
+    queryset = Team.objects.none()
+    serializer_class = TeamRow
+    ordering_fields = ("name", "created_at")
+
+    def get_queryset(self) -> QuerySet[Team]:
+        """The caller's teams."""
+        return Team.objects.none() if self.is_schema else self.caller.teams()
+
+    @extend_schema(operation_id="team", summary="One team", responses=TeamRow)
+    def retrieve(self, request: Request, team: str) -> Response:
+        """One of your teams, by UUID or slug."""
+        return Response(self.get_serializer(services.team_named(self.caller, team)).data)
+
+
+class MemberRow(serializers.ModelSerializer[Membership]):
+    """One person's role in the team."""
+
+    user = serializers.CharField(source="user.username", read_only=True)
+    email = serializers.EmailField(source="user.email", read_only=True)
+    role = serializers.ChoiceField(choices=ROLES)
+
+    class Meta:
+        model = Membership
+        fields = ("user", "email", "role", "created_at")
+
+
+class NewMember(StrictSerializer):
+    """Who joins, and as what."""
+
+    user = serializers.CharField(max_length=254, help_text="Username or e-mail address of somebody who has an account.")
+    role = serializers.ChoiceField(choices=ROLES, default=Role.VIEWER)
+
+
+class RoleChange(StrictSerializer):
+    """A member's new role."""
+
+    role = serializers.ChoiceField(choices=ROLES)
+
+
+@extend_schema_view(list=extend_schema(operation_id="members", summary="Members of a team"))
+class Members(RecordView, mixins.ListModelMixin, GenericViewSet[Membership]):
+    """The members of one team, for its admins."""
+
+    queryset = Membership.objects.none()
+    serializer_class = MemberRow
+    ordering_fields = ("user__username", "role", "created_at")
+
+    def team(self) -> Team:
+        """The team in the address. Raises NotFound, or Forbidden for everybody but its admins."""
+        team = services.team_named(self.caller, self.kwargs["team"])
+        self.require(Role.ADMIN, team.pk)
+        return team
+
+    def member(self) -> Membership:
+        """The member in the address. Raises Http404."""
+        return get_object_or_404(Membership.objects.select_related("user", "team"), team=self.team(), user__username=self.kwargs["user"])
+
+    def get_queryset(self) -> QuerySet[Membership]:
+        """The team's members."""
+        return Membership.objects.none() if self.is_schema else self.team().memberships.select_related("user").order_by("user__username")
+
+    @extend_schema(operation_id="member_add", summary="Add a member", request=NewMember, responses={201: MemberRow})
+    def create(self, request: Request, team: str) -> Response:
+        """Take somebody who has an account into the team."""
+        owner = self.team()
+        asked = self.asked(NewMember)
+        member = services.add_member(owner, services.user_named(asked["user"]), asked["role"])
+        return Response(self.get_serializer(member).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="member_change", summary="Change a member's role", request=RoleChange, responses=MemberRow)
+    def partial_update(self, request: Request, team: str, user: str) -> Response:
+        """Give a member another role; the last admin stays admin."""
+        member = self.member()
+        services.change_role(member, self.asked(RoleChange)["role"])
+        return Response(self.get_serializer(member).data)
+
+    @extend_schema(operation_id="member_remove", summary="Remove a member", responses={204: None})
+    def destroy(self, request: Request, team: str, user: str) -> Response:
+        """Take somebody out of the team; the last admin stays."""
+        services.remove_member(self.member())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TokenRow(serializers.ModelSerializer[ApiToken]):
+    """A token as it may be shown again."""
+
+    team = serializers.SlugRelatedField[Team](slug_field="slug", read_only=True)
+
+    class Meta:
+        model = ApiToken
+        fields: tuple[str, ...] = ("id", "name", "prefix", "team", "created_at", "expires_at", "last_used_at")
+
+
+class IssuedToken(TokenRow):
+    """A token on the one occasion when its text is shown."""
+
+    token = serializers.CharField(read_only=True, help_text="Send it as `Authorization: Bearer <token>`. It is not shown again.")
+
+    class Meta(TokenRow.Meta):
+        fields = (*TokenRow.Meta.fields, "token")
+
+
+class NewToken(StrictSerializer):
+    """What a new token is for."""
+
+    name = serializers.CharField(max_length=100, help_text="Where it is used, for example: gpu7.")
+    team = serializers.CharField(max_length=100, required=False, help_text="UUID or slug; needed only by members of several teams.")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        """A time to come, or None for never."""
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This time has passed: give one to come, or leave it out for a token that does not expire.")
+        return value
+
+
+@extend_schema_view(list=extend_schema(operation_id="tokens", summary="Your tokens"))
+class Tokens(RecordView, mixins.ListModelMixin, GenericViewSet[ApiToken]):
+    """The caller's own tokens."""
+
+    queryset = ApiToken.objects.none()
+    serializer_class = TokenRow
+    ordering_fields = ("name", "created_at", "last_used_at")
+
+    def own(self) -> QuerySet[ApiToken]:
+        """The caller's tokens in the teams that the caller may see, revoked ones too."""
+        return ApiToken.objects.filter(user=self.caller.user, team__in=self.caller.teams()).select_related("team")
+
+    def get_queryset(self) -> QuerySet[ApiToken]:
+        """Those not revoked."""
+        return ApiToken.objects.none() if self.is_schema else self.own().filter(revoked_at=None)
+
+    @extend_schema(operation_id="token_issue", summary="Make a token", request=NewToken, responses={201: IssuedToken})
+    def create(self, request: Request) -> Response:
+        """Make a token for one of your teams. Its text is in this answer and nowhere else."""
+        asked = self.asked(NewToken)
+        team = services.team_named(self.caller, asked["team"]) if "team" in asked else services.default_team(self.caller)
+        token, secret = ApiToken.issue(user=self.caller.user, team=team, name=asked["name"], expires_at=asked["expires_at"])
+        shown: dict[str, Any] = {**TokenRow(token).data, "token": secret}  # Any: JSON
+        return Response(shown, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="token_revoke", summary="Revoke a token", responses={204: None})
+    def destroy(self, request: Request, token: str) -> Response:
+        """End a token: every process has forgotten it within 30 s. May be repeated."""
+        services.revoke(get_object_or_404(self.own(), pk=token))
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,0 +1,82 @@
+"""The verbs of teams, members and tokens."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts.access import Caller
+from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.slugs import is_uuid
+from config.errors import Conflict, Fault, Invalid, NotFound
+from metrics.ingest import GRANTS
+
+
+def team_named(caller: Caller, reference: str) -> Team:
+    """The caller's team with this UUID or slug. Raises NotFound."""
+    teams = caller.teams()
+    team = (teams.filter(pk=reference) if is_uuid(reference) else teams.filter(slug=reference)).first()
+    if team is None:
+        raise NotFound(f"There is no team {reference!r}, or it is not yours. GET /api/v1/teams lists yours.")
+    return team
+
+
+def default_team(caller: Caller) -> Team:
+    """The token's team, or the caller's only one. Raises Invalid, naming the choices, where there is none or more."""
+    teams = list(caller.teams()[:20])
+    if len(teams) == 1:
+        return teams[0]
+    if not teams:
+        raise Invalid("You are in no team: an admin can add you to one.")
+    choices = f"Say which team: {', '.join(team.slug for team in teams)}."
+    raise Invalid(f"You are in more than one team. {choices}", [Fault(None, "team", "required", choices)])
+
+
+def user_named(reference: str) -> User:
+    """The active user with this username or e-mail address. Raises Invalid."""
+    by = {"email__iexact": reference} if "@" in reference else {"username": reference}
+    user = User.objects.filter(is_active=True, **by).first() or User.objects.filter(is_active=True, username=reference).first()
+    if user is None:
+        message = f"There is no active user {reference!r}: an operator makes users in the admin."
+        raise Invalid(message, [Fault(None, "user", "unknown", message)])
+    return user
+
+
+@transaction.atomic
+def add_member(team: Team, user: User, role: str) -> Membership:
+    """Take a user into a team. Raises Conflict where the user is in it already."""
+    membership, is_new = Membership.objects.get_or_create(team=team, user=user, defaults={"role": role})
+    if not is_new:
+        raise Conflict(f"{user} is in {team} already, as {membership.role}: PATCH the member to change the role.")
+    transaction.on_commit(GRANTS.forget)
+    return membership
+
+
+@transaction.atomic
+def change_role(membership: Membership, role: str) -> None:
+    """Give a member another role. Raises Conflict where the team would lose its last admin."""
+    if role != Role.ADMIN:
+        keep_an_admin(membership)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    transaction.on_commit(GRANTS.forget)
+
+
+@transaction.atomic
+def remove_member(membership: Membership) -> None:
+    """Let a member go. Raises Conflict where the team would lose its last admin."""
+    keep_an_admin(membership)
+    membership.delete()
+    transaction.on_commit(GRANTS.forget)
+
+
+def keep_an_admin(leaving: Membership) -> None:
+    """Raise Conflict where no other admin stays. Locks the team's admins until the transaction ends."""
+    admins = list(Membership.objects.select_for_update().filter(team=leaving.team_id, role=Role.ADMIN))
+    if admins == [leaving]:
+        raise Conflict(f"{leaving.user} is the last admin of {leaving.team}: make another member admin first.")
+
+
+def revoke(token: ApiToken) -> None:
+    """End a token now, in this process at once."""
+    token.revoke()
+    GRANTS.forget()

@@ -1,0 +1,105 @@
+"""What the endpoints of the record share: how a body is read, which fields it may have, who may ask, how lists are ordered."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.filters import OrderingFilter
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.access import Caller, caller
+from accounts.models import Role
+from config.errors import BadRequest, TooLarge
+from metrics.ingest import decompressed
+
+BODY_BYTES = 4_000_000
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+
+class RecordParser(BaseParser):
+    """A JSON body, plain, gzip or zstd. What no database could keep as text is refused here; NaN is left for its field to refuse by name."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:  # Any: whatever JSON holds
+        """The body's value. Raises BadRequest, TooLarge or UnknownEncoding."""
+        request: Request = (parser_context or {})["request"]
+        body = decompressed(within(stream.read(BODY_BYTES + 1)), request.headers.get("Content-Encoding", "").strip().lower())
+        return loaded(within(body))
+
+
+def within(body: bytes) -> bytes:
+    """The body itself. Raises TooLarge past the cap."""
+    if len(body) > BODY_BYTES:
+        raise TooLarge(f"The body is larger than {BODY_BYTES:,} bytes: params and notes are for settings and words, log values as metrics.")
+    return body
+
+
+def loaded(body: bytes) -> Any:  # Any: whatever JSON holds
+    """A JSON body. Raises BadRequest where it is none, is nested too deeply, or holds half of a surrogate pair."""
+    try:
+        value = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest("The body holds half of a surrogate pair (\\ud800 to \\udfff alone): send proper Unicode.") from error
+    except RecursionError as error:
+        raise BadRequest("The body is nested too deeply: flatten it.") from error
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {error}") from error
+    return value
+
+
+class StrictSerializer(serializers.Serializer[Any]):  # Any: validated values only, no instance
+    """A body whose every field is known: a misspelt one is refused by name instead of forgotten."""
+
+    def to_internal_value(self, data: Any) -> Any:  # Any: DRF's own signature
+        """The valid values. Raises ValidationError for an unknown field."""
+        known = [name for name, field in self.fields.items() if not field.read_only]
+        unknown = [str(name) for name in data if name not in known] if isinstance(data, Mapping) else []
+        if unknown:
+            message = f"There is no such field to set; there are {', '.join(known)}."
+            raise serializers.ValidationError({name[:100]: [serializers.ErrorDetail(message, code="unknown_field")] for name in unknown[:20]})
+        return super().to_internal_value(data)
+
+
+class StableOrdering(OrderingFilter):
+    """`?ordering=`, with the key as the last word, so that no row shows on two pages or on none."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Sequence[str]:  # Any: rows of any model
+        """The fields to order by."""
+        return [*(super().get_ordering(request, queryset, view) or queryset.query.order_by or queryset.model._meta.ordering), "pk"]
+
+
+class RecordView(APIView):
+    """An endpoint of the record: its caller, and that caller's rights."""
+
+    parser_classes = (RecordParser,)
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return caller(self.request)
+
+    @property
+    def is_schema(self) -> bool:
+        """Whether nobody asks: the OpenAPI generator only looks at the view."""
+        return getattr(self, "swagger_fake_view", False)
+
+    def require(self, role: Role, team_id: uuid.UUID) -> None:
+        """Raise NotFound or Forbidden where the caller lacks the role in the team."""
+        self.caller.require(role, team_id)
+
+    def asked(self, serializer: type[StrictSerializer], **options: Any) -> dict[str, Any]:  # Any: validated values of any type
+        """The request's body, valid by `serializer`. Raises ValidationError."""
+        body = serializer(data=self.request.data, **options)
+        body.is_valid(raise_exception=True)
+        values: dict[str, Any] = body.validated_data
+        return values

@@ -1,0 +1,192 @@
+"""Experiments in the admin: what a person may say of a run is editable; its history and what follows from other things is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Field, QuerySet
+from django.http import HttpRequest
+
+from accounts.models import User
+from config.admin import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
+from config.errors import Conflict, Invalid
+from experiments import lifecycle
+from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, Tag
+
+Verb = Callable[..., None]
+STARTS = (Experiment.Status.PLANNED, Experiment.Status.RUNNING)
+
+
+class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What a person may say of an experiment."""
+
+    class Meta:
+        model = Experiment
+        fields = "__all__"  # noqa: DJ007  # ExperimentAdmin names the fields
+
+    def clean(self) -> dict[str, Any]:  # Any: values of several fields
+        """Refuse a parent or a tag of another project, a cycle, and content that cannot be kept."""
+        values: dict[str, Any] = super().clean() or {}
+        project = values.get("project") or getattr(self.instance, "project", None)
+        try:
+            lifecycle.check({name: value for name, value in values.items() if isinstance(value, (str, dict))})  # type: ignore[arg-type]
+            if project and values.get("parent_experiment"):
+                Experiment(pk=self.instance.pk, project=project, parent_experiment=values["parent_experiment"]).check_parent()
+        except Invalid as invalid:
+            raise ValidationError(str(invalid)) from invalid
+        strange = [tag.name for tag in values.get("tags") or () if project and tag.project_id != project.pk]
+        if strange:
+            raise ValidationError({"tags": f"These tags belong to another project: {', '.join(strange)}."})
+        return values
+
+
+class EventInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The history of an experiment."""
+
+    model = ExperimentEvent
+    fields = ("at", "kind", "detail", "by")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExperimentEvent]:
+        """With the names of who acted."""
+        return super().get_queryset(request).select_related("by")
+
+    def has_add_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
+        """History adds itself."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
+        """History stays."""
+        return False
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(CountingDeletion, BigTableAdmin):
+    """Experiments. Status changes by action, so that history knows of it; deleting takes the points along."""
+
+    form = ExperimentForm
+    list_display = ("name", "project", "status", "failure_kind", "parent_experiment", "archived", "created_at", "last_point_at")
+    list_filter: ClassVar = ["status", "failure_kind", "archived", "created_at", ("project", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ("project", "parent_experiment")
+    search_fields = ("name", "slug", "project__name", "project__slug", "=id")
+    autocomplete_fields = ("project", "parent_experiment", "tags")
+    inlines = (EventInline,)
+    actions = ("archive", "restore", "mark_complete", "mark_failed", "resume")
+    derived: ClassVar = ["id", "root_experiment", "replicate_key", "writers", "last_point_at", "heartbeat_at", "created_by", "created_at", "updated_at"]
+    by_action: ClassVar = ["failure_kind", "archived", "started_at", "finished_at"]
+    fieldsets: ClassVar = [
+        (None, {"fields": ["project", "name", "slug", "status", "notes", "tags"]}),
+        ("What changed", {"fields": ["parent_experiment", "params", "features_diff", "seed", "replicate_group"]}),
+        ("Where it ran", {"fields": ["host", "git_commit", "command"]}),
+        ("What follows from the rest", {"fields": [*by_action, *derived]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Experiment]:
+        """With the project, which every verb needs."""
+        return super().get_queryset(request).select_related("project")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> list[str]:
+        """Project and status are chosen once: the points lie under the one, and the other changes by action."""
+        return [*self.derived, *self.by_action, *(["project", "status"] if obj else [])]
+
+    def formfield_for_choice_field(self, db_field: Field[Any, Any], request: HttpRequest, **options: Any) -> Any:  # Any: Django's own signature
+        """A new experiment is planned or running."""
+        if db_field.name == "status":
+            options["choices"] = [(status.value, status.label) for status in STARTS]
+        return super().formfield_for_choice_field(db_field, request, **options)
+
+    def save_model(self, request: HttpRequest, obj: Experiment, form: forms.ModelForm[Experiment], change: bool) -> None:
+        """Save through the verbs, so that history knows; only what was changed is written."""
+        by: User = request.user  # type: ignore[assignment]  # staff only
+        if not change:
+            lifecycle.insert(obj, by=by)
+        elif form.changed_data:
+            lifecycle.write(obj, [name for name in form.changed_data if name != "tags"])
+            lifecycle.note(obj, ExperimentEvent.Kind.EDITED, by=by, detail=", ".join(form.changed_data))
+
+    def delete_model(self, request: HttpRequest, obj: Experiment) -> None:
+        """Delete by the verb that takes the points along."""
+        lifecycle.delete([obj], by=request.user)  # type: ignore[arg-type]  # staff only
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """The same for several."""
+        lifecycle.delete(queryset, by=request.user)  # type: ignore[arg-type]  # staff only
+
+    def carry_out(self, request: HttpRequest, queryset: QuerySet[Experiment], verb: Verb) -> None:
+        """Do one verb to each, and say to how many it could not be done, and why."""
+        refused = []
+        for experiment in queryset:
+            try:
+                verb(experiment, by=request.user)
+            except Conflict as conflict:
+                refused.append(str(conflict))
+        self.message_user(request, f"Done: {len(queryset) - len(refused)}.")
+        if refused:
+            self.message_user(request, f"Not done: {len(refused)}. {refused[0]}", messages.WARNING)
+
+    @admin.action(description="Archive selected experiments", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Put them away."""
+        self.carry_out(request, queryset, lifecycle.archive)
+
+    @admin.action(description="Restore selected experiments", permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Bring them back."""
+        self.carry_out(request, queryset, lifecycle.restore)
+
+    @admin.action(description="Mark selected experiments complete", permissions=["change"])
+    def mark_complete(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """End them well."""
+        self.carry_out(request, queryset, lifecycle.complete)
+
+    @admin.action(description="Mark selected experiments failed", permissions=["change"])
+    def mark_failed(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """End them badly."""
+        self.carry_out(request, queryset, lifecycle.fail)
+
+    @admin.action(description="Resume selected experiments", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        """Let ended ones go on."""
+        self.carry_out(request, queryset, lifecycle.resume)
+
+
+@admin.register(Tag)
+class TagAdmin(BigTableAdmin):
+    """Tags of projects."""
+
+    list_display = ("name", "project")
+    list_select_related = ("project",)
+    search_fields = ("name", "project__name", "project__slug")
+    autocomplete_fields = ("project",)
+
+
+@admin.register(ExperimentEvent)
+class ExperimentEventAdmin(ReadOnlyAdmin):
+    """All history, newest first."""
+
+    list_display = ("at", "kind", "experiment", "detail", "by")
+    list_filter = ("kind", "at")
+    list_select_related = ("experiment", "by")
+    search_fields = ("experiment__name", "experiment__slug", "detail", "by__username")
+    ordering = ("-at", "-pk")
+
+
+@admin.register(DeletedExperiment)
+class DeletedExperimentAdmin(ReadOnlyAdmin):
+    """What was deleted, and whether its points are gone from the metric store."""
+
+    list_display = ("name", "experiment_id", "project_id", "team_id", "deleted_at", "purged_at")
+    list_filter: ClassVar = [("purged_at", admin.EmptyFieldListFilter), "deleted_at"]
+    search_fields = ("name", "=experiment_id", "=project_id")
+    actions = ("purge",)
+
+    @admin.action(description="Take the points of all deleted experiments out of the metric store now", permissions=["view"])
+    def purge(self, request: HttpRequest, queryset: QuerySet[DeletedExperiment]) -> None:
+        """Do now what would be done within a minute."""
+        self.message_user(request, f"The points of {lifecycle.purge()} experiments are gone.")

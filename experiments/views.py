@@ -1,0 +1,59 @@
+"""An experiment's page, and the comparison of several."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
+
+from config.htmx import HtmxHttpRequest, partial
+from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select
+from experiments.measured import measured
+from experiments.models import Experiment
+from experiments.overview import Overview
+from projects.opened import OpenProject, open_project
+
+UNCHANGED = 204
+OFFERED = 30
+
+
+@login_required
+@require_GET
+@vary_on_headers("HX-Request")
+def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
+    """One run: its numbers, curves, lineage, params and history. Its live part answers 204 while nothing changed since `seen`."""
+    opened = open_project(request, team_slug, project_slug)
+    rows = Experiment.objects.filter(project=opened.project).select_related("project__team", "parent_experiment", "root_experiment", "created_by")
+    overview = Overview(rows.prefetch_related("tags").named(experiment_slug))
+    template = partial("experiments/experiment.html", "live", request)
+    if "#" in template and request.GET.get("seen") == overview.version:
+        return HttpResponse(status=UNCHANGED)
+    page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": outlook(request.GET)}
+    return render(request, template, page)
+
+
+@login_required
+@require_GET
+@vary_on_headers("HX-Request")
+def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """Two to a hundred experiments beside each other, all of the view in the address."""
+    opened = open_project(request, team_slug, project_slug)
+    look, selection = outlook(request.GET), select(opened.project, request.GET.getlist("e"))
+    if not selection.is_enough:
+        return choose(request, opened, selection, look)
+    page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
+    comparison = Comparison(opened.project, selection, look)
+    return render(request, partial("experiments/compare.html", "differences", request), page | {"comparison": comparison})
+
+
+def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, look: Outlook) -> HttpResponse:
+    """The page that asks which experiments to compare."""
+    offered = list(Experiment.objects.filter(project=opened.project).current()[:OFFERED])
+    offered = list(dict.fromkeys([*selection.experiments, *offered]))
+    read = measured(opened.project, offered)
+    leading = read.metrics[0] if read.metrics else None
+    rows = [(row, read.value(row, leading) if leading else None) for row in offered]
+    page = {"opened": opened, "tab": "compare", "selection": selection, "look": look, "least": LEAST, "most": MOST, "leading": leading, "rows": rows}
+    return render(request, "experiments/choose.html", page)

@@ -1,0 +1,70 @@
+"""Projects and their metrics in the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from config.admin import BigTableAdmin, CountingDeletion
+from metrics.ingest import GRANTS
+from projects import services
+from projects.models import Project, ProjectMetric
+
+
+@admin.register(Project)
+class ProjectAdmin(CountingDeletion, BigTableAdmin):
+    """Projects. Deleting one deletes its experiments and points."""
+
+    list_display = ("name", "slug", "team", "archived", "created_at", "updated_at")
+    list_filter = ("archived", "created_at")
+    list_select_related = ("team",)
+    search_fields = ("name", "slug", "description", "team__name", "=id")
+    autocomplete_fields = ("team",)
+    readonly_fields = ("id", "created_at", "updated_at")
+    actions = ("archive", "restore")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
+        """The team cannot change: the points lie under it."""
+        return (*self.readonly_fields, "team") if obj else self.readonly_fields
+
+    def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        """Delete by the verb that takes the points along."""
+        services.delete(obj, by=request.user)  # type: ignore[arg-type]  # staff only
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        """The same for several."""
+        for project in queryset:
+            self.delete_model(request, project)
+
+    @admin.action(description="Archive selected projects", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        """Put them away."""
+        for project in queryset:
+            services.edit(project, archived=True)
+        self.message_user(request, f"Archived {len(queryset)}.")
+
+    @admin.action(description="Restore selected projects", permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        """Bring them back."""
+        for project in queryset:
+            services.edit(project, archived=False)
+        self.message_user(request, f"Restored {len(queryset)}.")
+
+    def save_model(self, request: HttpRequest, obj: Project, form: object, change: bool) -> None:
+        """Save, and let who may write be decided anew: it may be archived."""
+        super().save_model(request, obj, form, change)
+        GRANTS.forget()
+
+
+@admin.register(ProjectMetric)
+class ProjectMetricAdmin(BigTableAdmin):
+    """Which way each metric is better."""
+
+    list_display = ("name", "project", "direction", "aggregation", "created_at")
+    list_editable = ("direction", "aggregation")
+    list_filter = ("direction", "aggregation")
+    list_select_related = ("project",)
+    search_fields = ("name", "project__name", "project__slug")
+    autocomplete_fields = ("project",)
+    readonly_fields = ("created_at",)

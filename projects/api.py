@@ -1,0 +1,217 @@
+"""Projects and their metrics as JSON."""
+
+from __future__ import annotations
+
+import uuid
+from functools import cached_property
+
+import django_filters
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.models import Role, Team
+from accounts.services import default_team, team_named
+from accounts.slugs import is_uuid
+from config.errors import Conflict
+from config.rest import RecordView, StableOrdering, StrictSerializer
+from metrics.points import NAME_BYTES, is_name
+from projects import services
+from projects.models import Aggregation, Direction, Project, ProjectMetric
+
+
+class TeamReference(serializers.ModelSerializer[Team]):
+    """A team by its names."""
+
+    class Meta:
+        model = Team
+        fields = ("id", "slug", "name")
+
+
+class ProjectRow(serializers.ModelSerializer[Project]):
+    """A project."""
+
+    team = TeamReference(read_only=True)
+    url = serializers.SerializerMethodField(help_text="The path of its page.")
+
+    class Meta:
+        model = Project
+        fields = ("id", "slug", "name", "description", "archived", "team", "url", "created_at", "updated_at")
+
+    def get_url(self, project: Project) -> str:
+        """The path of its page."""
+        return reverse("projects:project", args=[project.team.slug, project.slug])
+
+
+class NewProject(StrictSerializer):
+    """What a new project is."""
+
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
+    team = serializers.CharField(max_length=100, write_only=True, required=False, help_text="UUID or slug; needed only by members of several teams.")
+
+
+class ProjectChange(StrictSerializer):
+    """What may be changed; the slug stays, as addresses hold it."""
+
+    name = serializers.CharField(max_length=255, required=False)
+    description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
+    archived = serializers.BooleanField(required=False)
+
+
+class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+    """How a list of projects is narrowed."""
+
+    team = django_filters.CharFilter(method="of_team", label="UUID or slug of the team.")
+    archived = django_filters.BooleanFilter()
+    search = django_filters.CharFilter(method="matching", label="Text in name, slug or description.")
+
+    def of_team(self, projects: QuerySet[Project], name: str, reference: str) -> QuerySet[Project]:
+        """Those of one team."""
+        return projects.filter(team_id=uuid.UUID(reference)) if is_uuid(reference) else projects.filter(team__slug=reference)
+
+    def matching(self, projects: QuerySet[Project], name: str, text: str) -> QuerySet[Project]:
+        """Those that hold the text."""
+        return projects.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(description__icontains=text))
+
+
+class ProjectView(RecordView):
+    """What has a project in its address."""
+
+    def project(self, *, role: Role = Role.VIEWER) -> Project:
+        """The project in the address. Raises NotFound, Conflict for a slug that two teams share, or Forbidden."""
+        project = Project.objects.visible_to(self.caller).select_related("team").named(self.kwargs["project"])
+        self.require(role, project.team_id)
+        return project
+
+
+@extend_schema_view(list=extend_schema(operation_id="projects", summary="Projects"))
+class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
+    """The projects of the caller's teams."""
+
+    queryset = Project.objects.none()
+    serializer_class = ProjectRow
+    filterset_class = ProjectFilter
+    ordering_fields = ("name", "created_at", "updated_at")
+
+    def get_queryset(self) -> QuerySet[Project]:
+        """Those that the caller may read."""
+        return Project.objects.none() if self.is_schema else Project.objects.visible_to(self.caller).select_related("team")
+
+    @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: ProjectRow})
+    def create(self, request: Request) -> Response:
+        """Make a project in the team named, or in the token's, or in your only one."""
+        asked = self.asked(NewProject)
+        team = team_named(self.caller, asked.pop("team")) if "team" in asked else default_team(self.caller)
+        self.require(Role.EDITOR, team.pk)
+        return Response(self.get_serializer(services.create(team, **asked)).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="project", summary="One project", responses=ProjectRow)
+    def retrieve(self, request: Request, project: str) -> Response:
+        """One project, by UUID or slug."""
+        return Response(self.get_serializer(self.project()).data)
+
+    @extend_schema(operation_id="project_change", summary="Change a project", request=ProjectChange, responses=ProjectRow)
+    def partial_update(self, request: Request, project: str) -> Response:
+        """Change name, description or archived."""
+        found = self.project(role=Role.EDITOR)
+        services.edit(found, **self.asked(ProjectChange))
+        return Response(self.get_serializer(found).data)
+
+    @extend_schema(operation_id="project_delete", summary="Delete a project", responses={204: None})
+    def destroy(self, request: Request, project: str) -> Response:
+        """Delete a project with all experiments and points. For admins of its team; archiving is the way back."""
+        services.delete(self.project(role=Role.ADMIN), by=self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MetricRow(serializers.ModelSerializer[ProjectMetric]):
+    """A metric of a project."""
+
+    direction = serializers.ChoiceField(choices=Direction.choices, help_text="Which way is better; empty where nobody said.")
+    suggestion = serializers.CharField(read_only=True, help_text="What the name suggests as the direction.")
+
+    class Meta:
+        model = ProjectMetric
+        fields = ("name", "direction", "aggregation", "suggestion", "created_at")
+
+
+class MetricChange(StrictSerializer):
+    """What may be said of a metric."""
+
+    direction = serializers.ChoiceField(choices=Direction.choices, required=False)
+    aggregation = serializers.ChoiceField(choices=Aggregation.choices, required=False)
+
+
+class NewMetric(MetricChange):
+    """A metric, and what is said of it."""
+
+    name = serializers.CharField(max_length=NAME_BYTES, trim_whitespace=False)
+
+    def validate_name(self, name: str) -> str:
+        """A name that points may have."""
+        if not is_name(name):
+            raise serializers.ValidationError(f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8 and no control characters.")
+        return name
+
+
+@extend_schema_view(list=extend_schema(operation_id="project_metrics", summary="Metrics of a project"))
+class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectMetric]):
+    """The metrics of one project."""
+
+    queryset = ProjectMetric.objects.none()
+    serializer_class = MetricRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("name", "created_at")
+
+    @cached_property
+    def readable(self) -> Project:
+        """The project in the address, for a reader."""
+        return self.project()
+
+    def metric(self) -> ProjectMetric:
+        """The metric in the address, for an editor. Raises NotFound, Forbidden or Http404."""
+        return get_object_or_404(ProjectMetric, project=self.project(role=Role.EDITOR), name=self.kwargs["metric"])
+
+    def get_queryset(self) -> QuerySet[ProjectMetric]:
+        """The project's metrics."""
+        return ProjectMetric.objects.none() if self.is_schema else self.readable.metrics.all()
+
+    @extend_schema(operation_id="project_metric_create", summary="Define a metric", request=NewMetric, responses={201: MetricRow})
+    def create(self, request: Request, project: str) -> Response:
+        """Say which way a metric is better, and which number stands for a series. One that was logged is there already: PATCH it."""
+        owner = self.project(role=Role.EDITOR)
+        asked = self.asked(NewMetric)
+        try:
+            with transaction.atomic():
+                metric = ProjectMetric.objects.create(project=owner, **asked)
+        except IntegrityError as error:
+            raise Conflict(f"{owner} has the metric {asked['name']!r} already: PATCH {reverse_metric(owner, asked['name'])} to change it.") from error
+        return Response(self.get_serializer(metric).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="project_metric_change", summary="Change a metric", request=MetricChange, responses=MetricRow)
+    def partial_update(self, request: Request, project: str, metric: str) -> Response:
+        """Change direction or aggregation."""
+        found = self.metric()
+        asked = self.asked(MetricChange)
+        for name, value in asked.items():
+            setattr(found, name, value)
+        found.save(update_fields=list(asked))
+        return Response(self.get_serializer(found).data)
+
+    @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})
+    def destroy(self, request: Request, project: str, metric: str) -> Response:
+        """Forget what was said of it. Its points stay, and the next one defines it anew."""
+        self.metric().delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def reverse_metric(project: Project, name: str) -> str:
+    """The API's path of a metric."""
+    return reverse("projects-api:metric", args=[project.pk, name])

@@ -1,0 +1,109 @@
+"""What people fill in about projects and their metrics."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django import forms
+from django.http import QueryDict
+
+from accounts.access import Caller
+from accounts.forms import TeamChoice
+from accounts.models import Role, Team
+from config.errors import Forbidden
+from projects import services
+from projects.models import Aggregation, Direction, Project, ProjectMetric
+
+TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
+
+
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Name and description of a project."""
+
+    class Meta:
+        """Which fields of which model."""
+
+        model = Project
+        fields = ("name", "description", "archived")
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={**TEXT, "autofocus": True}),
+            "description": forms.Textarea(attrs={"class": "input area", "rows": 3, "dir": "auto"}),
+        }
+        help_texts: ClassVar = {"description": "One or two sentences: the question, the data.", "archived": "Leaves the list of projects. Its pages stay."}
+
+
+class NewProjectForm(ProjectForm):
+    """The same for a project that is not there yet, with the team it belongs to."""
+
+    team = TeamChoice(queryset=Team.objects.none(), label="Team", empty_label=None)
+    field_order = ("team", "name", "description")
+
+    class Meta(ProjectForm.Meta):
+        """Which fields of which model."""
+
+        fields = ("team", "name", "description")  # type: ignore[assignment]
+
+    def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        teams = Team.objects.filter(pk__in=writable_teams(caller))
+        self.fields["team"].queryset = teams  # type: ignore[attr-defined]
+        if len(teams) == 1:
+            self.fields["team"].widget = forms.HiddenInput()
+            self.initial["team"] = teams[0].pk
+
+    def make(self) -> Project:
+        """The new project."""
+        made = self.cleaned_data
+        return services.create(made["team"], name=made["name"], description=made["description"])
+
+
+def writable_teams(caller: Caller) -> list[object]:
+    """The ids of the teams where the caller may make projects."""
+    return [team for team, role in caller.roles.items() if role.allows(Role.EDITOR)]
+
+
+def require_writable_team(caller: Caller) -> None:
+    """Raise Forbidden where there is no team that the caller may make a project in."""
+    if not writable_teams(caller):
+        raise Forbidden("Making a project takes the role editor or admin in a team. An admin of your team can give it.")
+
+
+class NewMetricForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A metric defined before the first point of it arrives."""
+
+    class Meta:
+        """Which fields of which model."""
+
+        model = ProjectMetric
+        fields = ("name", "direction", "aggregation")
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={**TEXT, "placeholder": "val/accuracy"}),
+            "direction": forms.Select(attrs={"class": "select"}),
+            "aggregation": forms.Select(attrs={"class": "select"}),
+        }
+
+    def __init__(self, project: Project, data: QueryDict | None = None) -> None:
+        super().__init__(data, instance=ProjectMetric(project=project))
+        self.project = project
+
+    def clean_name(self) -> str:
+        """The name. One that the project has already is refused."""
+        name: str = self.cleaned_data["name"]
+        if self.project.metrics.filter(name=name).exists():
+            raise forms.ValidationError(f"The project has {name} already: change it in the table.")
+        return name
+
+
+class MetricChangeForm(forms.Form):
+    """One click on a metric's row: a direction, or an aggregation."""
+
+    direction = forms.ChoiceField(choices=Direction.choices, required=False)
+    aggregation = forms.ChoiceField(choices=Aggregation.choices, required=False)
+
+    def apply(self, metric: ProjectMetric) -> None:
+        """Store what was clicked. A direction that was sent empty is unset."""
+        if self.cleaned_data["aggregation"]:
+            metric.aggregation = self.cleaned_data["aggregation"]
+        if "direction" in self.data:
+            metric.direction = self.cleaned_data["direction"]
+        metric.save(update_fields=["direction", "aggregation"])

@@ -1,0 +1,82 @@
+"""The verbs of projects that reach beyond one row."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from accounts.access import Caller
+from accounts.models import Role, Team, User
+from accounts.services import default_team
+from accounts.slugs import free_slug, is_uuid
+from config.errors import Conflict, Fault, Invalid, NotFound
+from experiments import lifecycle
+from metrics.ingest import GRANTS
+from projects.models import Project
+
+logger = logging.getLogger(__name__)
+SLUG_ATTEMPTS = 20
+NO_SLUG = "project"
+
+
+def create(team: Team, *, name: str, description: str = "") -> Project:
+    """A new project; a name that is taken gets a slug with a number."""
+    for _ in range(SLUG_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                return Project.objects.create(team=team, name=name, description=description)
+        except IntegrityError as error:
+            if "slug" not in str(error):
+                raise
+    raise Conflict(f"Others took the slug of {name!r} at the same moment: try again, or choose another name.")
+
+
+def named_or_made(caller: Caller, reference: str) -> Project:
+    """The caller's project of this slug, UUID or name, made in the default team where there is none.
+
+    The same name finds the same project again. Raises NotFound for an unknown UUID, Invalid where no team is the default, Forbidden for a viewer.
+    """
+    try:
+        return Project.objects.visible_to(caller).select_related("team").named(reference)
+    except NotFound:
+        if is_uuid(reference):
+            raise
+    team = default_team(caller)
+    caller.require(Role.EDITOR, team.pk)
+    slug = free_slug(reference, taken=Project.objects.none(), otherwise="")
+    if not slug:
+        message = f"{reference!r} holds no letter and no digit: name the project with some."
+        raise Invalid(message, [Fault(None, "project", "invalid", message)])
+    project, _ = Project.objects.select_related("team").get_or_create(team=team, slug=slug, defaults={"name": reference})
+    return project
+
+
+@transaction.atomic
+def edit(project: Project, **fields: Any) -> None:  # Any: values of several fields
+    """Change name, description or archived."""
+    for name, value in fields.items():
+        setattr(project, name, value)
+    if fields:
+        project.save(update_fields=[*fields, "updated_at"])
+    if "archived" in fields:
+        transaction.on_commit(GRANTS.forget)
+
+
+@transaction.atomic
+def delete(project: Project, *, by: User | None) -> None:
+    """Delete a project with its experiments at once, and their points as soon as the metric store lets them go."""
+    lifecycle.mark(project.experiments.select_related("project").iterator(chunk_size=lifecycle.CHUNK))
+    logger.info("%s deleted the project %s (%s)", by, project, project.pk)
+    project.delete()
+    transaction.on_commit(GRANTS.forget)
+    transaction.on_commit(lifecycle.purge, robust=True)
+
+
+def delete_team(team: Team, *, by: User | None) -> None:
+    """Delete a team with its projects, as `delete` does."""
+    with transaction.atomic():
+        for project in team.projects.all():
+            delete(project, by=by)
+        team.delete()

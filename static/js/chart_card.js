@@ -1,0 +1,201 @@
+/* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
+
+import { span, step } from "./chart_math.js";
+import { Plot, xText } from "./chart_plot.js";
+import { Tooltip } from "./chart_tooltip.js";
+
+const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500;
+const X_NAMES = { step: "step", relative: "time since the start", time: "wall time" };
+
+/** @typedef {import("./charts.js").Board} Board */
+
+export class Card {
+  /** @param {HTMLElement} figure @param {Board} board */
+  constructor(figure, board) {
+    this.figure = figure;
+    this.board = board;
+    this.metric = figure.dataset.metric ?? "";
+    this.direction = figure.dataset.direction ?? "";
+    this.host = /** @type {HTMLElement} */ (figure.querySelector(".canvas"));
+    this.how = /** @type {HTMLElement} */ (figure.querySelector(".how"));
+    this.plot = /** @type {Plot | null} */ (null);
+    this.answer = /** @type {import("./chart_plot.js").Answer | null} */ (null);
+    this.asking = /** @type {AbortController | null} */ (null);
+    this.isNear = false;
+    this.isStale = true;
+    this.tooltip = new Tooltip(figure);
+    this.listen();
+  }
+
+  listen() {
+    new IntersectionObserver(([entry]) => this.approached(entry.isIntersecting), { rootMargin: NEAR }).observe(this.figure);
+    this.figure.addEventListener("keydown", (event) => this.key(event));
+    this.figure.addEventListener("blur", () => this.leave());
+  }
+
+  /** @param {boolean} isNear */
+  approached(isNear) {
+    this.isNear = isNear;
+    if (isNear && this.isStale) this.load();
+  }
+
+  /** The server must be asked again: now if anyone can see it, else when it comes near. */
+  expire() {
+    this.isStale = true;
+    if (this.isNear) this.load();
+  }
+
+  /** Ask the server. The last question asked is the one whose answer counts. */
+  async load() {
+    this.isStale = false;
+    this.asking?.abort();
+    const asking = (this.asking = new AbortController());
+    this.wait(true);
+    try {
+      const response = await fetch(this.address(), { signal: asking.signal, credentials: "same-origin", headers: { Accept: "application/json" } });
+      if (!response.ok) throw new Error(await reason(response));
+      this.answer = await response.json();
+      this.draw();
+    } catch (error) {
+      if (asking.signal.aborted) return;
+      this.fail(error instanceof TypeError ? "The server does not answer." : /** @type {Error} */ (error).message);
+    }
+    if (this.asking === asking) this.wait(false);
+  }
+
+  address() {
+    const { runs, view, source } = this.board;
+    const query = new URLSearchParams({ metric: this.metric, experiments: runs.map((run) => run.id).join(","), x: view.x });
+    query.set("max_points", String(runs.length <= FEW_RUNS ? BUCKETS_FEW : BUCKETS_MANY));
+    if (view.zoom) {
+      query.set("from", String(view.zoom[0]));
+      query.set("to", String(view.zoom[1]));
+    }
+    return `${source}?${query}`;
+  }
+
+  /** Draw what the server answered, in the board's view. */
+  draw() {
+    if (!this.answer) return;
+    const { runs, view, theme } = this.board;
+    if (!this.answer.series.length) {
+      this.empty(view.zoom ? "No point in this range." : "None of these runs has a point of this metric.");
+      return;
+    }
+    if (this.plot) this.plot.update({ answer: this.answer, runs, view, theme });
+    else {
+      this.host.replaceChildren();
+      this.plot = new Plot(this.host, theme, runs, this.answer, view, {
+        moved: (plot, at) => this.board.moved(this, at), pointed: (id) => this.board.point(id), zoomed: (range) => this.board.zoom(range),
+      });
+    }
+    this.describe();
+  }
+
+  /** Say in the head what the lines are, and to those who do not see it what the chart shows. */
+  describe() {
+    const { view } = this.board, answer = /** @type {import("./chart_plot.js").Answer} */ (this.answer), lines = this.plot?.lines ?? [];
+    const shown = lines.filter((line) => line.unsmoothed.length);
+    const leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
+    const parts = [
+      view.isLog ? "log" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)} over raw` : "", this.buckets(answer, shown.some((line) => line.low)), this.direction,
+      leftOut ? `${leftOut} values ≤ 0 left out` : "",
+    ];
+    const odd = nonFinite(shown, view.x);
+    this.how.textContent = parts.filter(Boolean).join(", ");
+    this.how.title = this.how.textContent;
+    this.warn(odd);
+    const many = shown.length === 1 ? "one run" : `${shown.length} runs`;
+    this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)]}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
+  }
+
+  /** @param {import("./chart_plot.js").Answer} answer @param {boolean} hasSpread */
+  buckets(answer, hasSpread) {
+    const { view } = this.board;
+    const isThinned = view.x === "step" ? answer.width > 1 : hasSpread;
+    if (!isThinned) return "";
+    return `buckets of ${view.x === "step" ? step(answer.width) : span(answer.width)}${hasSpread ? " with their range" : ""}`;
+  }
+
+  /** @param {string} text */
+  warn(text) {
+    this.odd ??= this.how.insertAdjacentElement("afterend", Object.assign(document.createElement("span"), { className: "odd" }));
+    if (this.odd) this.odd.textContent = text;
+  }
+
+  /** A sentence where the plot would be. @param {string} text */
+  empty(text) {
+    this.clear();
+    this.host.replaceChildren(Object.assign(document.createElement("p"), { className: "chart-note", textContent: text }));
+  }
+
+  /** What went wrong, and a way to try again. @param {string} text */
+  fail(text) {
+    const again = Object.assign(document.createElement("button"), { type: "button", className: "btn", textContent: "Try again" });
+    again.addEventListener("click", () => this.load());
+    this.empty(text);
+    /** @type {HTMLElement} */ (this.host.firstElementChild).setAttribute("role", "alert");
+    this.host.firstElementChild?.append(again);
+  }
+
+  clear() {
+    this.plot?.destroy();
+    this.plot = null;
+    this.tooltip.hide();
+    this.warn("");
+  }
+
+  /** The stylesheet shows it only once it lasts. @param {boolean} isWaiting */
+  wait(isWaiting) {
+    this.figure.classList.toggle("is-loading", isWaiting);
+    this.figure.setAttribute("aria-busy", String(isWaiting));
+  }
+
+  /** The cursor is over this chart, or moves in it by keys. @param {{x: number, left: number, top: number} | null} at */
+  tell(at) {
+    if (!at || !this.plot) {
+      this.tooltip.hide();
+      return;
+    }
+    const { view } = this.board, { min, max } = this.plot.u.scales.x;
+    const where = view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, max - min)}${view.x === "time" ? " UTC" : ""}`;
+    this.tooltip.show(this.plot, where, (run) => this.board.swatch(run), this.board.hot);
+  }
+
+  /** Arrows move the cursor, Escape takes it away, and the zoom with it. @param {KeyboardEvent} event */
+  key(event) {
+    if (event.target !== this.figure || !this.plot || event.ctrlKey || event.metaKey || event.altKey) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (by !== undefined) {
+      event.preventDefault();
+      this.board.moved(this, this.plot.shift(event.shiftKey ? by * 10 : by));
+    } else if (event.key === "Escape") {
+      if (this.plot.u.cursor.left >= 0) this.leave();
+      else this.board.zoom(null);
+    }
+  }
+
+  leave() {
+    if (!this.plot || this.plot.isHovered) return;
+    this.plot.follow(null);
+    this.board.moved(this, null);
+  }
+}
+
+/** @param {import("./chart_plot.js").Line[]} lines @param {string} kind of x */
+function nonFinite(lines, kind) {
+  const odd = lines.filter((line) => line.nonfiniteAt !== null);
+  if (!odd.length) return "";
+  const first = Math.min(...odd.map((line) => /** @type {number} */ (line.nonfiniteAt)));
+  return `NaN from ${kind === "step" ? `step ${step(first)}` : xText(first, kind, 60)}${odd.length > 1 ? ` in ${odd.length} runs` : ""}`;
+}
+
+/** What an error says, in a sentence. @param {Response} response */
+async function reason(response) {
+  if (response.status === 401 || response.status === 403) return "You are signed out: load the page again.";
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `The server answered ${response.status}.`;
+  }
+}

@@ -1,0 +1,120 @@
+/* Painting on a plot's canvas: bands, raw lines, lines, marks. Coordinates come from uPlot's scales. */
+
+const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
+
+/** @typedef {import("./chart_plot.js").Line} Line */
+/** @typedef {{x: (value: number) => number, y: (value: number) => number}} Scaler */
+
+/**
+ * Functions from values to pixels of the canvas. Worked out once a drawing: uPlot's own valToPos is slow for 100,000 points.
+ * @param {any} u uPlot @param {boolean} isLog @param {boolean} inCss CSS pixels of the plotting area instead of canvas pixels
+ * @returns {Scaler}
+ */
+export function scaler(u, isLog, inCss = false) {
+  const transform = isLog ? Math.log10 : (/** @type {number} */ value) => value;
+  const along = (/** @type {string} */ key, /** @type {(value: number) => number} */ turn) => {
+    const { min, max } = u.scales[key];
+    const from = u.valToPos(min, key, !inCss), to = u.valToPos(max, key, !inCss);
+    const slope = (to - from) / (turn(max) - turn(min) || 1), start = from - slope * turn(min);
+    return (/** @type {number} */ value) => start + slope * turn(value);
+  };
+  return { x: along("x", (value) => value), y: along("y", transform) };
+}
+
+/**
+ * A line through the values that are there.
+ * @param {ArrayLike<number>} xs @param {(number | null)[]} ys @param {Scaler} at
+ */
+function path(xs, ys, at) {
+  const line = new Path2D();
+  let points = 0, x = 0, y = 0;
+  for (let i = 0; i < xs.length; i++) {
+    const value = ys[i];
+    if (value === null || value === undefined) continue;
+    x = at.x(xs[i]);
+    y = at.y(value);
+    if (points++) line.lineTo(x, y);
+    else line.moveTo(x, y);
+  }
+  if (points === 1) line.arc(x, y, 1, 0, 2 * Math.PI);
+  return line;
+}
+
+/**
+ * The area between two curves.
+ * @param {ArrayLike<number>} xs @param {(number | null)[]} low @param {(number | null)[]} high @param {Scaler} at
+ */
+function area(xs, low, high, at) {
+  const shape = new Path2D();
+  const there = [];
+  for (let i = 0; i < xs.length; i++) if (low[i] !== null && high[i] !== null) there.push(i);
+  there.forEach((i, place) => (place ? shape.lineTo(at.x(xs[i]), at.y(/** @type {number} */ (high[i]))) : shape.moveTo(at.x(xs[i]), at.y(/** @type {number} */ (high[i])))));
+  for (const i of there.reverse()) shape.lineTo(at.x(xs[i]), at.y(/** @type {number} */ (low[i])));
+  shape.closePath();
+  return shape;
+}
+
+/**
+ * Everything of a plot, back to front: bands, raw lines, lines, the baseline last.
+ * @param {CanvasRenderingContext2D} context @param {ArrayLike<number>} xs @param {Line[]} lines @param {Scaler} at @param {number} ratio canvas pixels a CSS pixel
+ */
+export function paintLines(context, xs, lines, at, ratio) {
+  context.lineJoin = "round";
+  for (const line of lines) if (line.low && line.high) fill(context, area(xs, line.low, line.high, at), line.style.colour, BAND);
+  for (const line of lines) if (line.raw) stroke(context, path(xs, line.raw, at), line.style.colour, { width: ratio, alpha: RAW, dash: [] });
+  for (const line of lines) {
+    const width = (line.style.isBase ? BASE : LINE) * ratio;
+    stroke(context, path(xs, line.values, at), line.style.colour, { width, alpha: 1, dash: line.style.dash.map((length) => length * ratio) });
+  }
+}
+
+/**
+ * One run in front of all others, which fade behind a veil of the ground's colour.
+ * @param {CanvasRenderingContext2D} context @param {ArrayLike<number>} xs @param {{hot: Line, base: Line | undefined}} lines @param {Scaler} at @param {string} ground
+ */
+export function paintHot(context, xs, { hot, base }, at, ground) {
+  const { width, height } = context.canvas;
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.globalAlpha = 0.62;
+  context.fillStyle = ground;
+  context.fillRect(0, 0, width, height);
+  context.restore();
+  context.lineJoin = "round";
+  if (base && base !== hot) stroke(context, path(xs, base.values, at), base.style.colour, { width: BASE, alpha: 1, dash: [] });
+  if (hot.low && hot.high) fill(context, area(xs, hot.low, hot.high, at), hot.style.colour, BAND);
+  if (hot.raw) stroke(context, path(xs, hot.raw, at), hot.style.colour, { width: 1, alpha: RAW, dash: [] });
+  stroke(context, path(xs, hot.values, at), hot.style.colour, { width: HOT, alpha: 1, dash: hot.style.dash });
+}
+
+/**
+ * A cross on the x axis where a run stopped being a number.
+ * @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {string} colour @param {number} ratio
+ */
+export function paintNonFinite(context, x, y, colour, ratio) {
+  const reach = 3.5 * ratio, cross = new Path2D();
+  cross.moveTo(x - reach, y - reach);
+  cross.lineTo(x + reach, y + reach);
+  cross.moveTo(x + reach, y - reach);
+  cross.lineTo(x - reach, y + reach);
+  stroke(context, cross, colour, { width: 1.75 * ratio, alpha: 1, dash: [] });
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Path2D} shape @param {string} colour @param {number} alpha */
+function fill(context, shape, colour, alpha) {
+  context.globalAlpha = alpha;
+  context.fillStyle = colour;
+  context.fill(shape);
+  context.globalAlpha = 1;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Path2D} line @param {string} colour @param {{width: number, alpha: number, dash: number[]}} how */
+function stroke(context, line, colour, { width, alpha, dash }) {
+  context.globalAlpha = alpha;
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.stroke(line);
+  context.setLineDash([]);
+  context.globalAlpha = 1;
+}

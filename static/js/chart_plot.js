@@ -1,0 +1,302 @@
+/* One plot: uPlot keeps scales, axes and the cursor; chart_paint.js draws the runs. */
+
+import { clock, extent, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
+import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
+
+const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4;
+
+/** @typedef {import("./chart_theme.js").RunStyle} RunStyle */
+/** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
+/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null}} Series */
+/** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
+/** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
+ *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number}} Line */
+/** @typedef {{x: string, isLog: boolean, smoothing: number, zoom: [number, number] | null}} View */
+/** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void}} Listener */
+
+/**
+ * A run's series as it is drawn: only what the axis can show, smoothed over the raw line, the envelope where buckets are wider than one place.
+ * @param {Run} run @param {Series | undefined} series @param {View} view @param {number} length
+ * @returns {Line}
+ */
+export function lineOf(run, series, view, length) {
+  const nothing = { run, style: run.style, values: new Array(length).fill(null), unsmoothed: [], raw: null, low: null, high: null, nonfiniteAt: null, nonfinite: 0, leftOut: 0 };
+  if (!series || run.isHidden) return nothing;
+  const shown = view.isLog ? positive(series.avg) : series.avg;
+  const isSmooth = view.smoothing > 0;
+  const hasSpread = !isSmooth && series.avg.some((value, i) => series.min[i] !== series.max[i]);
+  const edge = (/** @type {(number | null)[]} */ values) => (view.isLog ? positive(values) : values);
+  return {
+    ...nothing, values: smoothed(shown, view.smoothing), unsmoothed: shown, raw: isSmooth ? shown : null,
+    low: hasSpread ? edge(series.min) : null, high: hasSpread ? edge(series.max) : null,
+    nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, leftOut: view.isLog ? nonPositive(series.avg) : 0,
+  };
+}
+
+/** x as people read it. @param {number} value @param {string} kind @param {number} range */
+export function xText(value, kind, range) {
+  if (kind === "time") return clock(value, range);
+  return kind === "relative" ? span(value) : step(value);
+}
+
+export class Plot {
+  /** @param {HTMLElement} host @param {import("./chart_theme.js").Theme} theme @param {Run[]} runs the baseline last @param {Answer} answer @param {View} view @param {Listener} listener */
+  constructor(host, theme, runs, answer, view, listener) {
+    Object.assign(this, { host, theme, runs, answer, view, listener });
+    /** @type {Line[]} */
+    this.lines = [];
+    this.hot = /** @type {string | null} */ (null);
+    this.prepare();
+    // @ts-ignore: uPlot comes as a plain script
+    this.u = new uPlot(this.options(), this.data(), host);
+    this.dress();
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(host);
+  }
+
+  /** Work out the lines from what the server answered. */
+  prepare() {
+    const bySeries = new Map(this.answer.series.map((series) => [series.experiment, series]));
+    this.lines = this.runs.map((run) => lineOf(run, bySeries.get(run.id), this.view, this.answer.x.length));
+  }
+
+  data() {
+    return [this.answer.x, ...this.lines.map((line) => line.values)];
+  }
+
+  /** Draw again from an answer, a view or runs that changed. */
+  update({ answer = this.answer, view = this.view, runs = this.runs, theme = this.theme } = {}) {
+    const isOther = view.x !== this.view.x || view.isLog !== this.view.isLog || theme !== this.theme || runs.length !== this.runs.length;
+    Object.assign(this, { answer, view, runs, theme });
+    this.prepare();
+    if (!isOther) {
+      this.u.setData(this.data(), true);
+      this.paintHot();
+      return;
+    }
+    this.u.destroy();
+    // @ts-ignore: uPlot comes as a plain script
+    this.u = new uPlot(this.options(), this.data(), this.host);
+    this.dress();
+  }
+
+  options() {
+    const { theme, view } = this;
+    const font = theme.font, size = this.size();
+    return {
+      ...size, padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1,
+      scales: {
+        x: { time: false, range: () => this.xRange() },
+        y: { distr: view.isLog ? 3 : 1, range: (/** @type {any} */ u) => this.yRange(u.scales.x.min, u.scales.x.max) },
+      },
+      axes: [
+        { stroke: theme.muted, font, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
+          splits: (/** @type {any} */ u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width), values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u) },
+        { stroke: theme.muted, font, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false },
+          size: (/** @type {any} */ u, /** @type {string[] | null} */ texts) => Math.max(44, this.textWidth(u, texts) + 14),
+          splits: (/** @type {any} */ _u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => (view.isLog ? logTicks(min, max, TICKS) : linearTicks(min, max, TICKS)),
+          values: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => (view.isLog ? logTexts(ticks) : tickTexts(ticks)), filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks },
+      ],
+      series: [{}, ...this.lines.map(() => ({ paths: () => null, points: { show: false }, stroke: "transparent" }))],
+      focus: { alpha: 1 },
+      cursor: {
+        y: false, move: (/** @type {any} */ u, /** @type {number} */ left, /** @type {number} */ top) => [this.snapped(u, left), top],
+        dataIdx: (/** @type {any} */ u, /** @type {number} */ i, /** @type {number} */ at) => (i ? nearest(u.data[i], at) : at),
+        points: { show: this.runs.length <= DOTS_MOST, size: 8, width: 1.5, fill: (/** @type {any} */ _u, /** @type {number} */ i) => this.lines[i - 1].style.colour, stroke: () => this.theme.surface },
+        drag: { x: true, y: false, setScale: false, dist: DRAG_LEAST },
+        focus: { prox: PROXIMITY },
+        bind: { dblclick: () => () => { this.listener.zoomed(null); return null; } },
+      },
+      hooks: {
+        draw: [(/** @type {any} */ u) => this.paint(u)],
+        setCursor: [(/** @type {any} */ u) => this.moved(u)],
+        setSeries: [(/** @type {any} */ _u, /** @type {number | null} */ i) => { if (this.isHovered) this.listener.pointed(i ? this.runs[i - 1].id : null); }],
+        setSelect: [(/** @type {any} */ u) => this.selected(u)],
+      },
+    };
+  }
+
+  /** What lies over uPlot's own layers: the highlighted run, and the tag of the cursor. */
+  dress() {
+    const over = /** @type {HTMLElement} */ (this.u.over);
+    this.overlay = document.createElement("canvas");
+    this.overlay.className = "hot-line";
+    this.tag = document.createElement("div");
+    this.tag.className = "cursor-x";
+    this.tag.hidden = true;
+    over.prepend(this.overlay);
+    over.append(this.tag);
+    over.addEventListener("mouseenter", () => { this.isHovered = true; });
+    over.addEventListener("mouseleave", () => { this.isHovered = false; this.listener.moved(this, null); this.listener.pointed(null); });
+    this.paintHot();
+  }
+
+  size() {
+    return { width: Math.max(120, this.host.clientWidth), height: Math.max(120, this.host.clientHeight) };
+  }
+
+  fit() {
+    const { width, height } = this.size();
+    if (width === this.u.width && height === this.u.height) return;
+    this.u.setSize({ width, height });
+    this.paintHot();
+  }
+
+  /** @returns {[number, number]} */
+  xRange() {
+    if (this.view.zoom) return this.view.zoom;
+    const xs = this.answer.x;
+    if (!xs.length) return [0, 1];
+    const first = xs[0], last = xs[xs.length - 1];
+    return last > first ? [first, last] : [first - 1, last + 1];
+  }
+
+  /** The extremes of what is drawn between two x, with a little air. @param {number} from @param {number} to @returns {[number, number]} */
+  yRange(from, to) {
+    const xs = this.answer.x;
+    let first = 0, last = xs.length - 1;
+    while (first < last && xs[first] < from) first++;
+    while (last > first && xs[last] > to) last--;
+    let low = Infinity, high = -Infinity;
+    for (const line of this.lines) {
+      for (const values of [line.values, line.raw, line.low, line.high]) {
+        if (!values) continue;
+        const [least, most] = extent(values, first, last);
+        low = Math.min(low, least);
+        high = Math.max(high, most);
+      }
+    }
+    if (low > high) return this.view.isLog ? [0.1, 1] : [0, 1];
+    return this.view.isLog ? airedLog(low, high) : airedLinear(low, high);
+  }
+
+  /** @param {number} min @param {number} max @param {number} width */
+  xTicks(min, max, width) {
+    const most = Math.max(2, Math.min(TICKS, Math.floor(width / (this.view.x === "step" ? 64 : 84))));
+    return this.view.x === "step" ? linearTicks(min, max, most, true) : timeTicks(min, max, most);
+  }
+
+  /** @param {number[]} ticks @param {any} u */
+  xTexts(ticks, u) {
+    return ticks.map((tick) => xText(tick, this.view.x, u.scales.x.max - u.scales.x.min));
+  }
+
+  /** @param {any} u @param {string[] | null} texts */
+  textWidth(u, texts) {
+    u.ctx.save();
+    u.ctx.font = this.theme.font;
+    const widths = (texts ?? []).map((text) => u.ctx.measureText(text).width);
+    u.ctx.restore();
+    return Math.max(0, ...widths);
+  }
+
+  /** The cursor stands on places that have data. @param {any} u @param {number} left */
+  snapped(u, left) {
+    if (left < 0 || !this.answer.x.length) return left;
+    const at = u.valToPos(this.answer.x[u.posToIdx(left)], "x");
+    return at >= 0 && at <= u.over.clientWidth ? at : left;
+  }
+
+  /** @param {any} u */
+  paint(u) {
+    const context = u.ctx, at = scaler(u, this.view.isLog), ratio = devicePixelRatio;
+    const { left, top, width, height } = u.bbox;
+    context.save();
+    context.beginPath();
+    context.rect(left, top - ratio, width, height + 2 * ratio);
+    context.clip();
+    paintLines(context, this.answer.x, this.lines, at, ratio);
+    context.restore();
+    for (const line of this.lines) {
+      if (line.nonfiniteAt === null) continue;
+      const x = at.x(line.nonfiniteAt);
+      if (x >= left - 1 && x <= left + width + 1) paintNonFinite(context, x, top + height, line.style.colour, ratio);
+    }
+  }
+
+  /** Bring one run to the front; null for none. @param {string | null} id */
+  highlight(id) {
+    if (id === this.hot) return;
+    this.hot = id;
+    this.paintHot();
+  }
+
+  paintHot() {
+    const canvas = /** @type {HTMLCanvasElement} */ (this.overlay), ratio = devicePixelRatio;
+    const { clientWidth, clientHeight } = this.u.over;
+    canvas.width = Math.round(clientWidth * ratio);
+    canvas.height = Math.round(clientHeight * ratio);
+    const hot = this.lines.find((line) => line.run.id === this.hot && line.unsmoothed.length);
+    if (!hot) return;
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.scale(ratio, ratio);
+    paintHot(context, this.answer.x, { hot, base: this.lines.find((line) => line.style.isBase) }, scaler(this.u, this.view.isLog, true), this.theme.surface);
+  }
+
+  /** uPlot's cursor moved. @param {any} u */
+  moved(u) {
+    const { left, top, idx } = u.cursor;
+    const isShown = left !== undefined && left >= 0 && idx !== null && idx !== undefined;
+    this.showTag(isShown ? left : null, idx);
+    if (this.isHovered) this.listener.moved(this, isShown ? { x: this.answer.x[idx], left, top } : null);
+  }
+
+  /** @param {number | null} left @param {number} at */
+  showTag(left, at) {
+    const tag = /** @type {HTMLElement} */ (this.tag);
+    tag.hidden = left === null;
+    if (left === null) return;
+    tag.textContent = xText(this.answer.x[at], this.view.x, this.u.scales.x.max - this.u.scales.x.min);
+    tag.style.transform = `translateX(calc(${Math.round(left)}px - 50%))`;
+  }
+
+  /** Put the cursor where another plot has it; null takes it away. @param {number | null} x */
+  follow(x) {
+    const left = x === null ? -10 : this.u.valToPos(x, "x");
+    const isInside = left >= 0 && left <= this.u.over.clientWidth;
+    this.u.setCursor({ left: isInside ? left : -10, top: -10 });
+  }
+
+  /** Move the cursor by places of data, from the keyboard. @param {number} by @returns {{x: number, left: number, top: number} | null} */
+  shift(by) {
+    const xs = this.answer.x;
+    if (!xs.length) return null;
+    const now = this.u.cursor.left >= 0 ? this.u.cursor.idx : by > 0 ? -1 : xs.length;
+    const at = Math.max(0, Math.min(xs.length - 1, (now ?? 0) + by));
+    const left = this.u.valToPos(xs[at], "x");
+    this.u.setCursor({ left, top: this.u.over.clientHeight / 2 });
+    return { x: xs[at], left, top: 0 };
+  }
+
+  /** A range was dragged. @param {any} u */
+  selected(u) {
+    const { left, width } = u.select;
+    if (width < DRAG_LEAST) return;
+    const from = u.posToVal(left, "x"), to = u.posToVal(left + width, "x");
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.listener.zoomed(this.view.x === "step" ? wholeRange(from, to) : [from, to]);
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.u.destroy();
+  }
+}
+
+/** @param {number} low @param {number} high @returns {[number, number]} */
+function airedLinear(low, high) {
+  const air = high > low ? (high - low) * 0.04 : Math.abs(low) * 0.1 || 1;
+  return [low - air, high + air];
+}
+
+/** @param {number} low @param {number} high @returns {[number, number]} */
+function airedLog(low, high) {
+  const ratio = high > low ? (high / low) ** 0.04 : 2;
+  return [low / ratio, high * ratio];
+}
+
+/** Steps are whole, and a range holds two of them at least. @param {number} from @param {number} to @returns {[number, number]} */
+function wholeRange(from, to) {
+  const first = Math.ceil(from), last = Math.floor(to);
+  return last > first ? [first, last] : [Math.floor(from), Math.floor(from) + 1];
+}

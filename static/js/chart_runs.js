@@ -1,0 +1,61 @@
+/* The list of runs beside the charts: eyes, the filter, First 5, All, None. What points at a run here shows it in the charts. */
+
+const FIRST = 5;
+
+/** @typedef {import("./charts.js").Board} Board */
+
+/** @param {Board} board */
+export function wireRuns(board) {
+  const items = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".runs [data-run]")]);
+  for (const item of document.querySelectorAll("[data-run]")) point(/** @type {HTMLElement} */ (item), board);
+  if (!items.length) return;
+  const boxes = items.map((item) => /** @type {HTMLInputElement} */ (item.querySelector(".eye input")));
+  const apply = () => {
+    items.forEach((item, i) => item.classList.toggle("hidden", !boxes[i].checked));
+    board.show(new Set(items.filter((_, i) => boxes[i].checked).map((item) => item.dataset.run ?? "")));
+    const count = document.querySelector("[data-shown-count]");
+    if (count) count.textContent = String(boxes.filter((box) => box.checked).length);
+  };
+  for (const box of boxes) {
+    box.disabled = false;
+    box.addEventListener("change", apply);
+  }
+  wireButtons(boxes, apply);
+  wireFilter(items);
+}
+
+/** @param {HTMLElement} item @param {Board} board */
+function point(item, board) {
+  const isShown = () => !item.classList.contains("hidden");
+  item.addEventListener("mouseenter", () => board.point(isShown() ? item.dataset.run ?? null : null));
+  item.addEventListener("mouseleave", () => board.point(null));
+  item.addEventListener("focusin", () => board.point(isShown() ? item.dataset.run ?? null : null));
+  item.addEventListener("focusout", () => board.point(null));
+}
+
+/** @param {HTMLInputElement[]} boxes @param {() => void} apply */
+function wireButtons(boxes, apply) {
+  const set = document.querySelector("[data-run-buttons]");
+  if (!(set instanceof HTMLElement)) return;
+  set.hidden = false;
+  set.addEventListener("click", (event) => {
+    const which = /** @type {HTMLElement} */ (event.target).closest("button")?.dataset.show;
+    if (!which) return;
+    boxes.forEach((box, i) => { box.checked = which === "all" || (which === "first" && i < FIRST); });
+    apply();
+  });
+}
+
+/** @param {HTMLElement[]} items */
+function wireFilter(items) {
+  const label = document.querySelector("[data-run-find]"), box = label?.querySelector("input");
+  if (!(label instanceof HTMLElement) || !box) return;
+  label.hidden = items.length < 2;
+  box.addEventListener("input", () => {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const item of items) {
+      const text = `${item.dataset.name} ${item.dataset.words}`.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+    }
+  });
+}

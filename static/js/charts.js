@@ -1,0 +1,122 @@
+/* The charts of a page: one view, one cursor, one highlighted run for all of them. */
+
+import { remember } from "./chart_address.js";
+import { Card } from "./chart_card.js";
+import { followLive } from "./chart_live.js";
+import { wireRuns } from "./chart_runs.js";
+import { onThemeChange, readRunStyle, readTheme } from "./chart_theme.js";
+import { wireToolbar } from "./chart_toolbar.js";
+
+/** @typedef {import("./chart_plot.js").Run} Run */
+/** @typedef {import("./chart_plot.js").View} View */
+
+/** @param {HTMLElement} root @returns {View} the view that the server wrote into the page */
+function readView(root) {
+  const { x = "step", log, smooth, from, to } = root.dataset;
+  return { x, isLog: log === "1", smoothing: Number(smooth) || 0, zoom: from && to ? [Number(from), Number(to)] : null };
+}
+
+/** The runs that the page lists, the baseline last so that it is drawn over the others. @returns {Run[]} */
+function readRuns() {
+  const runs = [...document.querySelectorAll("[data-run]")].map((item) => {
+    const { run = "", slug = "", name = "" } = /** @type {HTMLElement} */ (item).dataset;
+    return { id: run, slug, name, style: readRunStyle(/** @type {Element} */ (item.querySelector(".swatch"))), isHidden: item.classList.contains("hidden") };
+  });
+  return runs.sort((one, other) => Number(one.style.isBase) - Number(other.style.isBase));
+}
+
+export class Board {
+  /** @param {HTMLElement} root the element that holds the cards */
+  constructor(root) {
+    this.root = root;
+    this.source = root.dataset.charts ?? "";
+    this.view = readView(root);
+    this.theme = readTheme(root);
+    this.runs = readRuns();
+    this.hot = /** @type {string | null} */ (null);
+    this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
+    /** @type {((board: Board) => void)[]} */
+    this.watchers = [];
+    this.cards = [...root.querySelectorAll("[data-metric]")].map((figure) => new Card(/** @type {HTMLElement} */ (figure), this));
+  }
+
+  /** Change how all charts are looked at. Another x or range is asked of the server, the rest drawn at once. @param {Partial<View>} changes */
+  look(changes) {
+    const before = this.view;
+    this.view = { ...before, ...changes };
+    if (this.view.x !== before.x) this.view.zoom = null;
+    const { x, isLog, smoothing, zoom } = this.view;
+    remember({ x: x === "step" ? null : x, log: isLog ? "1" : null, smooth: smoothing ? String(smoothing) : null, from: zoom ? String(zoom[0]) : null, to: zoom ? String(zoom[1]) : null });
+    const isOtherRange = x !== before.x || String(zoom) !== String(before.zoom);
+    for (const card of this.cards) {
+      if (x === before.x) card.draw();
+      if (isOtherRange) card.expire();
+    }
+    for (const watcher of this.watchers) watcher(this);
+  }
+
+  /** @param {[number, number] | null} range */
+  zoom(range) {
+    if (String(range) !== String(this.view.zoom)) this.look({ zoom: range });
+  }
+
+  /** The cursor moved in one chart: the others follow. @param {Card} card @param {{x: number, left: number, top: number} | null} at */
+  moved(card, at) {
+    this.last = [card, at];
+    for (const other of this.cards) {
+      if (other === card) continue;
+      other.tooltip.hide();
+      other.plot?.follow(at ? at.x : null);
+    }
+    card.tell(at);
+  }
+
+  /** Bring one run to the front in every chart and list; null for none. @param {string | null} id */
+  point(id) {
+    if (id === this.hot) return;
+    this.hot = id;
+    for (const card of this.cards) card.plot?.highlight(id);
+    for (const item of document.querySelectorAll("[data-run]")) item.classList.toggle("hot", /** @type {HTMLElement} */ (item).dataset.run === id);
+    if (this.last?.[1]) this.last[0].tell(this.last[1]);
+  }
+
+  /** Show these runs and hide the others. @param {Set<string>} shown ids */
+  show(shown) {
+    this.runs = this.runs.map((run) => ({ ...run, isHidden: !shown.has(run.id) }));
+    remember({ hide: this.runs.filter((run) => run.isHidden).map((run) => run.slug) });
+    for (const card of this.cards) card.draw();
+    for (const watcher of this.watchers) watcher(this);
+  }
+
+  /** New points came: every chart asks again, those out of sight when they come near. */
+  refresh() {
+    for (const card of this.cards) card.expire();
+  }
+
+  /** The page turned light or dark. */
+  recolour() {
+    const styles = new Map(readRuns().map((run) => [run.id, run.style]));
+    this.theme = readTheme(this.root);
+    this.runs = this.runs.map((run) => ({ ...run, style: styles.get(run.id) ?? run.style }));
+    for (const card of this.cards) card.draw();
+  }
+
+  /** A copy of the swatch that the page's list has for a run. @param {Run} run */
+  swatch(run) {
+    return /** @type {Element} */ (document.querySelector(`[data-run="${CSS.escape(run.id)}"] .swatch`)?.cloneNode(true));
+  }
+}
+
+const root = document.querySelector("[data-charts]");
+if (root instanceof HTMLElement) {
+  // @ts-ignore: uPlot comes as a plain script
+  if (typeof uPlot === "undefined") {
+    for (const host of root.querySelectorAll(".canvas")) host.textContent = "The chart library is not installed: run make run again, or npm install, and start the server anew.";
+  } else {
+    const board = new Board(root);
+    wireToolbar(board);
+    wireRuns(board);
+    followLive(board);
+    onThemeChange(() => board.recolour());
+  }
+} else followLive(null);

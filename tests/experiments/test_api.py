@@ -1,0 +1,413 @@
+import gzip
+import json
+import uuid
+
+import pytest
+import zstandard
+from django.test import Client
+
+from accounts.models import ApiToken, Membership, Role, Team
+from experiments import lifecycle
+from experiments.models import DeletedExperiment, Experiment
+from projects.models import Project
+
+URL = "/api/v1/experiments"
+JSON = "application/json"
+
+
+@pytest.fixture
+def editor(api_for, erin) -> Client:
+    return api_for(erin)
+
+
+def start(client: Client, **fields):
+    return client.post(URL, {"project": "digits", "name": "run", **fields}, content_type=JSON)
+
+
+def patch(client: Client, experiment, **fields):
+    return client.patch(f"{URL}/{getattr(experiment, 'pk', experiment)}", fields, content_type=JSON)
+
+
+def faults(answer) -> dict[str, str]:
+    assert answer.status_code == 422, answer.content
+    return {fault["field"]: fault["message"] for fault in answer.json()["error"]["errors"]}
+
+
+# Beginning
+
+
+def test_a_script_starts_its_first_run_with_one_request(editor, team):
+    answer = start(editor, name="lr 3e-4", create_project=True, params={"lr": 3e-4}, seed=1, tags=["sweep", "a"], notes="n", host="gpu7", git_commit="abc", command="x")
+    assert answer.status_code == 201
+    found, project = answer.json(), Project.objects.get()
+    assert project.team == team
+    assert uuid.UUID(found["id"]) == Experiment.objects.get().pk
+    assert found["slug"] == "lr-3e-4"
+    assert found["project"] == {"id": str(project.pk), "slug": "digits"}
+    assert found["status"] == "running"
+    assert found["url"] == "/projects/vision-team/digits/experiments/lr-3e-4/"
+    assert found["writer"] == 1
+    assert found["root"] == found["id"]
+    assert (found["parent"], found["params"], found["seed"]) == (None, {"lr": 3e-4}, 1)
+    assert sorted(found["tags"]) == ["a", "sweep"]
+    assert set(found) == {
+        *("id", "slug", "name", "project", "status", "failure_kind", "parent", "root", "features_diff", "params", "seed", "tags", "notes", "replicate_group"),
+        *("replicate_key", "host", "git_commit", "command", "url", "writer", "started_at", "finished_at", "last_point_at", "created_at", "updated_at", "archived"),
+    }
+
+
+def test_the_same_project_name_finds_the_same_project_again(editor):
+    for _ in range(2):
+        assert start(editor, project="Größe & Tiefe", create_project=True).json()["project"]["slug"] == "größe-tiefe"
+    assert Project.objects.get().name == "Größe & Tiefe"
+
+
+def test_a_project_is_named_by_uuid_or_slug(editor, project):
+    assert start(editor, project=str(project.pk)).status_code == start(editor).status_code == 201
+
+
+def test_an_unknown_project_is_404_unless_it_may_be_made(editor):
+    assert start(editor).status_code == 404
+    assert start(editor, project=str(uuid.uuid4()), create_project=True).status_code == 404
+    assert "letter" in faults(start(editor, project="!!!", create_project=True))["project"]
+    assert not Project.objects.exists()
+
+
+def test_who_is_in_two_teams_is_told_to_choose(browser_for, erin):
+    other = Team.objects.create(name="Other")
+    Membership.objects.create(team=other, user=erin, role=Role.EDITOR)
+    answer = start(browser_for(erin), create_project=True)
+    assert answer.status_code == 422
+    assert "other, vision-team" in answer.json()["error"]["message"]
+    secret = ApiToken.issue(user=erin, team=other, name="t")[1]
+    answer = start(Client(headers={"Authorization": f"Bearer {secret}"}), create_project=True)
+    assert answer.status_code == 201
+    assert Project.objects.get().team == other
+
+
+def test_a_slug_that_two_teams_share_is_a_conflict_naming_both(browser_for, erin, project):
+    other = Team.objects.create(name="Other")
+    Membership.objects.create(team=other, user=erin, role=Role.EDITOR)
+    second = Project.objects.create(team=other, name="digits")
+    answer = start(browser_for(erin))
+    assert answer.status_code == 409
+    assert str(project.pk) in answer.json()["error"]["message"]
+    assert str(second.pk) in answer.json()["error"]["message"]
+
+
+def test_a_child_names_its_parent_and_what_changed_is_worked_out(editor, project):
+    parent = start(editor, name="base", params={"lr": 0.1}).json()
+    for reference in (parent["slug"], parent["id"]):
+        child = start(editor, name="child", parent=reference, params={"lr": 0.2}).json()
+        assert (child["parent"], child["root"]) == (parent["id"], parent["id"])
+        assert child["features_diff"] == {"lr": {"from": 0.1, "to": 0.2}}
+
+
+def test_a_parent_that_is_not_there_is_refused(editor, project, carol):
+    theirs = Experiment.objects.create(project=Project.objects.create(team=carol.teams.get(), name="theirs"), name="secret")
+    for reference in ("nowhere", str(theirs.pk), str(uuid.uuid4())):
+        assert "no experiment" in faults(start(editor, parent=reference))["parent"]
+
+
+def test_a_planned_run_starts_later(editor, project):
+    planned = start(editor, status="planned").json()
+    assert planned["started_at"] is None
+    assert patch(editor, planned["id"], status="running").json()["started_at"] is not None
+    assert "PATCH" in faults(start(editor, status="complete"))["status"]
+
+
+def test_each_start_gets_a_slug_and_a_writer_of_its_own(editor, project):
+    found = [start(editor).json() for _ in range(3)]
+    assert [run["slug"] for run in found] == ["run", "run-2", "run-3"]
+    assert {run["writer"] for run in found} == {1}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("field", ["parems", "writer", "id", "slug", "archived", "root"])
+def test_an_unknown_field_is_refused_by_name(editor, project, field):
+    assert "no such field" in faults(start(editor, **{field: "x"}))[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 256),
+        ("name", "a\x00b"),
+        ("name", None),
+        ("name", {"a": 1}),
+        ("notes", "a\x00b"),
+        ("host", "\x00"),
+        ("command", "\x00"),
+        ("tags", "sweep"),
+        ("tags", [""]),
+        ("tags", ["\x00"]),
+        ("tags", ["x"] * 101),
+        ("tags", [["x"]]),
+        ("tags", {"x": 1}),
+        ("params", []),
+        ("params", "text"),
+        ("params", True),
+        ("params", None),
+        ("features_diff", 3),
+        ("seed", 2**63),
+        ("seed", 10**400),
+        ("seed", 1.5),
+        ("seed", True),
+        ("seed", "one"),
+        ("status", "done"),
+        ("status", True),
+        ("status", ["running"]),
+        ("git_commit", "x" * 65),
+        ("replicate_group", "x" * 201),
+        ("parent", ""),
+        ("create_project", "perhaps"),
+    ],
+)
+def test_content_that_does_not_fit_is_422_with_the_field(editor, project, field, value):
+    found = faults(start(editor, **{field: value}))
+    assert any(name.split(".")[0] == field for name in found)
+    assert not Experiment.objects.exists()
+
+
+def deep(levels: int, opening: str = '{"a":', closing: str = "}") -> str:
+    return opening * levels + "1" + closing * levels
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{"project": "digits", "name": "run", "params": {"lr": NaN}}', 422),
+        ('{"project": "digits", "name": "run", "params": {"lr": 1e999}}', 422),
+        ('{"project": "digits", "name": "run", "params": {"a": "\\u0000"}}', 422),
+        ('{"project": "digits", "name": "run", "params": {"\\u0000": 1}}', 422),
+        ('{"project": "\\u0000", "name": "run"}', 422),
+        ('{"project": "digits", "name": "run", "parent": "\\u0000"}', 422),
+        ('{"project": "digits", "name": "run", "params": ' + deep(51) + "}", 422),
+        ('{"project": "digits", "name": "run", "params": {"a": ' + deep(60, "[", "]") + "}}", 422),
+        ('{"project": "digits", "name": "run", "params": ' + deep(100_000) + "}", 400),
+        ('{"project": "digits", "name": "run", "params": {"a": "' + "x" * 1_000_000 + '"}}', 422),
+        ('{"project": "digits", "name": "run", "notes": "' + "x" * 4_000_000 + '"}', 413),
+        ('{"project": "digits", "name": "run", "status": "\\ud800"}', 400),
+        ('{"project": "digits", "name": "run", "\\ud800": 1}', 400),
+        ('{"project": "digits", "name": "run", "seed": ' + "9" * 5000 + "}", 400),
+        ('{"project": "digits", "name": "run"', 400),
+        ("", 422),
+        ("[]", 422),
+        ('"text"', 422),
+        ("null", 422),
+        ("NaN", 422),
+        ("\xff", 400),
+    ],
+    ids=range(21),
+)
+def test_a_strange_body_is_refused_and_never_a_500(editor, project, body, status):
+    answer = editor.post(URL, body.encode("latin-1"), content_type=JSON)
+    assert answer.status_code == status, answer.content
+    assert answer.json()["error"]["message"]
+    assert not Experiment.objects.exists()
+
+
+def test_a_nan_in_params_is_named(editor, project):
+    answer = editor.post(URL, '{"project": "digits", "name": "run", "params": {"opt": {"lr": NaN}}}', content_type=JSON)
+    assert "opt.lr is nan" in faults(answer)["params"]
+
+
+def test_big_and_small_numbers_in_params_come_back_as_sent(editor, project):
+    params = {"big": 2**70, "small": 5e-324, "list": [True, None, "größer"], "deep": {"a": {"b": 1}}}
+    assert start(editor, params=params).json()["params"] == params
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)])
+def test_a_compressed_body_is_read(editor, project, encoding, compress):
+    body = json.dumps({"project": "digits", "name": "run", "params": {"text": "x" * 5000}}).encode()
+    headers = {"Content-Encoding": encoding}
+    assert editor.generic("POST", URL, compress(body), content_type=JSON, headers=headers).status_code == 201
+    assert editor.generic("POST", URL, compress(body)[:-5], content_type=JSON, headers=headers).status_code == 400
+    assert editor.generic("POST", URL, compress(b" " * 5_000_000), content_type=JSON, headers=headers).status_code == 413
+    assert editor.generic("POST", URL, body, content_type=JSON, headers={"Content-Encoding": "br"}).status_code == 415
+
+
+def test_a_form_is_not_json(editor, project):
+    assert editor.post(URL, {"project": "digits", "name": "run"}).status_code == 415
+
+
+# Its life
+
+
+def test_the_same_end_again_is_200_and_another_is_409(editor, experiment):
+    assert patch(editor, experiment, status="complete").json()["status"] == "complete"
+    assert patch(editor, experiment, status="complete").status_code == 200
+    assert patch(editor, experiment, status="failed", failure_kind="crashed").status_code == 409
+    assert experiment.events.count() == 1
+
+
+def test_a_failure_says_its_kind(editor, experiment):
+    found = patch(editor, experiment, status="failed", failure_kind="diverged").json()
+    assert (found["status"], found["failure_kind"]) == ("failed", "diverged")
+    assert found["finished_at"]
+    assert patch(editor, experiment, status="failed").status_code == 200
+    assert patch(editor, experiment, status="failed", failure_kind="crashed").status_code == 409
+
+
+def test_running_again_resumes_an_ended_run(editor, experiment):
+    patch(editor, experiment, status="failed", failure_kind="crashed")
+    found = patch(editor, experiment, status="running").json()
+    assert (found["status"], found["failure_kind"], found["finished_at"]) == ("running", "", None)
+    assert [event.kind for event in experiment.events.all()] == ["failed", "resumed"]
+
+
+def test_a_kind_of_failure_needs_a_failure(editor, experiment):
+    assert "failed" in faults(patch(editor, experiment, failure_kind="crashed"))["failure_kind"]
+    assert patch(editor, experiment, status="planned").status_code == 409
+
+
+def test_a_heartbeat_answers_with_nothing(editor, experiment):
+    answer = editor.post(f"{URL}/{experiment.pk}/heartbeat", "{}", content_type=JSON)
+    assert (answer.status_code, answer.content) == (204, b"")
+    experiment.refresh_from_db()
+    assert experiment.heartbeat_at is not None
+
+
+# Changes
+
+
+def test_content_changes_and_what_is_left_out_stays(editor, experiment):
+    other = Experiment.objects.create(project=experiment.project, name="other", params={"lr": 1})
+    found = patch(editor, experiment, params={"lr": 2}, tags=["t"], notes="n", name="new", seed=3, replicate_group="g", archived=True, parent=other.slug).json()
+    assert (found["params"], found["tags"], found["notes"], found["name"], found["seed"]) == ({"lr": 2}, ["t"], "n", "new", 3)
+    assert (found["slug"], found["archived"], found["parent"], found["replicate_key"]) == ("baseline", True, str(other.pk), "g")
+    found = patch(editor, experiment, archived=False, parent=None, replicate_group="", seed=None, tags=[]).json()
+    assert (found["archived"], found["parent"], found["root"], found["seed"], found["tags"]) == (False, None, str(experiment.pk), None, [])
+    assert found["notes"] == "n"
+
+
+def test_a_change_that_is_refused_in_part_changes_nothing(editor, experiment):
+    patch(editor, experiment, status="complete")
+    assert patch(editor, experiment, notes="n", status="failed").status_code == 409
+    assert patch(editor, experiment, notes="n", params={"a": "\x00"}).status_code == 422
+    assert patch(editor, experiment, notes="n", parent=str(experiment.pk)).status_code == 422
+    experiment.refresh_from_db()
+    assert experiment.notes == ""
+
+
+def test_a_misspelt_change_is_refused(editor, experiment):
+    assert "no such field" in faults(patch(editor, experiment, state="complete"))["state"]
+    assert "no such field" in faults(patch(editor, experiment, project="digits"))["project"]
+
+
+def test_deleting_leaves_a_mark_and_reparents(editor, experiment):
+    child = Experiment.objects.create(project=experiment.project, name="child", parent_experiment=experiment)
+    assert editor.delete(f"{URL}/{experiment.pk}").status_code == 204
+    assert editor.get(f"{URL}/{experiment.pk}").status_code == 404
+    assert DeletedExperiment.objects.get().pk == experiment.pk
+    assert editor.get(f"{URL}/{child.pk}").json()["root"] == str(child.pk)
+
+
+# Who
+
+
+def test_a_viewer_reads_and_writes_nothing(api_for, bob, experiment):
+    client = api_for(bob)
+    assert client.get(f"{URL}/{experiment.pk}").status_code == client.get(URL).status_code == 200
+    answers = [start(client), start(client, project="new", create_project=True), patch(client, experiment, notes="x"), client.delete(f"{URL}/{experiment.pk}")]
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert "viewer" in answers[0].json()["error"]["message"]
+    assert Project.objects.count() == 1
+
+
+def test_a_stranger_sees_nothing_there(api_for, carol, experiment):
+    client = api_for(carol)
+    answers = [client.get(f"{URL}/{experiment.pk}"), patch(client, experiment, notes="x"), client.delete(f"{URL}/{experiment.pk}"), start(client)]
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert client.get(URL).json()["count"] == 0
+    assert client.get(URL, {"project": str(experiment.project_id)}).json()["count"] == 0
+
+
+def test_nobody_is_asked_for_a_token(client, experiment):
+    answer = client.get(URL)
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json()["error"]["code"]
+
+
+def test_a_session_writes_with_the_csrf_token_only(erin, project):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(erin)
+    assert browser.get(URL).status_code == 200
+    assert start(browser).status_code == 403
+
+
+# Lists
+
+
+def names(client: Client, **query) -> list[str]:
+    answer = client.get(URL, query)
+    assert answer.status_code == 200, answer.content
+    return [row["name"] for row in answer.json()["results"]]
+
+
+@pytest.fixture
+def several(project, erin) -> dict[str, Experiment]:
+    a = lifecycle.create(project, by=erin, name="alpha", tags=["x"], params={"lr": 1})
+    b = lifecycle.create(project, by=erin, name="beta", tags=["x", "y"], parent=a, notes="warm restart")
+    c = lifecycle.create(project, by=erin, name="gamma", replicate_group="g")
+    lifecycle.complete(b, by=erin)
+    lifecycle.archive(c, by=erin)
+    return {"alpha": a, "beta": b, "gamma": c}
+
+
+def test_a_list_is_narrowed_and_ordered(editor, several, team):
+    Experiment.objects.create(project=Project.objects.create(team=team, name="other"), name="delta")
+    a = several["alpha"]
+    assert names(editor, project="digits", ordering="name") == ["alpha", "beta", "gamma"]
+    assert names(editor, project=str(a.project_id), ordering="-name") == ["gamma", "beta", "alpha"]
+    assert names(editor, status="complete") == ["beta"]
+    assert names(editor, status=["complete", "running"], project="digits", ordering="name") == ["alpha", "beta", "gamma"]
+    assert names(editor, tag="x", ordering="name") == ["alpha", "beta"]
+    assert names(editor, tag=["x", "y"]) == ["beta"]
+    assert names(editor, parent=str(a.pk)) == ["beta"]
+    assert names(editor, root=str(a.pk), ordering="name") == ["alpha", "beta"]
+    assert names(editor, replicate_key="g") == ["gamma"]
+    assert names(editor, archived="true") == ["gamma"]
+    assert names(editor, search="restart") == ["beta"]
+    assert names(editor, search="GAM") == ["gamma"]
+    assert names(editor, created_after="2999-01-01T00:00:00Z") == []
+    assert names(editor, created_before="2999-01-01T00:00:00Z", project="digits", ordering="created_at") == ["alpha", "beta", "gamma"]
+
+
+@pytest.mark.parametrize("query", [{"status": "done"}, {"parent": "x"}, {"created_after": "yesterday"}, {"search": "\x00"}, {"project": "\x00"}, {"replicate_key": "\x00"}])
+def test_a_filter_that_makes_no_sense_is_422(editor, project, query):
+    assert faults(editor.get(URL, query))
+
+
+def test_pages_hold_every_row_once(editor, project):
+    Experiment.objects.bulk_create(Experiment(project=project, name="same", slug=f"s{number}") for number in range(120))
+    seen, address = [], f"{URL}?ordering=name"
+    while address:
+        page = editor.get(address).json()
+        seen += [row["id"] for row in page["results"]]
+        address = page["next"]
+    assert len(seen) == len(set(seen)) == page["count"] == 120
+    assert editor.get(URL, {"page": 99}).status_code == 404
+
+
+def test_a_list_costs_the_same_queries_however_long(editor, project, erin, django_assert_num_queries):
+    editor.get(URL)
+    for count in (3, 40):
+        for _ in range(count):
+            lifecycle.create(project, by=erin, name="run", tags=["x"])
+        with django_assert_num_queries(5):
+            editor.get(URL)
+
+
+def test_starting_and_ending_cost_few_queries(editor, project, django_assert_num_queries):
+    parent = start(editor).json()
+    with django_assert_num_queries(15):
+        child = start(editor, name="child", parent=parent["slug"], params={"lr": 1}).json()
+    with django_assert_num_queries(8):
+        patch(editor, child["id"], status="complete")
+    with django_assert_num_queries(4):
+        editor.post(f"{URL}/{child['id']}/heartbeat")
