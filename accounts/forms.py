@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Any, ClassVar
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
+from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.access import Caller
@@ -18,19 +18,17 @@ TEXT = {"class": "input"}
 class SignInForm(AuthenticationForm):
     """Username or e-mail address, and password."""
 
-    error_messages: ClassVar = {
+    username = UsernameField(
+        label="Username or e-mail", widget=forms.TextInput(attrs={**TEXT, "autocomplete": "username", "autocapitalize": "none", "autofocus": True})
+    )
+    password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={**TEXT, "autocomplete": "current-password"}))
+    error_messages = {  # noqa: RUF012  # Django's own type
         "invalid_login": "Name and password do not fit together. Capital letters count in the password.",
         "inactive": "This account is switched off. An operator can switch it on again.",
     }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: AuthenticationForm's own arguments
-        super().__init__(*args, **kwargs)
-        self.fields["username"].label = "Username or e-mail"
-        self.fields["username"].widget = forms.TextInput(attrs={**TEXT, "autocomplete": "username", "autocapitalize": "none", "autofocus": True})
-        self.fields["password"].widget = forms.PasswordInput(attrs={**TEXT, "autocomplete": "current-password"})
 
-
-class TeamChoice(forms.ModelChoiceField):
+class TeamChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     """A team by its name."""
 
     widget = forms.Select(attrs={"class": "select"})
@@ -43,12 +41,10 @@ class TokenForm(forms.Form):
     team = TeamChoice(queryset=Team.objects.none(), label="Team", empty_label=None)
     expires_on = forms.DateField(required=False, label="Last day", widget=forms.DateInput(attrs={**TEXT, "type": "date"}))
 
-    def __init__(self, caller: Caller, data: Any = None) -> None:  # Any: QueryDict or None, as Django's forms take it
+    def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
         super().__init__(data)
         self.caller = caller
-        teams = self.fields["team"]
-        assert isinstance(teams, TeamChoice)
-        teams.queryset = caller.teams()
+        self.fields["team"].queryset = caller.teams()  # type: ignore[attr-defined]
 
     def clean_expires_on(self) -> datetime | None:
         """The end of that day, UTC. A day that is over is refused."""

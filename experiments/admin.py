@@ -31,9 +31,11 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:  # Any: values of several fields
         """Refuse a parent or a tag of another project, a cycle, and content that cannot be kept."""
         values: dict[str, Any] = super().clean() or {}
+        values["slug"] = values.get("slug") or self.instance.slug
+        values |= {name: {} for name in lifecycle.OBJECTS if name in values and values[name] is None}
         project = values.get("project") or getattr(self.instance, "project", None)
         try:
-            lifecycle.check({name: value for name, value in values.items() if isinstance(value, (str, dict))})  # type: ignore[arg-type]
+            lifecycle.check(values)  # type: ignore[arg-type]  # fields of other names and types are passed over
             if project and values.get("parent_experiment"):
                 Experiment(pk=self.instance.pk, project=project, parent_experiment=values["parent_experiment"]).check_parent()
         except Invalid as invalid:
@@ -42,6 +44,16 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         if strange:
             raise ValidationError({"tags": f"These tags belong to another project: {', '.join(strange)}."})
         return values
+
+
+def said(form: forms.ModelForm[Experiment]) -> dict[str, Any]:  # Any: values of several fields
+    """What was changed on a form, as lifecycle.edit takes it."""
+    changed = {name: form.cleaned_data[name] for name in form.changed_data}
+    if "tags" in changed:
+        changed["tags"] = [tag.name for tag in changed["tags"]]
+    if "parent_experiment" in changed:
+        changed["parent"] = changed.pop("parent_experiment")
+    return changed
 
 
 class EventInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -73,7 +85,6 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
     form = ExperimentForm
     list_display = ("name", "project", "status", "failure_kind", "parent_experiment", "archived", "created_at", "last_point_at")
     list_filter: ClassVar = ["status", "failure_kind", "archived", "created_at", ("project", admin.RelatedOnlyFieldListFilter)]
-    list_select_related = ("project", "parent_experiment")
     search_fields = ("name", "slug", "project__name", "project__slug", "=id")
     autocomplete_fields = ("project", "parent_experiment", "tags")
     inlines = (EventInline,)
@@ -88,8 +99,8 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Experiment]:
-        """With the project, which every verb needs."""
-        return super().get_queryset(request).select_related("project")
+        """With the project, which every verb needs, and the parent, which the table shows."""
+        return super().get_queryset(request).select_related("project", "parent_experiment")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> list[str]:
         """Project and status are chosen once: the points lie under the one, and the other changes by action."""
@@ -104,11 +115,10 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: Experiment, form: forms.ModelForm[Experiment], change: bool) -> None:
         """Save through the verbs, so that history knows; only what was changed is written."""
         by: User = request.user  # type: ignore[assignment]  # staff only
-        if not change:
+        if change:
+            lifecycle.edit(self.get_queryset(request).get(pk=obj.pk), by=by, **said(form))
+        else:
             lifecycle.insert(obj, by=by)
-        elif form.changed_data:
-            lifecycle.write(obj, [name for name in form.changed_data if name != "tags"])
-            lifecycle.note(obj, ExperimentEvent.Kind.EDITED, by=by, detail=", ".join(form.changed_data))
 
     def delete_model(self, request: HttpRequest, obj: Experiment) -> None:
         """Delete by the verb that takes the points along."""

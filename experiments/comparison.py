@@ -63,6 +63,7 @@ class Outlook:
 
     x: str = "step"
     is_log: bool = False
+    is_clipped: bool = False
     smoothing: float = 0.0
     first: str = ""
     last: str = ""
@@ -78,6 +79,7 @@ def outlook(query: QueryDict) -> Outlook:
     return Outlook(
         x=next((x for x in X if x == query.get("x")), X[0]),
         is_log=query.get("log") == "1",
+        is_clipped=query.get("clip") == "1",
         smoothing=smoothing(query.get("smooth", "")),
         first=query.get("from", "") if zoomed else "",
         last=query.get("to", "") if zoomed else "",

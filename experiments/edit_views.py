@@ -15,6 +15,7 @@ from experiments import lifecycle
 from experiments.forms import ExperimentForm, NewExperimentForm
 from experiments.models import Experiment
 from experiments.numbers import Numbers
+from metrics.repository import Summaries
 from projects.opened import OpenProject, open_project
 
 CHILDREN_SHOWN = 20
@@ -114,7 +115,8 @@ def delete(request: HttpRequest, team_slug: str, project_slug: str, experiment_s
 def point_count(opened: OpenProject, experiment: Experiment) -> int | None:
     """How many points the experiment has, waiting ones too; None where the metric store is away."""
     numbers = Numbers()
-    found = numbers.ask(lambda store: store.summaries(opened.place, experiments=[experiment.pk]), {})
+    nothing: Summaries = {}
+    found = numbers.ask(lambda store: store.summaries(opened.place, experiments=[experiment.pk]), nothing)
     return None if numbers.is_away else sum(summary.count for summary in found.get(experiment.pk, {}).values()) + numbers.pending([experiment.pk])
 
 

@@ -50,7 +50,10 @@ class ExperimentForm(forms.Form):
     tags = forms.CharField(required=False, widget=forms.TextInput(attrs={**TEXT, "placeholder": "sweep-1, final"}), help_text="Separated by commas.")
     seed = forms.IntegerField(required=False, min_value=-(2**63), max_value=2**63 - 1, widget=forms.TextInput(attrs={"class": "input", "inputmode": "numeric"}))
     replicate_group = forms.CharField(
-        required=False, max_length=200, widget=forms.TextInput(attrs=TEXT), help_text="Runs with one group are replicates. Empty: those with equal params, seed aside."
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs=TEXT),
+        help_text="Runs with one group are replicates. Empty: those with equal params, seed aside.",
     )
     notes = forms.CharField(required=False, widget=forms.Textarea(attrs={"class": "input area", "rows": 6, "dir": "auto"}))
 
@@ -84,7 +87,9 @@ class ExperimentForm(forms.Form):
 
     def parents(self) -> list[tuple[str, str]]:
         """Slug and name of the experiments that are offered as a parent: the newest ones."""
-        others = Experiment.objects.filter(project=self.project).current().exclude(pk=self.experiment.pk if self.experiment else None)
+        others = Experiment.objects.filter(project=self.project).current()
+        if self.experiment is not None:
+            others = others.exclude(pk=self.experiment.pk)
         return list(others.values_list("slug", "name")[:PARENTS_OFFERED])
 
 

@@ -29,11 +29,12 @@ T = TypeVar("T")
 Status, Event = Experiment.Status, ExperimentEvent.Kind
 JSON_BYTES = 1_000_000
 JSON_DEPTH = 50
+OBJECTS = frozenset({"params", "features_diff"})
 CHUNK = 500
 SLUG_ATTEMPTS = 50
 COLUMNS = {"parent": "parent_experiment"}
 STATE = ("status", "failure_kind", "started_at", "finished_at")
-DERIVING = frozenset({"parent", "params", "features_diff", "replicate_group"})
+DERIVING = frozenset({"parent_experiment", "params", "features_diff", "replicate_group"})
 DERIVED = ("root_experiment", "features_diff", "replicate_key")
 
 
@@ -207,7 +208,7 @@ def write(experiment: Experiment, changed: Sequence[str]) -> None:
     if not changed:
         return
     names = [COLUMNS.get(name, name) for name in changed]
-    if DERIVING.isdisjoint(changed):
+    if DERIVING.isdisjoint(names):
         experiment.updated_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(**{name: getattr(experiment, name) for name in [*names, "updated_at"]})
     else:
@@ -244,17 +245,19 @@ def columns(fields: Fields) -> dict[str, Any]:
 
 def check(fields: Fields) -> None:
     """Raise Invalid, naming each field, where a database could not keep the content: NUL, half surrogate pairs, NaN, too deep, too long."""
-    faults = [Fault(None, name, "invalid", flaw) for name, value in fields.items() if (flaw := flaw_in(value))]
+    faults = [Fault(None, name, "invalid", flaw) for name, value in fields.items() if (flaw := flaw_in(name, value))]
     if faults:
         raise Invalid(f"Not valid: nothing was saved. {faults[0].field}: {faults[0].message}", faults)
 
 
-def flaw_in(value: object) -> str:
+def flaw_in(field: str, value: object) -> str:
     """What keeps a field's value from being stored, as a sentence; "" where nothing does."""
     if isinstance(value, str):
         return flaw_in_text(value)
-    if not isinstance(value, dict):
+    if field not in OBJECTS:
         return ""
+    if not isinstance(value, dict):
+        return "This is a JSON object: names with values, in braces."
     return next((flaw for place, leaf, depth in leaves(value) if (flaw := flaw_in_leaf(place, leaf, depth))), "") or flaw_in_length(value)
 
 

@@ -15,7 +15,8 @@ SIGNS_OF_LIFE = ("last_point_at", "heartbeat_at", "started_at", "created_at")
 
 def last_heard(experiment: Experiment) -> datetime:
     """The latest sign of life: a point, a heartbeat, the start, else the making of the record."""
-    return max(at for at in (getattr(experiment, name) for name in SIGNS_OF_LIFE) if at is not None)
+    signs: list[datetime | None] = [getattr(experiment, name) for name in SIGNS_OF_LIFE]
+    return max(at for at in signs if at is not None)
 
 
 def is_stalled(experiment: Experiment, *, at: datetime | None = None) -> bool:

@@ -13,6 +13,7 @@ from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, 
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
+from experiments.templatetags.readings import decimals_of
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
@@ -56,4 +57,5 @@ def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, 
     leading = read.metrics[0] if read.metrics else None
     rows = [(row, read.value(row, leading) if leading else None) for row in offered]
     page = {"opened": opened, "tab": "compare", "selection": selection, "look": look, "least": LEAST, "most": MOST, "leading": leading, "rows": rows}
+    page["decimals"] = decimals_of(value for _, value in rows)
     return render(request, "experiments/choose.html", page)

@@ -243,6 +243,7 @@ class Drain:
             counts[batch.target.experiment_id] += batch.points
         block = self.of_living(batches)
         stored, dead = self.insert(block) if block.batches else ([], [])
+        self.forget_vanished(block)
         self.failpoint("after-insert")
         self.mark(bounds, stored, dead)
         self.store_states()
@@ -342,15 +343,15 @@ class Drain:
             self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
 
     def after(self, block: Block, bounds: tuple[int, int], counts: Counter[uuid.UUID]) -> None:
-        """Let the points be seen: caches forget, waiters wake, the record learns the latest time and the new names."""
-        experiments = list(counts)
-        self.forget_vanished(block)
-        freshness.touch(experiments)
-        self.visible_to = bounds[1]
-        oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
-        self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
-        record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
-        self.define_names()
+        """The record learns of new names and the latest time; then the points may be seen: caches forget, waiters wake."""
+        try:
+            self.define_names()
+            record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
+        finally:
+            freshness.touch(counts)
+            self.visible_to = bounds[1]
+            oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
+            self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
 
     def forget_vanished(self, block: Block) -> None:
         """Take points out again whose experiment was deleted while they were inserted."""

@@ -18,7 +18,7 @@ WINDOW = {"step": "step", "time": "toUnixTimestamp64Micro(timestamp)", "relative
 
 # The x of a point is its step, its time, or its time since the experiment's first point; `began` is joined only for the last.
 BEGAN = """
-    ANY INNER JOIN (
+    INNER JOIN (
         SELECT experiment_id, toUnixTimestamp64Micro(min(first_time)) AS began FROM {database}.metric_summaries FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s GROUP BY experiment_id
     ) AS starts USING (experiment_id)

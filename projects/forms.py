@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django import forms
@@ -41,7 +42,7 @@ class NewProjectForm(ProjectForm):
     class Meta(ProjectForm.Meta):
         """Which fields of which model."""
 
-        fields = ("team", "name", "description")  # type: ignore[assignment]
+        fields = ("team", "name", "description")
 
     def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
         super().__init__(data)
@@ -57,7 +58,7 @@ class NewProjectForm(ProjectForm):
         return services.create(made["team"], name=made["name"], description=made["description"])
 
 
-def writable_teams(caller: Caller) -> list[object]:
+def writable_teams(caller: Caller) -> list[uuid.UUID]:
     """The ids of the teams where the caller may make projects."""
     return [team for team, role in caller.roles.items() if role.allows(Role.EDITOR)]
 

@@ -85,6 +85,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     numbers = Numbers()
     table = ExperimentTable(opened.project, TableQuery.read(request.GET), numbers)
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
+    content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET}
     response = render(request, partial("projects/project.html", "table", request), content | undecided(opened))
     if request.htmx and request.htmx.trigger != LIVE:
         push_url(response, opened.url + table.query.string())
@@ -130,9 +131,15 @@ def metric_lines(request: HttpRequest, opened: OpenProject) -> dict[str, Any]:  
     numbers, text = Numbers(), request.GET.get("q", "").replace("\x00", "").strip()
     mine = opened.project.metrics.filter(name__icontains=text) if text else opened.project.metrics.all()
     page = Paginator(mine, METRICS_A_PAGE).get_page(request.GET.get("page"))
-    names = numbers.ask(lambda store: store.names(opened.place), {})
+    names = experiment_counts(opened, numbers)
     lines = [(metric, None if numbers.is_away else names.get(metric.name, 0)) for metric in page]
     return {"lines": lines, "page": page, "q": text, "numbers": numbers}
+
+
+def experiment_counts(opened: OpenProject, numbers: Numbers) -> dict[str, int]:
+    """How many experiments have each metric; empty where the store is away."""
+    nothing: dict[str, int] = {}
+    return numbers.ask(lambda store: store.names(opened.place), nothing)
 
 
 @login_required
@@ -149,8 +156,8 @@ def change_metric(request: HtmxHttpRequest, team_slug: str, project_slug: str, m
         raise Invalid("Not valid: a direction is minimize or maximize, an aggregation last, min, max or avg.")
     form.apply(metric)
     if request.htmx:
-        names = Numbers().ask(lambda store: store.names(opened.place), {})
-        return render(request, "projects/metrics.html#choices", {"metric": metric, "opened": opened, "experiments": names.get(metric.name, 0)})
+        experiments = experiment_counts(opened, Numbers()).get(metric.name, 0)
+        return render(request, "projects/metrics.html#choices", {"metric": metric, "opened": opened, "experiments": experiments})
     return redirect(next_page(request, opened))
 
 

@@ -1,19 +1,19 @@
 """How a reading looks on a page: numbers, changes, times, statuses. Alike on every page.
 
-    {% load readings %}
-    {{ value|number }}              4 significant digits: 0.9629, 1.234e-7, 12 346, NaN, – for none
-    {{ value|number:decimals }}     as many decimals as the rest of its column (see `decimals_of`)
-    {{ value|exact }}               every digit, for a title
-    {{ count|grouped }}             12 346
-    {% delta change direction %}    arrow, sign and colour: where it went, and whether that is better
-    {{ seconds|duration }}          43 s, 12 min 5 s; also of a timedelta
-    {{ experiment|took }}           from start to end, or until now while it runs
-    {{ moment|ago }}                3 min ago, the full time on hover
-    {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
-    {% status experiment %}         shape and word: running, stalled, complete, diverged …
-    {% icon "search" %}             one symbol of templates/_symbols.html
-    {{ change|changed }}            was → now of one row of features_diff
-    {{ value|as_param }}            a param as people read it
+{% load readings %}
+{{ value|number }}              4 significant digits: 0.9629, 1.234e-7, 12 346, NaN, – for none
+{{ value|number:decimals }}     as many decimals as the rest of its column (see `decimals_of`)
+{{ value|exact }}               every digit, for a title
+{{ count|grouped }}             12 346
+{% delta change direction %}    arrow, sign and colour: where it went, and whether that is better
+{{ seconds|duration }}          43 s, 12 min 5 s; also of a timedelta
+{{ experiment|took }}           from start to end, or until now while it runs
+{{ moment|ago }}                3 min ago, the full time on hover
+{{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
+{% status experiment %}         shape and word: running, stalled, complete, diverged …
+{% icon "search" %}             one symbol of templates/_symbols.html
+{{ change|changed }}            was → now of one row of features_diff
+{{ value|as_param }}            a param as people read it; `param_reading` for a table's cell
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -38,7 +37,10 @@ NONE = "–"
 THIN = "\u202f"
 MINUS = "−"
 DIGITS = 4
+PARAM_CHARACTERS = 24
 SMALL, LARGE = 1e-4, 1e7
+DELTA = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
+STATUS = '<span class="status {}"><svg viewBox="0 0 12 12" aria-hidden="true"><use href="#{}"/></svg>{}</span>'
 MARKS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
 
 
@@ -109,9 +111,8 @@ def delta(change: float | None, direction: str = "", decimals: int | None = None
         return format_html('<span class="muted">{}</span>', NONE)
     sign = "+" if change > 0 else ""
     shape = "up" if change > 0 else "down" if change < 0 else "flat"
-    template_ = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
     verdict = verdict_of(change, direction)
-    return format_html(template_, verdict, exact(change), shape, sign, number(float(change), decimals), verdict)
+    return format_html(DELTA, verdict, exact(change), shape, sign, number(float(change), decimals), verdict)
 
 
 def verdict_of(change: float, direction: str) -> str:
@@ -179,7 +180,7 @@ def status(experiment: Experiment) -> SafeString:
     """The experiment's state as a shape and a word. A running one that fell silent is stalled."""
     word = "stalled" if is_stalled(experiment) else experiment.state
     style = "failed" if experiment.status == Experiment.Status.FAILED else word
-    return format_html('<span class="status {}"><svg viewBox="0 0 12 12" aria-hidden="true"><use href="#{}"/></svg>{}</span>', style, MARKS.get(style, "m-failed"), word)
+    return format_html(STATUS, style, MARKS.get(style, "m-failed"), word)
 
 
 @register.simple_tag
@@ -198,8 +199,16 @@ def changed(change: Change) -> SafeString:
 
 
 @register.filter
-def as_param(value: Any) -> str:  # Any: a param is whatever JSON holds
+def as_param(value: object) -> str:
     """A param's value: numbers short, all else as written."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return shown(value)
+
+
+@register.filter
+def param_reading(value: object) -> SafeString:
+    """A param in a table's cell: short, all of it on hover."""
+    text = as_param(value)
+    short = text if len(text) <= PARAM_CHARACTERS else f"{text[: PARAM_CHARACTERS - 1]}…"
+    return format_html('<span class="param{}" dir="auto" title="{}">{}</span>', " muted" if value is None else "", text, short)

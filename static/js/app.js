@@ -110,6 +110,28 @@ document.addEventListener("visibilitychange", () => {
   for (const live of document.querySelectorAll("[data-live]")) window.htmx.trigger(live, "resumed");
 });
 
+/* A table that is swapped keeps its place: how far it was scrolled, and what in it had the focus. */
+let place = null;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const scroller = event.detail.target.querySelector?.(".table-wrap");
+  const focused = event.detail.target.contains(document.activeElement) ? document.activeElement : null;
+  const isLive = event.detail.requestConfig.elt.matches("[data-live]");
+  place = {
+    left: scroller?.scrollLeft ?? 0,
+    top: isLive ? scroller?.scrollTop ?? 0 : 0,
+    focus: focused && (focused.href ? `a[href="${CSS.escape(focused.getAttribute("href"))}"]` : focused.value && `input[value="${CSS.escape(focused.value)}"]`),
+  };
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  const target = document.getElementById(event.detail.target.id);
+  if (!place || !target) return;
+  target.querySelector(".table-wrap")?.scrollTo(place.left, place.top);
+  if (place.focus) target.querySelector(place.focus)?.focus({ preventScroll: true });
+  place = null;
+});
+
 /* A refused or failed request says so, instead of nothing. */
 function complain(text) {
   document.getElementById("went-wrong")?.remove();

@@ -98,10 +98,10 @@ export class Card {
     const shown = lines.filter((line) => line.unsmoothed.length);
     const leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
     const parts = [
-      view.isLog ? "log" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)} over raw` : "", this.buckets(answer, shown.some((line) => line.low)), this.direction,
+      view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)} over raw` : "", this.buckets(answer, shown.some((line) => line.low)), this.direction,
       leftOut ? `${leftOut} values ≤ 0 left out` : "",
     ];
-    const odd = nonFinite(shown, view.x);
+    const odd = nonFinite(shown, view);
     this.how.textContent = parts.filter(Boolean).join(", ");
     this.how.title = this.how.textContent;
     this.warn(odd);
@@ -182,11 +182,12 @@ export class Card {
   }
 }
 
-/** @param {import("./chart_plot.js").Line[]} lines @param {string} kind of x */
-function nonFinite(lines, kind) {
+/** @param {import("./chart_plot.js").Line[]} lines @param {import("./chart_plot.js").View} view */
+function nonFinite(lines, { x: kind, zoom }) {
   const odd = lines.filter((line) => line.nonfiniteAt !== null);
   if (!odd.length) return "";
   const first = Math.min(...odd.map((line) => /** @type {number} */ (line.nonfiniteAt)));
+  if (zoom) return "NaN in this range";
   return `NaN from ${kind === "step" ? `step ${step(first)}` : xText(first, kind, 60)}${odd.length > 1 ? ` in ${odd.length} runs` : ""}`;
 }
 

@@ -50,6 +50,21 @@ export function extent(values, first = 0, last = values.length - 1) {
 }
 
 /**
+ * Tukey's fences: beyond 1.5 times the middle half's width from it, a value is an outlier. Measured in powers of ten for a log axis.
+ * @param {Values} values @param {boolean} isLog
+ * @returns {[number, number]}
+ */
+export function fences(values, isLog = false) {
+  const turn = isLog ? Math.log10 : (/** @type {number} */ value) => value;
+  const sorted = Float64Array.from(/** @type {number[]} */ (values.filter((value) => value !== null)), turn).sort();
+  const at = (/** @type {number} */ share) => sorted[Math.round(share * (sorted.length - 1))];
+  const reach = 1.5 * (at(0.75) - at(0.25));
+  if (!(reach > 0)) return [-Infinity, Infinity];
+  const back = isLog ? (/** @type {number} */ value) => 10 ** value : (/** @type {number} */ value) => value;
+  return [back(at(0.25) - reach), back(at(0.75) + reach)];
+}
+
+/**
  * The index of the value nearest to `at` that is not null; null before the first and after the last.
  * @param {Values} values @param {number} at
  * @returns {number | null}
@@ -63,11 +78,11 @@ export function nearest(values, at) {
   return at - before <= after - at ? before : after;
 }
 
-/** @param {number} raw @returns {number} the next of 1, 2, 5 times a power of ten */
+/** @param {number} raw @returns {number} the next of 1, 2, 2.5, 5 times a power of ten */
 function nice(raw) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const ratio = raw / power;
-  return (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 5 ? 5 : 10) * power;
+  return (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 2.5 ? 2.5 : ratio <= 5 ? 5 : 10) * power;
 }
 
 /**
@@ -88,7 +103,7 @@ function multiples(low, high, step) {
 export function linearTicks(low, high, most = 6, whole = false) {
   if (!(high > low)) return [low];
   let step = nice((high - low) / most);
-  if (whole) step = Math.max(1, step);
+  if (whole) step = Math.max(1, Math.ceil(step));
   let ticks = multiples(low, high, step);
   while (ticks.length > most) ticks = multiples(low, high, (step = nice(step * 1.01)));
   return ticks;

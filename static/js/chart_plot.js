@@ -1,6 +1,6 @@
 /* One plot: uPlot keeps scales, axes and the cursor; chart_paint.js draws the runs. */
 
-import { clock, extent, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
+import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
 import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
 
 const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4;
@@ -11,7 +11,7 @@ const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4;
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
  *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number}} Line */
-/** @typedef {{x: string, isLog: boolean, smoothing: number, zoom: [number, number] | null}} View */
+/** @typedef {{x: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
 /** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void}} Listener */
 
 /**
@@ -82,17 +82,19 @@ export class Plot {
 
   options() {
     const { theme, view } = this;
-    const font = theme.font, size = this.size();
+    const font = theme.font;
+    // uPlot's own list of increments ends at 1e16, and past it draws no axis at all: the ticks are ours, this only says that there is room.
+    const incrs = (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(5, max / 2 - min / 2)];
     return {
-      ...size, padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1,
+      ...this.size(), padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1,
       scales: {
         x: { time: false, range: () => this.xRange() },
-        y: { distr: view.isLog ? 3 : 1, range: (/** @type {any} */ u) => this.yRange(u.scales.x.min, u.scales.x.max) },
+        y: { distr: view.isLog ? 3 : 1, range: () => this.yRange(...this.xRange()) },
       },
       axes: [
-        { stroke: theme.muted, font, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
+        { stroke: theme.muted, font, incrs, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
           splits: (/** @type {any} */ u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width), values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u) },
-        { stroke: theme.muted, font, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false },
+        { stroke: theme.muted, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false },
           size: (/** @type {any} */ u, /** @type {string[] | null} */ texts) => Math.max(44, this.textWidth(u, texts) + 14),
           splits: (/** @type {any} */ _u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => (view.isLog ? logTicks(min, max, TICKS) : linearTicks(min, max, TICKS)),
           values: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => (view.isLog ? logTexts(ticks) : tickTexts(ticks)), filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks },
@@ -167,6 +169,10 @@ export class Plot {
       }
     }
     if (low > high) return this.view.isLog ? [0.1, 1] : [0, 1];
+    if (this.view.isClipped) {
+      const [least, most] = fences(this.lines.flatMap((line) => line.values.slice(first, last + 1)), this.view.isLog);
+      [low, high] = [Math.max(low, least), Math.min(high, most)];
+    }
     return this.view.isLog ? airedLog(low, high) : airedLinear(low, high);
   }
 
@@ -201,6 +207,7 @@ export class Plot {
   paint(u) {
     const context = u.ctx, at = scaler(u, this.view.isLog), ratio = devicePixelRatio;
     const { left, top, width, height } = u.bbox;
+    context.save(); // uPlot remembers the styles it set, so the canvas goes back to it as it was
     context.save();
     context.beginPath();
     context.rect(left, top - ratio, width, height + 2 * ratio);
@@ -212,6 +219,7 @@ export class Plot {
       const x = at.x(line.nonfiniteAt);
       if (x >= left - 1 && x <= left + width + 1) paintNonFinite(context, x, top + height, line.style.colour, ratio);
     }
+    context.restore();
   }
 
   /** Bring one run to the front; null for none. @param {string | null} id */

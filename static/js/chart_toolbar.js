@@ -10,10 +10,12 @@ export function wireToolbar(board) {
   const reset = /** @type {HTMLElement} */ (form.querySelector("[data-zoom-reset]"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const button = event.submitter;
+    const button = event.submitter; // null where Enter sent it
     if (!(button instanceof HTMLButtonElement)) return;
     board.look(button.name === "x" ? { x: button.value } : { isLog: button.value === "1" });
   });
+  const clip = /** @type {HTMLInputElement} */ (form.elements.namedItem("clip"));
+  clip.addEventListener("change", () => board.look({ isClipped: clip.checked }));
   slider.addEventListener("input", () => board.look({ smoothing: Number(slider.value) }));
   reset.addEventListener("click", () => board.zoom(null));
   board.watchers.push(() => show(form, board, reset));

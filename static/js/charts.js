@@ -12,8 +12,8 @@ import { wireToolbar } from "./chart_toolbar.js";
 
 /** @param {HTMLElement} root @returns {View} the view that the server wrote into the page */
 function readView(root) {
-  const { x = "step", log, smooth, from, to } = root.dataset;
-  return { x, isLog: log === "1", smoothing: Number(smooth) || 0, zoom: from && to ? [Number(from), Number(to)] : null };
+  const { x = "step", log, clip, smooth, from, to } = root.dataset;
+  return { x, isLog: log === "1", isClipped: clip === "1", smoothing: Number(smooth) || 0, zoom: from && to ? [Number(from), Number(to)] : null };
 }
 
 /** The runs that the page lists, the baseline last so that it is drawn over the others. @returns {Run[]} */
@@ -45,8 +45,11 @@ export class Board {
     const before = this.view;
     this.view = { ...before, ...changes };
     if (this.view.x !== before.x) this.view.zoom = null;
-    const { x, isLog, smoothing, zoom } = this.view;
-    remember({ x: x === "step" ? null : x, log: isLog ? "1" : null, smooth: smoothing ? String(smoothing) : null, from: zoom ? String(zoom[0]) : null, to: zoom ? String(zoom[1]) : null });
+    const { x, isLog, isClipped, smoothing, zoom } = this.view;
+    remember({
+      x: x === "step" ? null : x, log: isLog ? "1" : null, clip: isClipped ? "1" : null, smooth: smoothing ? String(smoothing) : null,
+      from: zoom ? String(zoom[0]) : null, to: zoom ? String(zoom[1]) : null,
+    });
     const isOtherRange = x !== before.x || String(zoom) !== String(before.zoom);
     for (const card of this.cards) {
       if (x === before.x) card.draw();

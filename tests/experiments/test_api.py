@@ -407,7 +407,7 @@ def test_starting_and_ending_cost_few_queries(editor, project, django_assert_num
     parent = start(editor).json()
     with django_assert_num_queries(15):
         child = start(editor, name="child", parent=parent["slug"], params={"lr": 1}).json()
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         patch(editor, child["id"], status="complete")
     with django_assert_num_queries(4):
         editor.post(f"{URL}/{child['id']}/heartbeat")

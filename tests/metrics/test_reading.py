@@ -1,0 +1,174 @@
+"""Numbers out: a series, a comparison, the table; never stale after an acknowledged visible write."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from django.core.cache import caches
+
+from experiments.models import Experiment
+from metrics import charts
+from projects.models import ProjectMetric
+
+
+@pytest.fixture
+def api(store, bob, api_for):
+    return api_for(bob)
+
+
+def read(api, address: str):
+    answer = api.get(f"/api/v1/metrics/{address}")
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_a_short_series_is_told_point_by_point(api, experiment, log):
+    log(experiment, {"loss": [0.1, "NaN", "Infinity", 1 / 3]}, timestamps=[1763900000.25, 1763900001, 1763900002, 1763900003])
+    found = read(api, "timeseries/digits/baseline/loss")
+    assert (found["count"], found["thinned"], found["project"], found["experiment"], found["metric"]) == (4, False, "digits", "baseline", "loss")
+    assert [p["value"] for p in found["points"]] == [0.1, "NaN", "Infinity", 1 / 3]
+    assert found["points"][0] == {"step": 0, "timestamp": "2025-11-23T12:13:20.250000Z", "value": 0.1}
+
+
+def test_a_long_series_is_thinned_and_keeps_its_extremes(api, experiment, log):
+    values = np.sin(np.arange(5000)).tolist()
+    values[1234] = 50.0
+    log(experiment, {"loss": values})
+    found = read(api, "timeseries/digits/baseline/loss?max_points=100")
+    assert (found["count"], found["thinned"]) == (5000, True)
+    assert len(found["points"]) <= 100
+    assert max(p["max"] for p in found["points"]) == 50.0
+    assert found["points"][-1]["step"] == 4999
+
+
+def test_a_window_asks_for_less(api, experiment, log):
+    log(experiment, {"loss": list(range(100))})
+    found = read(api, "timeseries/digits/baseline/loss?from=10&to=12")
+    assert [p["step"] for p in found["points"]] == [10, 11, 12]
+    assert found["count"] == 3
+
+
+def test_relative_time_is_in_seconds(api, experiment, log):
+    log(experiment, {"loss": [1, 2, 3]}, timestamps=[1763900000, 1763900002.5, 1763900005])
+    found = read(api, "timeseries/digits/baseline/loss?x=relative&from=2&to=5")
+    assert [p["relative"] for p in found["points"]] == [2.5, 5.0]
+
+
+def test_a_metric_name_may_hold_slashes(api, experiment, log):
+    log(experiment, {"val/top/5": [0.9]})
+    assert read(api, "timeseries/digits/baseline/val/top/5")["points"][0]["value"] == 0.9
+
+
+def test_an_unknown_metric_is_an_empty_series(api, experiment):
+    assert read(api, "timeseries/digits/baseline/nothing")["points"] == []
+
+
+def test_a_series_comes_as_csv(api, experiment, log):
+    log(experiment, {"loss": [0.5, "NaN"]})
+    answer = api.get("/api/v1/metrics/timeseries/digits/baseline/loss?format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert answer["Content-Type"].startswith("text/csv")
+    assert [(row["step"], row["value"]) for row in rows] == [("0", "0.5"), ("1", "NaN")]
+
+
+@pytest.mark.parametrize("query", ["max_points=0", "max_points=x", "max_points=1.5", "from=abc", "to=nan", "x=color", "format=xml", "from=1e99"])
+def test_a_wrong_parameter_is_named(api, experiment, query):
+    answer = api.get(f"/api/v1/metrics/timeseries/digits/baseline/loss?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["errors"][0]["field"] == query.partition("=")[0]
+
+
+def test_experiments_are_compared_on_one_grid(api, project, experiment, log):
+    other = Experiment.objects.create(project=project, name="wider")
+    log(experiment, {"loss": [3.0, 2.0, 1.0]})
+    log(other, {"loss": [6.0, "NaN"]}, steps=[1, 3])
+    found = read(api, "compare/digits?metric=loss&experiments=baseline,wider")
+    assert found["x"] == [0, 1, 2, 3]
+    assert [series["name"] for series in found["series"]] == ["baseline", "wider"]
+    assert found["series"][0]["avg"] == [3.0, 2.0, 1.0, None]
+    assert found["series"][1]["avg"] == [None, 6.0, None, None]
+    assert (found["series"][1]["nonfinite"], found["series"][1]["nonfinite_at"]) == (1, 3)
+
+
+def test_a_comparison_of_many_points_is_small_and_hides_no_spike(api, project, log):
+    names = []
+    for number in range(5):
+        run = Experiment.objects.create(project=project, name=f"run {number}")
+        values = (np.random.default_rng(number).normal(size=3000) / 3).tolist()
+        values[1500] = 1000.0 + number
+        log(run, {"loss": values})
+        names.append(run.slug)
+    answer = api.get(f"/api/v1/metrics/compare/digits?metric=loss&experiments={','.join(names)}&max_points=500")
+    found = answer.json()
+    assert len(found["x"]) == 500
+    assert [max(series["max"]) for series in found["series"]] == [1000.0 + number for number in range(5)]
+    assert len(answer.content) < 5 * 500 * 3 * 12
+
+
+def test_a_comparison_names_what_it_does_not_find(api, experiment):
+    assert api.get("/api/v1/metrics/compare/digits?metric=loss&experiments=baseline,nothing").status_code == 404
+    assert api.get("/api/v1/metrics/compare/digits?metric=loss&experiments=").status_code == 422
+    assert api.get("/api/v1/metrics/compare/digits?experiments=baseline").status_code == 422
+
+
+def test_a_visible_write_is_never_hidden_by_the_cache(api, experiment, log):
+    for number in range(5):
+        log(experiment, {"loss": [float(number)]}, steps=[number])
+        found = read(api, "compare/digits?metric=loss&experiments=baseline")
+        assert found["series"][0]["avg"] == [float(n) for n in range(number + 1)]
+
+
+def test_an_unchanged_comparison_is_answered_from_the_cache(api, experiment, log):
+    log(experiment, {"loss": [1.0]})
+    address = "compare/digits?metric=loss&experiments=baseline"
+    first = read(api, address)
+    keys = len(caches["charts"]._cache)
+    assert read(api, address) == first
+    assert len(caches["charts"]._cache) == keys
+
+
+def test_the_table_uses_each_metrics_aggregation(api, project, experiment, log):
+    ProjectMetric.objects.create(project=project, name="acc", direction="maximize", aggregation="max")
+    log(experiment, {"acc": [0.1, 0.9, 0.5], "loss": [3.0, 1.0, "NaN"]})
+    row = read(api, "summary/digits")["experiments"][0]
+    assert (row["slug"], row["metrics"]["acc"]["value"]) == ("baseline", 0.9)
+    loss = row["metrics"]["loss"]
+    assert (loss["value"], loss["last"], loss["min"], loss["max"], loss["avg"], loss["nonfinite"]) == ("NaN", "NaN", 1.0, 3.0, 2.0, 1)
+
+
+def test_the_table_is_narrowed_by_experiments_and_metrics(api, project, experiment, log):
+    other = Experiment.objects.create(project=project, name="wider")
+    for run in (experiment, other):
+        log(run, {"acc": [0.1], "loss": [3.0]})
+    found = read(api, "summary/digits?experiments=wider&metrics=acc")["experiments"]
+    assert [(row["slug"], list(row["metrics"])) for row in found] == [("wider", ["acc"])]
+
+
+def test_names_come_with_direction_and_count(api, project, experiment, log):
+    ProjectMetric.objects.create(project=project, name="acc", direction="maximize", aggregation="max")
+    log(experiment, {"acc": [0.1], "loss": [3.0]})
+    assert read(api, "names/digits")["names"] == [
+        {"name": "acc", "experiments": 1, "direction": "maximize", "aggregation": "max"},
+        {"name": "loss", "experiments": 1, "direction": "", "aggregation": "last"},
+    ]
+
+
+def test_a_stranger_reads_nothing(store, api_for, carol, experiment):
+    for address in ("timeseries/digits/baseline/loss", "compare/digits?metric=loss&experiments=baseline", "summary/digits", "names/digits"):
+        assert api_for(carol).get(f"/api/v1/metrics/{address}").status_code == 404
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 123456.789, 1.23456789e-300, -9.87654321e300, 5e-324, 1e22 / 3, 0.0, -0.0, 999999.5])
+def test_six_significant_digits_are_kept(value):
+    rounded = charts.significant(np.array([value]))[0]
+    assert rounded == float(f"{value:.6g}") or math.isclose(rounded, value, rel_tol=1e-5)
+    assert len(repr(abs(rounded)).replace(".", "").lstrip("0").split("e")[0].rstrip("0")) <= 6 or abs(value) < 1e-290
+
+
+def test_rounding_leaves_non_finite_values_alone():
+    odd = np.array([np.nan, np.inf, -np.inf])
+    np.testing.assert_array_equal(charts.significant(odd), odd)
