@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import bearer, token_for
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 
@@ -29,9 +30,16 @@ def ready(request: HttpRequest) -> JsonResponse:
     found = {name: checked(check) for name, check in CHECKS.items()}
     takes_points = all(found[name]["ok"] for name in ("database", "migrations", "spool", "disk"))
     status = "unavailable" if not takes_points else "ready" if all(part["ok"] for part in found.values()) else "degraded"
-    is_operator = request.user.is_authenticated and request.user.is_superuser
-    body: dict[str, Any] = {"status": status} | ({"checks": found} if is_operator else {})
+    body: dict[str, Any] = {"status": status} | ({"checks": found} if is_operator(request) else {})
     return JsonResponse(body, status=200 if takes_points else 503)
+
+
+def is_operator(request: HttpRequest) -> bool:
+    """Whether a superuser asks, by session or by token."""
+    secret = bearer(request.headers.get("Authorization", ""))
+    token = token_for(secret) if secret else None
+    user = token.user if token else request.user
+    return bool(user.is_authenticated and user.is_superuser)
 
 
 def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from metrics import freshness
 from metrics.repository import Extent, GridRow, MetricRepository, Place, Series, ThinnedSeries, Window
 
 DIGITS = 6
+EXACT = 290  # powers of ten within float64; values beyond are left as they are
 CACHE_S = 3600
 X = ("step", "time", "relative")
 MICRO = 1_000_000
@@ -97,13 +98,13 @@ def x_json(x: NDArray[np.int64], kind: str) -> list[Any]:
 
 
 def significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values rounded to 6 significant digits, so that each is written with no more. NaN, infinities and zeros stay."""
+    """Values rounded to 6 significant digits, so that each is written with no more. NaN, infinities, zeros and what is below 1e-285 stay."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         exponent = np.floor(np.log10(np.abs(values)))
-        shift = DIGITS - 1 - np.where(np.isfinite(exponent), exponent, 0)
-        up, down = 10.0 ** np.clip(shift, 0, 300), 10.0 ** np.clip(-shift, 0, 300)
+        shift = DIGITS - 1 - exponent
+        up, down = 10.0 ** np.clip(shift, 0, EXACT), 10.0 ** np.clip(-shift, 0, EXACT)
         rounded = np.where(shift >= 0, np.rint(values * up) / up, np.rint(values / down) * down)
-    return np.where(np.isfinite(rounded), rounded, values)
+    return np.where(np.abs(shift) <= EXACT, rounded, values)
 
 
 def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> dict[str, Any]:

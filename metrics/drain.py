@@ -242,10 +242,12 @@ class Drain:
         for batch in batches:
             counts[batch.target.experiment_id] += batch.points
         block = self.of_living(batches)
+        self.failpoint("before-insert")
         stored, dead = self.insert(block) if block.batches else ([], [])
         self.forget_vanished(block)
         self.failpoint("after-insert")
         self.mark(bounds, stored, dead)
+        self.failpoint("after-mark")
         self.store_states()
         self.after(block, bounds, counts)
         return True

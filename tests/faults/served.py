@@ -42,7 +42,7 @@ class Served:
         self.data_dir, self.arguments, self.settings = data_dir, arguments, settings
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self.output: IO[bytes] = tempfile.TemporaryFile()  # a pipe that nobody reads would stop the server
+        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads would stop the server
 
     def spawn(self, **settings: str) -> None:
         """Start the process and do not wait for it."""

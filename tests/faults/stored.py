@@ -26,6 +26,7 @@ POINT = np.dtype([("step", "<i8"), ("time_us", "<i8"), ("bits", "<u8")])
 EXACT = ("count", "nonfinite", "low", "high", "last", "first_step", "last_step", "first_time", "last_time")
 SUM_TOLERANCE = 1e-9
 SeriesKey = tuple[str, str]
+WAITING = "SELECT coalesce(sum(points), 0) FROM batches WHERE id > coalesce((SELECT value FROM meta WHERE name = 'drained_to'), 0)"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ def stored(data_dir: Path) -> Stored:
     with tempfile.NamedTemporaryFile() as answer:
         command = [sys.executable, "-m", "tests.faults.stored", str(data_dir), answer.name]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir)}, check=True, timeout=300)
-        found: Stored = pickle.loads(Path(answer.name).read_bytes())
-    return found
+        return Stored(*pickle.loads(Path(answer.name).read_bytes()))
 
 
 def points_of(steps: Any, times_us: Any, values: Any) -> NDArray[np.void]:
@@ -73,7 +73,7 @@ def main(data_dir: Path, answer: Path) -> None:
         series |= found
         wrong += faults
     process.stop()
-    answer.write_bytes(pickle.dumps(Stored(series, wrong, left_in_spool(data_dir))))
+    answer.write_bytes(pickle.dumps((series, wrong, left_in_spool(data_dir))))
 
 
 def of_project(repository: MetricRepository, project: Any) -> tuple[dict[SeriesKey, NDArray[np.void]], list[str]]:

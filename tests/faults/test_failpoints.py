@@ -1,0 +1,87 @@
+"""Killed at the worst moments of the drain: every point once, and every summary right."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.faults.ledger import Batch, Fate, account
+from tests.faults.served import Served
+from tests.faults.stored import points_of, stored
+from tests.faults.writing import BEGAN_US, BROKEN, PROJECT, drained
+
+pytestmark = pytest.mark.faults
+ROWS = 50
+DEATHS = 2
+CALM = {"METRICS_FLUSH_INTERVAL": "1.5", "METRICS_BATCH_SIZE": "1000000"}
+
+
+def batch_of(number: int) -> tuple[Batch, dict[str, Any]]:
+    """Batch `number`, half of it on the series that every batch shares, and its body."""
+    steps = np.arange(number * ROWS, (number + 1) * ROWS)
+    times, values = BEGAN_US + steps * 1000, np.random.default_rng(number).normal(size=ROWS)
+    points = points_of(steps, times, values)
+    body = {"steps": steps.tolist(), "timestamps": (times / 1e6).tolist(), "metrics": {"loss": values.tolist(), f"only {number}": values.tolist()}}
+    return Batch("e", {"loss": points, f"only {number}": points}), body
+
+
+def write(server: Served, numbers: range) -> list[Batch]:
+    """Send batches under keys, each once."""
+    sent = []
+    for number in numbers:
+        batch, body = batch_of(number)
+        try:
+            status, _, answer = server.call("POST", f"/metrics/log-batch/{PROJECT}/e", body, {"Idempotency-Key": f"batch {number}"})
+        except BROKEN:
+            status, answer = 0, None
+        batch.fate = Fate.ACKNOWLEDGED if status == 200 else Fate.MAYBE
+        assert status in (0, 200), answer
+        sent.append(batch)
+    return sent
+
+
+@pytest.mark.parametrize("failpoint", ["before-insert", "after-insert", "after-mark"])
+def test_a_kill_in_the_middle_of_a_block_leaves_each_point_once(served: Callable[..., Served], failpoint: str) -> None:
+    server = served(**CALM)
+    server.start()
+    server.make_experiments(PROJECT, ["e", "sentinel"])
+    sent = write(server, range(5))
+    drained(server)
+    server.kill()
+    server.start(FAILPOINT=failpoint)
+    sent += write(server, range(5, 10))
+    assert server.wait_for_death() == -signal.SIGKILL
+    for _ in range(DEATHS - 1):
+        server.spawn(FAILPOINT=failpoint)
+        assert server.wait_for_death() == -signal.SIGKILL
+    server.start()
+    sent += write(server, range(10, 12))
+    sent += write(server, range(5, 6))[:0]
+    drained(server)
+    assert server.stop() == 0
+    found = stored(server.data_dir)
+    del found.series["sentinel", "sentinel"]
+    result = account(sent, found)
+    assert result.is_clean, result
+    assert result.acknowledged == 12 * ROWS * 2
+
+
+def test_points_that_are_acknowledged_and_not_drained_yet_survive_a_kill(served: Callable[..., Served]) -> None:
+    server = served(METRICS_FLUSH_INTERVAL="3600", METRICS_BATCH_SIZE="1000000")
+    server.start()
+    server.make_experiments(PROJECT, ["e", "sentinel"])
+    sent = write(server, range(5))
+    server.kill()
+    assert all(batch.fate is Fate.ACKNOWLEDGED for batch in sent)
+    server.start()
+    time.sleep(0.2)
+    drained(server)
+    assert server.stop() == 0
+    found = stored(server.data_dir)
+    del found.series["sentinel", "sentinel"]
+    assert account(sent, found).is_clean

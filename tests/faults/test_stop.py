@@ -1,0 +1,91 @@
+"""SIGTERM: requests in flight are finished, what waits is stored, and the process ends well and soon."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.ledger import Fate, account
+from tests.faults.served import Served
+from tests.faults.stored import stored
+from tests.faults.test_failpoints import write
+from tests.faults.writing import PROJECT, Clients, drained
+
+pytestmark = pytest.mark.faults
+STOP_WITHIN_S = 10.0
+
+
+def test_a_stop_under_load_loses_nothing_and_ends_well(served: Callable[..., Served]) -> None:
+    server = served(METRICS_FLUSH_INTERVAL="0.2")
+    server.start()
+    clients = Clients(server, seed=1)
+    with clients.writing():
+        for _ in range(3):
+            time.sleep(1.0)
+            began = time.monotonic()
+            assert server.stop() == 0, server.printed()
+            assert time.monotonic() - began < STOP_WITHIN_S
+            server.start()
+    drained(server)
+    assert server.stop() == 0
+    found = stored(server.data_dir)
+    del found.series["sentinel", "sentinel"]
+    result = account(clients.batches, found)
+    assert not clients.problems, clients.problems[:10]
+    assert result.is_clean, result
+    assert result.acknowledged > 1000
+    assert "Traceback" not in server.printed()
+
+
+def test_a_request_that_is_half_sent_when_the_stop_comes_is_finished(served: Callable[..., Served]) -> None:
+    server = served()
+    server.start()
+    server.make_experiments(PROJECT, ["e"])
+    body = json.dumps({"metric_name": "loss", "metric_value": 0.5, "step": 1}).encode()
+    connection = server.connection()
+    connection.putrequest("POST", f"/api/v1/metrics/log/{PROJECT}/e")
+    for name, value in {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    connection.send(body[:10])
+    time.sleep(0.3)
+    server.running.send_signal(signal.SIGTERM)
+    time.sleep(1.0)
+    connection.send(body[10:])
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["accepted"]) == (200, 1)
+    connection.close()
+    assert server.running.wait(timeout=STOP_WITHIN_S) == 0
+    assert len(stored(server.data_dir).series["e", "loss"]) == 1
+
+
+def test_a_stop_stores_what_waits(served: Callable[..., Served]) -> None:
+    server = served(METRICS_FLUSH_INTERVAL="3600", METRICS_BATCH_SIZE="1000000")
+    server.start()
+    server.make_experiments(PROJECT, ["e"])
+    sent = write(server, range(5))
+    assert all(batch.fate is Fate.ACKNOWLEDGED for batch in sent)
+    assert server.stop() == 0
+    result = account(sent, stored(server.data_dir))
+    assert result.is_clean, result
+
+
+def test_a_connection_that_says_nothing_does_not_hold_the_stop_up(served: Callable[..., Served]) -> None:
+    server = served()
+    server.start()
+    silent = [server.connection() for _ in range(40)]
+    for connection in silent:
+        connection.connect()
+    silent[0].putrequest("POST", "/api/v1/metrics/log/a/b")
+    silent[0].putheader("Content-Length", "1000000")
+    silent[0].endheaders()
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < STOP_WITHIN_S
+    for connection in silent:
+        connection.close()

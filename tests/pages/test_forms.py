@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments.models import DeletedExperiment, Experiment, ExperimentEvent
+
+BASE = "/projects/vision-team/digits/"
+OWN = f"{BASE}experiments/baseline/"
+
+
+def test_an_editor_plans_an_experiment_under_a_parent(browser_for, erin, experiment):
+    form = {
+        "name": "lr 3e-4",
+        "parent": "baseline",
+        "params": '{"lr": 3e-4}',
+        "tags": "a, b,, a",
+        "seed": "7",
+        "status": "planned",
+        "notes": "n",
+        "replicate_group": "",
+    }
+    answer = browser_for(erin).post(f"{BASE}new-experiment", form)
+    made = Experiment.objects.get(name="lr 3e-4")
+    assert answer["Location"] == f"{BASE}experiments/lr-3e-4/"
+    assert (made.parent_experiment, made.params, made.seed, made.status, made.created_by) == (experiment, {"lr": 3e-4}, 7, "planned", erin)
+    assert sorted(tag.name for tag in made.tags.all()) == ["a", "b"]
+    assert made.features_diff == {"lr": {"from": None, "to": 3e-4}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("params", "{lr: 1}", "This is not JSON"),
+        ("params", "[1]", "an object is needed"),
+        ("params", "[" * 100_000, "This is not JSON"),
+        ("params", '{"a": NaN}', "nan"),
+        ("parent", "nobody", "There is no experiment nobody"),
+        ("seed", "1.5", "whole number"),
+        ("seed", str(2**63), "less than or equal"),
+        ("tags", "x" * 101, "100 characters at most"),
+        ("name", "", "required"),
+        ("name", "x" * 256, "255"),
+    ],
+)
+def test_what_is_not_valid_is_said_at_its_field_and_kept_in_the_form(browser_for, erin, experiment, field, value, said):
+    form = {"name": "typed before", "parent": "", "params": "", "tags": "", "seed": "", "status": "planned", "notes": "kept"} | {field: value}
+    answer = browser_for(erin).post(f"{BASE}new-experiment", form)
+    assert answer.status_code == 422
+    assert said.lower() in " ".join(answer.context["form"].errors[field]).lower()
+    assert "kept" in answer.content.decode()
+    assert Experiment.objects.count() == 1
+
+
+def test_editing_changes_the_record_and_notes_who_did_it(browser_for, erin, experiment):
+    form = {"name": "基线", "parent": "", "params": '{"lr": 0.1}', "tags": "final", "seed": "", "notes": "better", "replicate_group": "g"}
+    assert browser_for(erin).post(f"{OWN}edit", form)["Location"] == OWN
+    experiment.refresh_from_db()
+    assert (experiment.name, experiment.slug, experiment.params, experiment.replicate_key) == ("基线", "baseline", {"lr": 0.1}, "g")
+    event = ExperimentEvent.objects.get(experiment=experiment, kind="edited")
+    assert event.by == erin
+    assert "params" in event.detail
+
+
+def test_saving_the_form_untouched_changes_nothing(browser_for, erin, experiment):
+    Experiment.objects.filter(pk=experiment.pk).update(params={"lr": 0.1, "名": [1, {"a": None}]}, notes="x")
+    form = {name: field or "" for name, field in browser_for(erin).get(f"{OWN}edit").context["form"].initial.items()}
+    assert browser_for(erin).post(f"{OWN}edit", form).status_code == 302
+    assert not ExperimentEvent.objects.filter(kind="edited").exists()
+
+
+def test_a_child_cannot_become_its_own_ancestor(browser_for, erin, experiment):
+    Experiment.objects.create(project=experiment.project, name="child", parent_experiment=experiment)
+    answer = browser_for(erin).post(f"{OWN}edit", {"name": "renamed", "parent": "child", "params": "", "tags": "", "seed": "", "notes": ""})
+    assert answer.status_code == 422
+    assert "descends from" in " ".join(answer.context["form"].errors["parent"])
+    experiment.refresh_from_db()
+    assert (experiment.name, experiment.parent_experiment) == ("baseline", None)
+
+
+def test_a_run_is_ended_failed_and_resumed_by_buttons(browser_for, erin, experiment):
+    browser = browser_for(erin)
+    for form, state in (
+        ({"status": "complete"}, "complete"),
+        ({"status": "running"}, "running"),
+        ({"status": "failed", "failure_kind": "diverged"}, "diverged"),
+    ):
+        assert browser.post(f"{OWN}status", form).status_code == 302
+        experiment.refresh_from_db()
+        assert experiment.state == state
+    assert browser.post(f"{OWN}status", {"status": "complete"}).status_code == 409
+    assert browser.post(f"{OWN}status", {"status": "nonsense"}).status_code == 422
+
+
+def test_marking_complete_ignores_the_kind_that_stands_beside_it(browser_for, erin, experiment):
+    browser_for(erin).post(f"{OWN}status", {"status": "complete", "failure_kind": "crashed"})
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.failure_kind) == ("complete", "")
+
+
+def test_an_experiment_is_archived_and_brought_back(browser_for, erin, experiment):
+    browser_for(erin).post(f"{OWN}archive")
+    experiment.refresh_from_db()
+    assert experiment.archived
+    browser_for(erin).post(f"{OWN}archive", {"restore": "1"})
+    experiment.refresh_from_db()
+    assert not experiment.archived
+
+
+def test_deleting_first_says_what_goes_and_only_a_post_deletes(browser_for, alice, erin, experiment, log):
+    log(experiment, {"loss": [3.0, 2.0, 1.0], "acc": [0.1, 0.2, 0.3]})
+    child = Experiment.objects.create(project=experiment.project, name="the child", parent_experiment=experiment)
+    assert browser_for(erin).get(f"{OWN}delete").status_code == 403
+    asked = browser_for(alice).get(f"{OWN}delete")
+    assert (asked.context["points"], asked.context["children"]) == (6, ["the child"])
+    assert Experiment.objects.filter(pk=experiment.pk).exists()
+    assert browser_for(alice).post(f"{OWN}delete")["Location"] == BASE
+    child.refresh_from_db()
+    assert child.parent_experiment is None
+    assert DeletedExperiment.objects.filter(pk=experiment.pk).exists()
+    assert not Experiment.objects.filter(pk=experiment.pk).exists()
+
+
+@pytest.mark.parametrize("path", [f"{OWN}edit", f"{BASE}new-experiment"])
+def test_a_viewer_changes_nothing_and_a_stranger_finds_nothing(browser_for, bob, carol, experiment, path):
+    assert browser_for(bob).get(path).status_code == 403
+    assert browser_for(bob).post(path, {"name": "x"}).status_code == 403
+    assert browser_for(carol).post(path, {"name": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["status", "archive", "delete"])
+def test_verbs_take_a_role(browser_for, bob, carol, experiment, verb):
+    assert browser_for(bob).post(f"{OWN}{verb}", {"status": "complete"}).status_code == 403
+    assert browser_for(carol).post(f"{OWN}{verb}", {"status": "complete"}).status_code == 404
+    experiment.refresh_from_db()
+    assert experiment.status == "running"
+
+
+def test_a_form_without_its_token_is_refused(alice, experiment):
+    from django.test import Client
+
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    assert browser.post(f"{OWN}delete").status_code == 403
+    assert Experiment.objects.filter(pk=experiment.pk).exists()
