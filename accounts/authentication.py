@@ -50,7 +50,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     """The signed-in browser, with the CSRF check."""
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema names TokenAuthentication."""
 
     target_class = "accounts.authentication.TokenAuthentication"

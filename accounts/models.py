@@ -22,7 +22,9 @@ class User(AbstractUser):
     class Meta:
         ordering: ClassVar = ["username"]
         constraints: ClassVar = [
-            models.UniqueConstraint(Lower("email"), condition=~models.Q(email=""), name="user_email_unique", violation_error_message="This e-mail address is taken."),
+            models.UniqueConstraint(
+                Lower("email"), condition=~models.Q(email=""), name="user_email_unique", violation_error_message="This e-mail address is taken."
+            ),
         ]
 
 

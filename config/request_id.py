@@ -28,6 +28,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the id."""
         response = self.get_response(request)
         response["X-Request-ID"] = request_id(request)
         return response

@@ -17,19 +17,28 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-T = TypeVar("T", int, float, bool)
+T = TypeVar("T", int, float)
+SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
 
 
 def number(read: Any, name: str, default: T, *, least: float = 0) -> T:
-    """A setting as `read` (env.int, env.float, env.bool) understands it. Raises SetupError with the value and what to give."""
+    """A setting as `read` (env.int, env.float) understands it. Raises SetupError with the value and what to give."""
     try:
         value: T = read(name, default=default)
     except (ValueError, ImproperlyConfigured) as error:
-        kind = {"int": "a whole number", "float": "a number", "bool": "true or false"}[type(default).__name__]
+        kind = "a whole number" if isinstance(default, int) else "a number"
         raise SetupError(f"{name}={os.environ.get(name)!r} is not {kind}: correct it in the environment or in .env.") from error
     if value < least:
         raise SetupError(f"{name}={value} is too small: give {least} or more.")
     return value
+
+
+def switch(name: str, default: bool) -> bool:
+    """A setting that is true or false. Raises SetupError for any other word."""
+    value: str = env.str(name, default=str(default))
+    if value.lower() not in SWITCH:
+        raise SetupError(f"{name}={value!r} is not known: give true or false.")
+    return SWITCH[value.lower()]
 
 
 def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -44,7 +53,7 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 APP_NAME = env.str("APP_NAME", default="Research Platform")
 APP_VERSION = "0.1.0"
 ENVIRONMENT = choice("ENVIRONMENT", "development", ("development", "production", "test"))
-DEBUG = number(env.bool, "DEBUG", False)
+DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
@@ -197,7 +206,7 @@ if ENVIRONMENT == "test":  # a strong hash would be most of what the tests do
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = number(env.bool, "COOKIES_SECURE", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = switch("COOKIES_SECURE", False)
 DATA_UPLOAD_MAX_MEMORY_SIZE = METRICS_MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 

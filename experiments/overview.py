@@ -13,7 +13,7 @@ from django.utils import timezone
 from experiments.comparison import CHARTS_MOST
 from experiments.measured import Measured, measured, replicate_counts
 from experiments.models import Experiment, ExperimentEvent
-from experiments.templatetags.readings import decimals_for
+from experiments.templatetags.readings import decimals_for, decimals_of
 from metrics import freshness, process
 from metrics.repository import Summary
 from projects.models import ProjectMetric
@@ -178,6 +178,11 @@ class Overview:
         if leading is None:
             return [(child, None, None) for child in self.children]
         return [(child, self.leading_value(child), self.measured.change(child, leading, against=self.experiment)) for child in self.children]
+
+    @property
+    def kin_decimals(self) -> int | None:
+        """The decimals that this run and its children share in the leading metric."""
+        return decimals_of([self.leading_value(self.experiment), *(value for _, value, _ in self.offspring)])
 
     @cached_property
     def events(self) -> list[ExperimentEvent]:

@@ -72,7 +72,9 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
         width = bucket_width(window.first, window.last, asked.max_points)
         grid = repository.grid(place, ids, metric, window, width=width)
         series = [series_json(run, grid.rows[run.id], asked.x) for run in runs if run.id in grid.rows]
-        return msgspec.json.encode({"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([width]), asked.x)[0], "count": reach.points, "series": series})
+        return msgspec.json.encode(
+            {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([width]), asked.x)[0], "count": reach.points, "series": series}
+        )
 
     return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
 
@@ -94,7 +96,8 @@ def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
 
 def x_json(x: NDArray[np.int64], kind: str) -> list[Any]:
     """x in the reader's unit: steps as they are, microseconds as seconds."""
-    return x.tolist() if kind == "step" else (x / MICRO).tolist()
+    listed: list[Any] = x.tolist() if kind == "step" else (x / MICRO).tolist()
+    return listed
 
 
 def significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,7 +148,7 @@ def iso(times: NDArray[np.int64]) -> list[str]:
 
 def worded(values: NDArray[np.float64]) -> list[Any]:
     """Numbers as they are, the others as "NaN", "Infinity" and "-Infinity"."""
-    listed = values.tolist()
+    listed: list[Any] = values.tolist()
     for place in np.flatnonzero(~np.isfinite(values)).tolist():
         listed[place] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(listed[place])]
     return listed

@@ -16,14 +16,13 @@ from typing import Any
 import zstandard
 from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
 from accounts.access import Caller
 from accounts.authentication import bearer, token_for
 from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
-from metrics import points, process
+from metrics import decoding, process
 from metrics.points import Limits, Points
 from metrics.spool import Receipt, Series
 from projects.models import Project
@@ -75,8 +74,8 @@ def validated(submission: Submission) -> Points:
     body = decompressed(submission.body, submission.encoding)
     now_us = time.time_ns() // 1000
     if submission.is_single:
-        return points.one(body, now_us=now_us)
-    return points.many(body, now_us=now_us, limits=Limits(points=settings.METRICS_MAX_POINTS))
+        return decoding.one(body, now_us=now_us)
+    return decoding.many(body, now_us=now_us, limits=Limits(points=settings.METRICS_MAX_POINTS))
 
 
 def scoped_key(submission: Submission, series: Series) -> str | None:
@@ -85,7 +84,9 @@ def scoped_key(submission: Submission, series: Series) -> str | None:
     if not key:
         return None
     if len(key) > KEY_LENGTH or not key.isprintable():
-        raise Invalid(f"An Idempotency-Key has at most {KEY_LENGTH} printable characters.", [Fault(None, "Idempotency-Key", "key", "Too long, or not printable.")])
+        raise Invalid(
+            f"An Idempotency-Key has at most {KEY_LENGTH} printable characters.", [Fault(None, "Idempotency-Key", "key", "Too long, or not printable.")]
+        )
     return f"{series.team_id.hex}:{key}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.db.models import F, Value
@@ -31,7 +31,7 @@ def note_points(received: Mapping[uuid.UUID, int]) -> None:
     """Move each experiment's time of the last point forward. Times in microseconds."""
     with transaction.atomic():
         for experiment, at_us in received.items():
-            at = Value(datetime.fromtimestamp(at_us / 1e6, tz=timezone.utc))
+            at = Value(datetime.fromtimestamp(at_us / 1e6, tz=UTC))
             Experiment.objects.filter(pk=experiment).update(last_point_at=Greatest(Coalesce(F("last_point_at"), at), at))
 
 

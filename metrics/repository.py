@@ -30,12 +30,19 @@ OF_SERIES = """
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
-SERIES = """
+SERIES = (
+    """
     SELECT step, toUnixTimestamp64Micro(timestamp) AS time, metric_value AS value, {x} AS x
-""" + OF_SERIES + " ORDER BY x, step, point_id LIMIT %(limit)s"
-EXTENT = """
+"""
+    + OF_SERIES
+    + " ORDER BY x, step, point_id LIMIT %(limit)s"
+)
+EXTENT = (
+    """
     SELECT count() AS n, min({x}) AS first, max({x}) AS last
-""" + OF_SERIES
+"""
+    + OF_SERIES
+)
 # How far series reach, from their summaries: microseconds of work where EXTENT scans points.
 REACH = """
     SELECT sum(n) AS points, min(first_step) AS low_step, max(last_step) AS high_step,
@@ -57,7 +64,8 @@ GRID = """
            groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at
     FROM (
         SELECT experiment_id, intDiv(toUInt64({x} - %(first)s), %(width)s) AS bucket, min({x}) AS place,
-               ifNull(if(place = max({x}), argMaxOrNullIf(metric_value, point_id, isFinite(metric_value)), avgOrNullIf(metric_value, isFinite(metric_value))), nan) AS centre,
+               ifNull(if(place = max({x}), argMaxOrNullIf(metric_value, point_id, isFinite(metric_value)),
+                         avgOrNullIf(metric_value, isFinite(metric_value))), nan) AS centre,
                ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low,
                ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
                countIf(NOT isFinite(metric_value)) AS odd,
@@ -69,8 +77,10 @@ GRID = """
 """
 # A thinned series keeps, for each bucket, the mean, the extremes, and the last step and time in it.
 THINNED = """
-    SELECT max(step) AS at_step, toUnixTimestamp64Micro(max(timestamp)) AS at_time, max({x}) AS at_x, ifNull(avgOrNullIf(metric_value, isFinite(metric_value)), nan) AS value,
-           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high
+    SELECT max(step) AS at_step, toUnixTimestamp64Micro(max(timestamp)) AS at_time, max({x}) AS at_x,
+           ifNull(avgOrNullIf(metric_value, isFinite(metric_value)), nan) AS value,
+           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low,
+           ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high
     {of_series}
     GROUP BY intDiv(toUInt64({x} - %(start)s), %(width)s) ORDER BY at_x
 """
@@ -86,7 +96,8 @@ SUMMARIES = """
 RECOMPUTED = """
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, count() AS n, countIf(NOT isFinite(metric_value)) AS odd,
            sumIf(metric_value, isFinite(metric_value)) AS total,
-           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
+           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low,
+           ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
            argMax(metric_value, (step, point_id)) AS final, max(step) AS final_step, min(step) AS initial_step,
            toUnixTimestamp64Micro(max(timestamp)) AS final_time, toUnixTimestamp64Micro(min(timestamp)) AS initial_time
     FROM {database}.metrics FINAL
@@ -290,7 +301,12 @@ class MetricRepository:
 
     def narrowed(self, place: Place, experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | None) -> dict[str, Any]:
         """The parameters that say where, and which."""
-        return {"team": place.team_id, "project": place.project_id, "experiments": tuple(experiments or (uuid.UUID(int=0),)), "metrics": tuple(metrics or ("",))}
+        return {
+            "team": place.team_id,
+            "project": place.project_id,
+            "experiments": tuple(experiments or (uuid.UUID(int=0),)),
+            "metrics": tuple(metrics or ("",)),
+        }
 
 
 def narrower(experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | None) -> str:

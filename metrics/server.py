@@ -11,7 +11,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
 
-FINISH_S = 4.0
+FINISH_S = 4
 IDLE_S = 30
 KEEP_ALIVE = 512
 

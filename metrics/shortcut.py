@@ -17,6 +17,7 @@ class ShortcutMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The short way for a POST of points, the long way for the rest."""
         if request.method == "POST" and request.path_info.startswith(PREFIX):
             try:
                 match = resolve(request.path_info)

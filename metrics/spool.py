@@ -37,7 +37,9 @@ SCHEMA = """
         id INTEGER PRIMARY KEY AUTOINCREMENT, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL,
         points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL
     );
-    CREATE TABLE IF NOT EXISTS receipts (key TEXT PRIMARY KEY, body_hash BLOB NOT NULL, batch_id TEXT NOT NULL, accepted INTEGER NOT NULL, at_us INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS receipts (
+        key TEXT PRIMARY KEY, body_hash BLOB NOT NULL, batch_id TEXT NOT NULL, accepted INTEGER NOT NULL, at_us INTEGER NOT NULL
+    );
     CREATE INDEX IF NOT EXISTS receipts_age ON receipts (at_us);
     CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size_bytes INTEGER NOT NULL, drained_us INTEGER);
     CREATE TABLE IF NOT EXISTS names (
@@ -54,7 +56,10 @@ SCHEMA = """
         writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL
     );
 """
-PRAGMAS = "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=67108864;"
+PRAGMAS = """
+    PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
+    PRAGMA journal_size_limit = 67108864;
+"""
 COMMIT_BYTES = 64_000_000
 NAMES_REMEMBERED = 2_000
 DISK_LOOK_S = 1.0
@@ -220,7 +225,9 @@ class Spool:
             self.names.clear()
             self.roll_back()
             logger.exception("The spool could not be written")
-            refusal = Unavailable(f"The spool could not be written ({error}): nothing of this request was kept. Send again.", code="spool_failed", retry_after_s=10)
+            refusal = Unavailable(
+                f"The spool could not be written ({error}): nothing of this request was kept. Send again.", code="spool_failed", retry_after_s=10
+            )
             answers = [(entry, refusal) for entry in entries]
         self.announce(answers)
 
@@ -245,7 +252,9 @@ class Spool:
         if entry.key is not None:
             kept = (entry.key, entry.body_hash, receipt.batch_id, receipt.accepted, entry.received_us)
             self.connection.execute("INSERT INTO receipts (key, body_hash, batch_id, accepted, at_us) VALUES (?,?,?,?,?)", kept)
-        self.connection.executemany("INSERT OR IGNORE INTO names (experiment, name, project) VALUES (?,?,?)", [(t.experiment_id.bytes, name, t.project_id.bytes) for name in new_names])
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO names (experiment, name, project) VALUES (?,?,?)", [(t.experiment_id.bytes, name, t.project_id.bytes) for name in new_names]
+        )
         return receipt
 
     def known_receipt(self, entry: Entry) -> Receipt | Exception | None:
@@ -265,7 +274,9 @@ class Spool:
         known = self.names[experiment]
         new = set(entry.points.names) - known
         if len(known) + len(new) > self.caps.names:
-            message = f"The experiment would have {len(known) + len(new)} metric names, the limit is {self.caps.names}: put what varies into the step, not the name."
+            message = (
+                f"The experiment would have {len(known) + len(new)} metric names, the limit is {self.caps.names}: put what varies into the step, not the name."
+            )
             return Invalid(message, [Fault(None, "metric_name", "too_many_names", message)])
         known |= new
         return new
@@ -381,7 +392,9 @@ def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid
     """What a receipt answers to a repeat with `body_hash`."""
     kept_hash, batch_id, accepted = found
     if kept_hash != body_hash:
-        return Invalid("This Idempotency-Key was used for another body: make a new key for a new batch.", [Fault(None, "Idempotency-Key", "key_reused", "Another body.")])
+        return Invalid(
+            "This Idempotency-Key was used for another body: make a new key for a new batch.", [Fault(None, "Idempotency-Key", "key_reused", "Another body.")]
+        )
     return Receipt(batch_id, accepted, 0, replayed=True)
 
 

@@ -61,10 +61,12 @@ def least(a: float, b: float) -> float:
     return b if math.isnan(a) or b < a else a
 
 
-def states(series: NDArray[Any], steps: NDArray[np.int64], times: NDArray[np.int64], point_ids: NDArray[np.uint64], values: NDArray[np.float64]) -> dict[int, State]:
+def states(
+    series: NDArray[Any], steps: NDArray[np.int64], times: NDArray[np.int64], point_ids: NDArray[np.uint64], values: NDArray[np.float64]
+) -> dict[int, State]:
     """The state of each series among points: `series` (points,) holds a number for each point's series; the result is keyed by it."""
     order = np.lexsort((point_ids, steps, series))
-    series, steps, times, point_ids, values = (column[order] for column in (series, steps, times, point_ids, values))
+    series, steps, times, point_ids, values = series[order], steps[order], times[order], point_ids[order], values[order]
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
     ends = np.r_[starts[1:], len(series)] - 1
     finite = np.isfinite(values)

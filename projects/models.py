@@ -94,8 +94,62 @@ class Direction(models.TextChoices):
         return cls.UNSET
 
 
-LESS_IS_BETTER = frozenset("loss error err mse rmse mae mape perplexity ppl nll wer cer fid latency time duration seconds ms bpb bpc divergence regret memory".split())
-MORE_IS_BETTER = frozenset("accuracy f1 auc auroc auprc map recall precision iou dice bleu rouge meteor score reward return r2 psnr ssim throughput top1 top5 em mcc kappa".split())
+LESS_IS_BETTER = frozenset(
+    [
+        "loss",
+        "error",
+        "err",
+        "mse",
+        "rmse",
+        "mae",
+        "mape",
+        "perplexity",
+        "ppl",
+        "nll",
+        "wer",
+        "cer",
+        "fid",
+        "latency",
+        "time",
+        "duration",
+        "seconds",
+        "ms",
+        "bpb",
+        "bpc",
+        "divergence",
+        "regret",
+        "memory",
+    ]
+)
+MORE_IS_BETTER = frozenset(
+    [
+        "accuracy",
+        "f1",
+        "auc",
+        "auroc",
+        "auprc",
+        "map",
+        "recall",
+        "precision",
+        "iou",
+        "dice",
+        "bleu",
+        "rouge",
+        "meteor",
+        "score",
+        "reward",
+        "return",
+        "r2",
+        "psnr",
+        "ssim",
+        "throughput",
+        "top1",
+        "top5",
+        "em",
+        "mcc",
+        "kappa",
+    ]
+)
 
 
 class Aggregation(models.TextChoices):

@@ -6,7 +6,9 @@ import shutil
 import tempfile
 
 DATA_DIR = tempfile.mkdtemp(prefix="research-platform-test-")
-os.environ.update({"DATA_DIR": DATA_DIR, "ENVIRONMENT": "test", "METRICS_FLUSH_INTERVAL": "0.2", "DISK_FREE_MIN_BYTES": "1000000", "METRICS_ACCESS_CACHE_S": "0"})
+os.environ.update(
+    {"DATA_DIR": DATA_DIR, "ENVIRONMENT": "test", "METRICS_FLUSH_INTERVAL": "0.2", "DISK_FREE_MIN_BYTES": "1000000", "METRICS_ACCESS_CACHE_S": "0"}
+)
 OWNER = os.getpid()
 
 

@@ -66,7 +66,8 @@ def number(value: float | None, decimals: int | None = None) -> str:
         return spelled(value)
     if isinstance(value, int) or (value == 0 and not decimals):
         return grouped(value)
-    return fixed(value, decimals).replace("-", MINUS)
+    text = fixed(value, decimals)
+    return MINUS + text[1:] if text.startswith("-") else text
 
 
 def fixed(value: float, decimals: int | None) -> str:

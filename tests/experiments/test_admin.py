@@ -30,7 +30,8 @@ def many(project: Project, count: int) -> None:
         root.root_experiment_id = root.pk
     Experiment.objects.bulk_create(roots)
     Experiment.objects.bulk_create(
-        Experiment(project=project, name=f"run {n}", slug=f"n{n}", parent_experiment=root, root_experiment=root, params={"lr": n}) for n, root in enumerate(roots)
+        Experiment(project=project, name=f"run {n}", slug=f"n{n}", parent_experiment=root, root_experiment=root, params={"lr": n})
+        for n, root in enumerate(roots)
     )
 
 
@@ -51,7 +52,19 @@ def act(browser: Client, action: str, *experiments: Experiment, **more):
 
 def test_every_model_of_the_product_is_in_the_admin():
     registered = {model.__name__ for model in admin.site._registry if model._meta.app_label in ("accounts", "projects", "experiments", "metrics")}
-    assert registered >= {"User", "Team", "Membership", "ApiToken", "Project", "ProjectMetric", "Tag", "Experiment", "ExperimentEvent", "DeletedExperiment", "Spool"}
+    assert registered >= {
+        "User",
+        "Team",
+        "Membership",
+        "ApiToken",
+        "Project",
+        "ProjectMetric",
+        "Tag",
+        "Experiment",
+        "ExperimentEvent",
+        "DeletedExperiment",
+        "Spool",
+    }
 
 
 def test_every_table_and_form_opens(browser, experiment, erin, team):

@@ -37,7 +37,9 @@ def faults(answer) -> dict[str, str]:
 
 
 def test_a_script_starts_its_first_run_with_one_request(editor, team):
-    answer = start(editor, name="lr 3e-4", create_project=True, params={"lr": 3e-4}, seed=1, tags=["sweep", "a"], notes="n", host="gpu7", git_commit="abc", command="x")
+    answer = start(
+        editor, name="lr 3e-4", create_project=True, params={"lr": 3e-4}, seed=1, tags=["sweep", "a"], notes="n", host="gpu7", git_commit="abc", command="x"
+    )
     assert answer.status_code == 201
     found, project = answer.json(), Project.objects.get()
     assert project.team == team
@@ -52,7 +54,20 @@ def test_a_script_starts_its_first_run_with_one_request(editor, team):
     assert sorted(found["tags"]) == ["a", "sweep"]
     assert set(found) == {
         *("id", "slug", "name", "project", "status", "failure_kind", "parent", "root", "features_diff", "params", "seed", "tags", "notes", "replicate_group"),
-        *("replicate_key", "host", "git_commit", "command", "url", "writer", "started_at", "finished_at", "last_point_at", "created_at", "updated_at", "archived"),
+        *(
+            "replicate_key",
+            "host",
+            "git_commit",
+            "command",
+            "url",
+            "writer",
+            "started_at",
+            "finished_at",
+            "last_point_at",
+            "created_at",
+            "updated_at",
+            "archived",
+        ),
     }
 
 
@@ -378,7 +393,9 @@ def test_a_list_is_narrowed_and_ordered(editor, several, team):
     assert names(editor, created_before="2999-01-01T00:00:00Z", project="digits", ordering="created_at") == ["alpha", "beta", "gamma"]
 
 
-@pytest.mark.parametrize("query", [{"status": "done"}, {"parent": "x"}, {"created_after": "yesterday"}, {"search": "\x00"}, {"project": "\x00"}, {"replicate_key": "\x00"}])
+@pytest.mark.parametrize(
+    "query", [{"status": "done"}, {"parent": "x"}, {"created_after": "yesterday"}, {"search": "\x00"}, {"project": "\x00"}, {"replicate_key": "\x00"}]
+)
 def test_a_filter_that_makes_no_sense_is_422(editor, project, query):
     assert faults(editor.get(URL, query))
 

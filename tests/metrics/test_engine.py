@@ -14,7 +14,6 @@ from metrics.clickhouse.client import Coded
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.errors import Misuse, RejectedData, StoreUnavailable, TooSlow, store_error
 
-
 # The session's process registers its spool in the record.
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,7 +55,9 @@ def test_a_wrong_statement_is_misuse(engine):
         engine.insert("no_such_table", {"n": np.arange(3)})
 
 
-@pytest.mark.parametrize(("code", "kind"), [(469, RejectedData), (159, TooSlow), (62, Misuse), (210, StoreUnavailable), (241, StoreUnavailable), (12345, RejectedData)])
+@pytest.mark.parametrize(
+    ("code", "kind"), [(469, RejectedData), (159, TooSlow), (62, Misuse), (210, StoreUnavailable), (241, StoreUnavailable), (12345, RejectedData)]
+)
 def test_a_code_decides_the_kind_of_error(code, kind):
     assert type(store_error(f"Code: {code}. DB::Exception: something")) is kind
 

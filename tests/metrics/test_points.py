@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import BadRequest, Invalid, Refused, TooLarge
-from metrics import points
+from metrics import decoding
 from metrics.points import Limits, Points
+from metrics.strictly import loaded, strictly
 
 NOW = 1_763_900_000_000_000
 LIMITS = Limits(points=1000)
@@ -22,7 +23,7 @@ LIMITS = Limits(points=1000)
 
 def many(body: Any) -> Points:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return points.many(raw, now_us=NOW, limits=LIMITS)
+    return decoding.many(raw, now_us=NOW, limits=LIMITS)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def test_what_is_missing_is_named():
 
 
 def test_the_first_hundred_faults_are_told_and_all_are_counted():
-    with pytest.raises(Invalid, match="^150 invalid values") as refused:
+    with pytest.raises(Invalid, match=r"^150 invalid values") as refused:
         many({"metrics": [row(step=1.5)] * 150})
     assert [fault.index for fault in refused.value.faults] == list(range(100))
 
@@ -153,9 +154,9 @@ def test_columns_that_do_not_fit_are_refused_with_a_sentence(body):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe{", b"nul", b'{"metrics": [', b"[" * 200_000, b'{"a":' * 200_000, b"1" * 10_000])
 def test_what_is_no_json_is_a_bad_request_and_never_a_crash(body):
     with pytest.raises((BadRequest, Invalid)):
-        points.many(body, now_us=NOW, limits=LIMITS)
+        decoding.many(body, now_us=NOW, limits=LIMITS)
     with pytest.raises((BadRequest, Invalid)):
-        points.one(body, now_us=NOW)
+        decoding.one(body, now_us=NOW)
 
 
 def test_more_points_than_the_limit_are_too_large():
@@ -187,11 +188,25 @@ def test_a_whole_number_written_with_a_point_is_a_step_both_ways():
 
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.sampled_from(["NaN", "Infinity", "-Infinity", "2026-01-01T00:00:00Z"])
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["NaN", "Infinity", "-Infinity", "2026-01-01T00:00:00Z"]),
 )
-rows = st.lists(st.fixed_dictionaries({"metric_name": st.one_of(st.text(min_size=1, max_size=8), scalars), "metric_value": scalars}, optional={"step": scalars, "timestamp": scalars, "host": scalars}), max_size=4)
+rows = st.lists(
+    st.fixed_dictionaries(
+        {"metric_name": st.one_of(st.text(min_size=1, max_size=8), scalars), "metric_value": scalars},
+        optional={"step": scalars, "timestamp": scalars, "host": scalars},
+    ),
+    max_size=4,
+)
 columns = st.fixed_dictionaries(
-    {"steps": st.lists(st.one_of(st.integers(0, 9), scalars), max_size=3), "metrics": st.dictionaries(st.text(max_size=3), st.lists(scalars, max_size=3), max_size=3)},
+    {
+        "steps": st.lists(st.one_of(st.integers(0, 9), scalars), max_size=3),
+        "metrics": st.dictionaries(st.text(max_size=3), st.lists(scalars, max_size=3), max_size=3),
+    },
     optional={"timestamps": st.lists(scalars, max_size=3), "host": scalars},
 )
 
@@ -206,6 +221,6 @@ def outcome(decode: Any) -> Any:
 @given(st.one_of(st.fixed_dictionaries({"metrics": rows}), columns))
 def test_the_quick_way_accepts_nothing_that_the_strict_way_refuses_and_reads_it_alike(body):
     raw = json.dumps(body).encode()
-    quick = outcome(lambda: points.many(raw, now_us=NOW, limits=LIMITS))
-    strict = outcome(lambda: points.strictly(points.loaded(raw), now_us=NOW, limits=LIMITS))
+    quick = outcome(lambda: decoding.many(raw, now_us=NOW, limits=LIMITS))
+    strict = outcome(lambda: strictly(loaded(raw), now_us=NOW, limits=LIMITS))
     assert quick == strict if isinstance(strict, type) else same(quick, strict)

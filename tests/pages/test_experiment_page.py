@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.urls import reverse
 from experiments import lifecycle
 from experiments.models import Experiment
 from experiments.overview import Overview
+from metrics import process
 from projects.models import Project, ProjectMetric
 
 
@@ -58,6 +60,14 @@ def logged(parent: Experiment, child: Experiment, log: Any) -> Experiment:
     log(parent, {"accuracy": [0.1, 0.90], "loss": [2.0, 0.5]})
     log(child, {"accuracy": [0.1, 0.95], "loss": [2.0, 0.6]})
     return child
+
+
+@pytest.fixture
+def store_away() -> Iterator[None]:
+    """This process does not own the metric store, like one that starts or stops."""
+    parts, process.Running.parts = process.Running.parts, None
+    yield
+    process.Running.parts = parts
 
 
 def test_each_metric_stands_with_its_change_against_the_parent(bob, browser_for, logged):
@@ -195,7 +205,7 @@ def test_an_ended_run_is_not_asked_again(bob, browser_for, logged):
     assert "hx-get" not in browser_for(bob).get(url(logged)).content.decode().split('id="live"')[1].split("<dl")[0]
 
 
-def test_while_the_metric_store_is_away_the_record_is_shown_with_a_banner(bob, browser_for, child):
+def test_while_the_metric_store_is_away_the_record_is_shown_with_a_banner(bob, browser_for, child, store_away):
     page = browser_for(bob).get(url(child))
     assert page.status_code == 200
     assert "The metric store does not answer just now" in text_of(page.content.decode())

@@ -84,7 +84,9 @@ def test_a_list_is_narrowed_and_ordered(browser_for, erin, project):
     browser = browser_for(erin)
     assert names(browser) == ["digits", "letters"]
     assert names(browser, ordering="-name") == ["letters", "digits"]
-    assert names(browser, team="other") == names(browser, team=str(other.pk)) == names(browser, archived="true") == names(browser, search="HANDW") == ["letters"]
+    assert (
+        names(browser, team="other") == names(browser, team=str(other.pk)) == names(browser, archived="true") == names(browser, search="HANDW") == ["letters"]
+    )
     assert faults(browser.get(URL, {"archived": "\x00", "search": "\x00"}))
 
 
@@ -126,7 +128,16 @@ def test_an_undefined_metric_comes_with_a_suggestion(editor, project):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", ""), ("name", "a\x00"), ("name", "a\nb"), ("name", "x" * 251), ("name", "é" * 126), ("direction", "up"), ("aggregation", "median"), ("colour", "red")],
+    [
+        ("name", ""),
+        ("name", "a\x00"),
+        ("name", "a\nb"),
+        ("name", "x" * 251),
+        ("name", "é" * 126),
+        ("direction", "up"),
+        ("aggregation", "median"),
+        ("colour", "red"),
+    ],
 )
 def test_a_metric_that_does_not_fit_is_422(editor, project, field, value):
     assert field in faults(post(editor, f"{URL}/digits/metrics", **{"name": "loss", field: value}))

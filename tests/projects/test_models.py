@@ -40,7 +40,15 @@ def test_a_metric_is_defined_once_in_a_project(project):
 
 @pytest.mark.parametrize(
     ("name", "direction"),
-    [("loss", "minimize"), ("val/cross_entropy_loss", "minimize"), ("valLoss", "minimize"), ("accuracy", "maximize"), ("eval/acc@5", "maximize"), ("lr", ""), ("", "")],
+    [
+        ("loss", "minimize"),
+        ("val/cross_entropy_loss", "minimize"),
+        ("valLoss", "minimize"),
+        ("accuracy", "maximize"),
+        ("eval/acc@5", "maximize"),
+        ("lr", ""),
+        ("", ""),
+    ],
 )
 def test_a_name_suggests_which_way_is_better(name, direction):
     assert Direction.suggested(name) == direction

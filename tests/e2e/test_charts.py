@@ -1,0 +1,262 @@
+"""Charts in a real browser: cursor, tooltip, highlight, smoothing, log axis, NaN, themes, failures, keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import Console, Opener, Site, settled
+
+pytestmark = pytest.mark.browser
+
+PROJECT = "/projects/research-team/digits/"
+THREE = f"{PROJECT}compare?e=baseline-s1&e=wider-s1&e=deeper-s1"
+INK = {"light": [20, 24, 29], "dark": [232, 234, 237]}
+
+
+def over(page: Page, card: int, share: float, down: float = 60) -> dict[str, float]:
+    """Move the mouse into a chart, to a share of its plot's width. Returns where the mouse is."""
+    area = page.locator(".chart .u-over").nth(card)
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box
+    at = {"x": box["x"] + box["width"] * share, "y": box["y"] + down}
+    page.mouse.move(at["x"], at["y"])
+    return at
+
+
+def math(page: Page, call: str) -> Any:
+    """The value of an expression over the functions of chart_math.js."""
+    return page.evaluate(f"async () => {{ const math = await import('/static/js/chart_math.js'); return {call}; }}")
+
+
+def colours(canvas: Locator) -> list[list[int]]:
+    """Every colour that a canvas shows opaquely."""
+    return canvas.evaluate(
+        """canvas => {
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height), seen = new Set();
+          for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+          return [...seen].map((text) => text.split(',').map(Number));
+        }"""
+    )
+
+
+def test_one_cursor_stands_in_all_charts_and_one_tooltip_beside_it(visit: Opener):
+    page = settled(visit(THREE))
+    over(page, 0, 0.5)
+    tags = page.locator(".cursor-x:visible")
+    expect(tags).to_have_count(3)
+    assert len(set(tags.all_inner_texts())) == 1
+    expect(page.locator(".chart-tooltip:visible")).to_have_count(1)
+    expect(page.locator(".chart-tooltip:visible header")).to_contain_text(f"step {tags.first.inner_text()}")
+    page.mouse.move(2, 2)
+    expect(page.locator(".chart-tooltip:visible")).to_have_count(0)
+    expect(tags).to_have_count(0)
+
+
+def test_the_tooltip_is_sorted_by_value(visit: Opener):
+    page = settled(visit(THREE))
+    over(page, 0, 0.3)
+    values = [float(text) for text in page.locator(".chart-tooltip:visible li > span:nth-of-type(2)").all_inner_texts()]
+    assert len(values) == 3
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("width", [1440, 390, 320])
+@pytest.mark.parametrize("share", [0.02, 0.35, 0.5, 0.65, 0.98])
+def test_the_tooltip_is_never_over_the_cursor_nor_beyond_the_page(visit: Opener, width: int, share: float):
+    page = settled(visit(THREE, width=width))
+    at = over(page, 1, share)
+    tip = page.locator(".chart-tooltip:visible")
+    box = tip.bounding_box()
+    assert box
+    assert not (box["x"] <= at["x"] <= box["x"] + box["width"] and box["y"] <= at["y"] <= box["y"] + box["height"])
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_the_run_under_the_mouse_is_bold_in_the_tooltip_and_lit_in_the_list(visit: Opener):
+    page = settled(visit(THREE))
+    hot = page.locator(".runs li.hot")
+    for down in range(4, 190, 4):
+        over(page, 1, 0.02, down)
+        if hot.count():
+            break
+    expect(hot).to_have_count(1)
+    name = hot.get_attribute("data-name")
+    assert name
+    expect(page.locator(".chart-tooltip:visible li.hot .run")).to_have_text(name)
+
+
+def test_a_run_of_the_list_is_brought_to_the_front_in_the_charts(visit: Opener):
+    page = settled(visit(THREE))
+    page.mouse.move(2, 2)
+    blank = page.locator(".hot-line").first.evaluate("canvas => canvas.toDataURL()")
+    page.locator(".runs li").nth(1).hover()
+    assert page.locator(".hot-line").first.evaluate("canvas => canvas.toDataURL()") != blank
+
+
+def test_hidden_runs_leave_the_charts_and_the_address_says_so(visit: Opener):
+    page = settled(visit(THREE))
+    page.get_by_role("button", name="None").click()
+    over(page, 0, 0.5)
+    expect(page.locator(".chart-tooltip:visible")).to_have_count(0)
+    page.get_by_role("button", name="First 5").click()
+    over(page, 0, 0.52)
+    expect(page.locator(".chart-tooltip:visible li")).to_have_count(3)
+    page.locator(".runs .eye").nth(1).click()
+    assert "hide=wider-s1" in page.url
+    over(page, 0, 0.5)
+    expect(page.locator(".chart-tooltip:visible li")).to_have_count(2)
+
+
+def test_the_filter_narrows_the_list_of_runs(visit: Opener):
+    page = settled(visit(THREE))
+    page.get_by_label("Filter runs").fill("wid")
+    expect(page.locator(".runs li:visible")).to_have_count(1)
+
+
+def test_smoothing_is_drawn_over_the_raw_line_and_said(visit: Opener):
+    page = settled(visit(THREE))
+    page.get_by_label("Smooth").fill("0.9")
+    expect(page.locator(".chart .how").first).to_contain_text("smoothed 0.90 over raw")
+    over(page, 0, 0.5)
+    expect(page.locator(".chart-tooltip:visible header")).to_contain_text("smoothed, raw")
+    assert "smooth=0.9" in page.url
+
+
+def test_a_log_axis_says_what_it_leaves_out_and_nan_is_marked(visit: Opener, site: Site):
+    slugs = [
+        site.run("odd", name, {"loss": values}) for name, values in {"one": [3.0, 0.0, -1.0, 2.0, 1.0], "two": [3.0, 2.0, "NaN", "NaN", "Infinity"]}.items()
+    ]
+    page = settled(visit("/projects/research-team/odd/compare?log=1&e=" + "&e=".join(slugs)))
+    head = page.locator(".chart header").first
+    expect(head).to_contain_text("2 values ≤ 0 left out")
+    expect(head).to_contain_text("NaN from step 2")
+    expect(page.locator(".canvas").first).to_have_attribute("aria-label", "loss by step, 2 runs, log, 2 values ≤ 0 left out, NaN from step 2")
+
+
+def test_a_series_of_one_point_and_one_of_equal_values_are_drawn(visit: Opener, site: Site):
+    slugs = [site.run("odd", name, {"flat": values}) for name, values in {"single": [7.0], "flat": [7.0, 7.0, 7.0]}.items()]
+    page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs)))
+    assert INK["light"] in colours(page.locator(".chart canvas").first)
+
+
+def test_values_near_the_end_of_floating_point_have_an_axis(visit: Opener, site: Site):
+    slugs = [site.run("odd", name, {"huge": values}) for name, values in {"big": [1.0, 1e300, 1.7e308], "small": [-1.7e308, 1e-300, 5e-324]}.items()]
+    for axis in ("0", "1"):
+        page = settled(visit(f"/projects/research-team/odd/compare?log={axis}&e=" + "&e=".join(slugs)))
+        assert INK["light"] in colours(page.locator(".chart canvas").first)
+
+
+def test_the_baseline_is_ink_and_turns_with_the_theme(visit: Opener):
+    page = settled(visit(THREE))
+    canvas = page.locator(".chart canvas").nth(1)
+    assert INK["light"] in colours(page.locator(".chart .uplot > .u-wrap > canvas").first)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    canvas = page.locator(".chart .uplot > .u-wrap > canvas").first
+    assert INK["dark"] in colours(canvas)
+    assert INK["light"] not in colours(canvas)
+
+
+def test_a_failed_chart_says_so_and_tries_again(visit: Opener, console: Console):
+    console.allowed.append("503")
+    page = visit("about:blank")
+    refusal = '{"error": {"code": "unavailable", "message": "The metric store is away."}, "request_id": "x"}'
+    page.route("**/api/v1/metrics/compare/**", lambda route: route.fulfill(status=503, content_type="application/json", body=refusal))
+    page.goto(THREE)
+    note = page.locator(".chart-note").first
+    expect(note).to_contain_text("The metric store is away.")
+    page.unroute("**/api/v1/metrics/compare/**")
+    note.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(".chart .uplot canvas")
+    expect(page.locator(".chart").first.locator(".chart-note")).to_have_count(0)
+
+
+def test_what_takes_long_shows_that_it_works(visit: Opener):
+    page = visit("about:blank")
+    waiting: list[Any] = []
+    page.route("**/api/v1/metrics/compare/**", waiting.append)
+    page.goto(THREE)
+    page.wait_for_timeout(900)
+    card = page.locator(".chart").first
+    expect(card).to_have_attribute("aria-busy", "true")
+    assert float(card.evaluate("card => getComputedStyle(card, '::before').opacity")) == 1
+    for route in waiting:
+        route.continue_()
+    settled(page)
+    expect(card).to_have_attribute("aria-busy", "false")
+
+
+def test_keys_move_the_cursor(visit: Opener):
+    page = settled(visit(THREE))
+    card = page.locator(".chart").first
+    card.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(card.locator(".chart-tooltip header")).to_contain_text("step 1")
+    expect(page.locator(".cursor-x:visible")).to_have_count(3)
+    page.keyboard.press("Escape")
+    expect(page.locator(".chart-tooltip:visible")).to_have_count(0)
+
+
+def test_only_charts_near_the_window_are_asked_for(visit: Opener, site: Site):
+    names = {f"layer/{i:02}": [1.0, 2.0] for i in range(30)}
+    slugs = [site.run("wide", name, names) for name in ("one", "two")]
+    page = visit("about:blank")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/metrics/compare/" in request.url else None)
+    page.goto("/projects/research-team/wide/compare?e=" + "&e=".join(slugs))
+    settled(page)
+    assert 2 <= len(asked) < 20
+    assert len(asked) == len(set(asked))
+    page.locator(".chart").last.scroll_into_view_if_needed()
+    page.locator(".chart").last.locator("canvas").first.wait_for()
+
+
+def test_the_other_x_axes_are_drawn_in_seconds_and_clock_time(visit: Opener):
+    for kind in ("relative", "time"):
+        page = settled(visit(f"{THREE}&x={kind}"))
+        over(page, 0, 0.01)
+        expect(page.locator(".chart-tooltip:visible header")).to_contain_text("s" if kind == "relative" else "UTC")
+
+
+def test_smoothing_takes_the_bias_of_its_start_out(visit: Opener):
+    page = visit(THREE)
+    assert math(page, "math.smoothed([2, 2, null, 2], 0.9)") == pytest.approx([2, 2, None, 2])
+    assert math(page, "math.smoothed([1, 3], 0.5)") == pytest.approx([1, 7 / 3])
+    assert math(page, "math.smoothed([1, 3], 0)") == [1, 3]
+
+
+@pytest.mark.parametrize("span", [(0, 1), (0.67, 0.98), (0, 49), (-5, 5), (0, 1e9), (1e-9, 3e-9), (0.1, 0.10001), (-1e300, 1e300), (7, 7)])
+def test_a_linear_axis_has_at_most_six_ticks_within_its_range(visit: Opener, span: tuple[float, float]):
+    ticks = math(visit(THREE), f"math.linearTicks({span[0]}, {span[1]}, 6)")
+    assert 1 <= len(ticks) <= 6
+    assert all(span[0] <= tick <= span[1] for tick in ticks)
+
+
+@pytest.mark.parametrize("span", [(0.001, 2), (0.9, 1.1), (1e-300, 1e300), (3, 70), (0.02, 0.5)])
+def test_a_log_axis_has_two_to_six_ticks_within_its_range(visit: Opener, span: tuple[float, float]):
+    ticks = math(visit(THREE), f"math.logTicks({span[0]}, {span[1]}, 6)")
+    assert 2 <= len(ticks) <= 6
+    assert all(span[0] * 0.999 <= tick <= span[1] * 1.001 for tick in ticks)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.9629", "0.9629"),
+        ("1234567", "1\u202f234\u202f567"),
+        ("1234.5", "1235"),
+        ("-0.5", "−0.5000"),
+        ("1.5e-7", "1.5e-7"),
+        ("NaN", "NaN"),
+        ("null", "–"),
+        ("0", "0"),
+    ],
+)
+def test_a_reading_is_written_as_the_server_writes_it(visit: Opener, value: str, text: str):
+    assert math(visit(THREE), f"math.reading({value})") == text

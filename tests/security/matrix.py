@@ -1,0 +1,123 @@
+"""Who may do what: every address x verb x caller, with the status that each is answered.
+
+A new address is one line in ROUTES: `"its/<str:route>": {"GET": READ}`. The order of callers is that of CALLERS. A verb that a line does not
+name must be refused to everybody. `test_matrix.py` runs every cell and fails on an address that has no line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CALLERS = ("anonymous", "stranger", "viewer", "editor", "admin")
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+REFUSED = frozenset({401, 403, 404, 405})
+
+
+@dataclass(frozen=True)
+class Call:
+    """The status for each of CALLERS, and what is sent: `body` as JSON or, on pages, as a form; `query` behind the address.
+
+    "{team}" in a form stands for the id of the team that all but the stranger are in.
+    """
+
+    codes: tuple[int, ...]
+    body: dict[str, Any] | None = None
+    query: str = ""
+
+
+def call(*codes: int, body: dict[str, Any] | None = None, query: str = "") -> Call:
+    """A cell."""
+    assert len(codes) == len(CALLERS)
+    return Call(codes, body, query)
+
+
+# A page sends who is not signed in to /sign-in (302); the API answers 401.
+OPEN = call(200, 200, 200, 200, 200)
+SIGN_IN = call(200, 302, 302, 302, 302)
+OWN_PAGE = call(302, 200, 200, 200, 200)
+PAGE = call(302, 404, 200, 200, 200)
+EDITORS_PAGE = call(302, 404, 403, 200, 200)
+READ = call(401, 404, 200, 200, 200)
+LIST = call(401, 200, 200, 200, 200)
+POINT = {"metric_name": "loss", "metric_value": 0.5}
+
+
+def change(**body: Any) -> Call:
+    """A form that redirects editors to where they see the result."""
+    return call(302, 404, 403, 302, 302, body=body)
+
+
+PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
+EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
+
+ROUTES: dict[str, dict[str, Call]] = {
+    # Pages
+    "": {"GET": OWN_PAGE},
+    "search": {"GET": OWN_PAGE},
+    "projects/new": {"GET": call(302, 200, 403, 200, 200), "POST": call(302, 422, 403, 302, 302, body={"name": "new", "team": "{team}"})},
+    PROJECT: {"GET": PAGE},
+    PROJECT + "edit": {"GET": EDITORS_PAGE, "POST": change(name="digits")},
+    PROJECT + "metrics/": {"GET": PAGE, "POST": change(name="new", aggregation="last")},
+    PROJECT + "metrics/suggestions": {"POST": change()},
+    PROJECT + "metrics/<int:metric_id>": {"POST": change(direction="minimize")},
+    PROJECT + "compare": {"GET": PAGE},
+    PROJECT + "new-experiment": {"GET": EDITORS_PAGE, "POST": change(name="new", status="planned")},
+    EXPERIMENT: {"GET": PAGE},
+    EXPERIMENT + "edit": {"GET": EDITORS_PAGE, "POST": change(name="renamed")},
+    EXPERIMENT + "delete": {"GET": call(302, 404, 403, 403, 200), "POST": call(302, 404, 403, 403, 302)},
+    EXPERIMENT + "status": {"POST": change(status="complete")},
+    EXPERIMENT + "archive": {"POST": change()},
+    # Who is signed in is sent on, whatever the verb.
+    "sign-in": {"GET": SIGN_IN, "POST": SIGN_IN, "PUT": SIGN_IN, "PATCH": call(405, 302, 302, 302, 302), "DELETE": call(405, 302, 302, 302, 302)},
+    "sign-out": {"POST": call(302, 302, 302, 302, 302)},
+    "account": {"GET": OWN_PAGE},
+    "account/tokens": {"POST": call(302, 422, 200, 200, 200, body={"name": "gpu7", "team": "{team}"})},
+    "account/tokens/<uuid:token_id>/revoke": {"POST": call(302, 404, 404, 302, 404)},
+    "client/": {"GET": OPEN},
+    "client/<str:name>": {},
+    # Every other address of the admin asks for the same: is_staff.
+    "admin/": {"GET": call(302, 302, 302, 302, 302)},
+    # Teams, members, tokens
+    "api/v1/teams": {"GET": LIST},
+    "api/v1/teams/<str:team>": {"GET": LIST},
+    "api/v1/teams/<str:team>/members": {"GET": call(401, 404, 403, 403, 200), "POST": call(401, 404, 403, 403, 201, body={"user": "carol"})},
+    "api/v1/teams/<str:team>/members/<str:user>": {
+        "PATCH": call(401, 404, 403, 403, 200, body={"role": "editor"}),
+        "DELETE": call(401, 404, 403, 403, 204),
+    },
+    "api/v1/tokens": {"GET": LIST, "POST": call(401, 201, 201, 201, 201, body={"name": "gpu7"})},
+    # Projects; a stranger makes one in a team of their own
+    "api/v1/projects": {"GET": LIST, "POST": call(401, 201, 403, 201, 201, body={"name": "new"})},
+    "api/v1/projects/<str:project>": {
+        "GET": READ,
+        "PATCH": call(401, 404, 403, 200, 200, body={"description": "d"}),
+        "DELETE": call(401, 404, 403, 403, 204),
+    },
+    "api/v1/projects/<str:project>/metrics": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"name": "new"})},
+    "api/v1/projects/<str:project>/metrics/<path:metric>": {
+        "PATCH": call(401, 404, 403, 200, 200, body={"direction": "minimize"}),
+        "DELETE": call(401, 404, 403, 204, 204),
+    },
+    # Experiments
+    "api/v1/experiments": {"GET": LIST, "POST": call(401, 404, 403, 201, 201, body={"project": "digits", "name": "new"})},
+    "api/v1/experiments/<uuid:experiment>": {
+        "GET": READ,
+        "PATCH": call(401, 404, 403, 200, 200, body={"notes": "n"}),
+        "DELETE": call(401, 404, 403, 204, 204),
+    },
+    "api/v1/experiments/<uuid:experiment>/heartbeat": {"POST": call(401, 404, 403, 204, 204)},
+    # Points and series
+    "api/v1/metrics/log/<str:project>/<str:experiment>": {"POST": call(401, 404, 403, 200, 200, body=POINT)},
+    "api/v1/metrics/log-batch/<str:project>/<str:experiment>": {"POST": call(401, 404, 403, 200, 200, body={"metrics": [POINT]})},
+    "api/v1/metrics/timeseries/<str:project>/<str:experiment>/<path:metric>": {"GET": READ},
+    "api/v1/metrics/compare/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss&experiments=baseline")},
+    "api/v1/metrics/summary/<str:project>": {"GET": READ},
+    "api/v1/metrics/names/<str:project>": {"GET": READ},
+    "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
+    # What machines ask
+    "api/schema": {"GET": OPEN},
+    "docs": {"GET": OPEN},
+    "health": {},
+    "ready": {"GET": OPEN},
+}

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from accounts.models import ApiToken
+from projects.models import ProjectMetric
+from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
+
+ADMIN = "admin/"
+API = "api/v1/"
+
+
+def routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
+    """Every route that the product answers; the admin's pages stand behind its index."""
+    for pattern in resolver.url_patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route
+        elif route == ADMIN:
+            yield ADMIN
+        else:
+            yield from routes(pattern, route)
+
+
+@dataclass(frozen=True)
+class World:
+    """How each caller says who it is, on pages and to the API, and what stands for each parameter of a route."""
+
+    sessions: dict[str, str]
+    tokens: dict[str, str]
+    values: dict[str, Any]
+
+    def client(self, who: str) -> Client:
+        """A fresh browser of `who`: one that signed out takes its cookie along."""
+        client = Client(raise_request_exception=False)
+        if who in self.sessions:
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[who]
+        return client
+
+    def address(self, route: str) -> str:
+        """The route with its parameters filled in."""
+        first, *rest = route.split("<")
+        filled = [str(self.values[parameter.split(":")[-1]]) + text for parameter, _, text in (part.partition(">") for part in rest)]
+        return "/" + first + "".join(filled)
+
+    def status(self, route: str, verb: str, who: str, call: Call) -> int:
+        """What one request is answered. Nothing of it stays."""
+        with transaction.atomic():
+            answer = self.ask(route, verb, who, call)
+            transaction.set_rollback(True)
+        if answer.status_code == 302 and who == "anonymous" and route != "sign-out":
+            assert answer["Location"].startswith(("/sign-in?next=", "/admin/login/?next=")), answer["Location"]
+        return answer.status_code
+
+    def ask(self, route: str, verb: str, who: str, call: Call) -> HttpResponse:
+        """Send one request: JSON to the API, a form to a page."""
+        address, client = self.address(route) + call.query, self.client(who)
+        if route.startswith(API):
+            headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
+            return Client(raise_request_exception=False).generic(verb, address, json.dumps(call.body or {}), content_type="application/json", headers=headers)
+        if verb == "POST":
+            return client.post(address, {name: value.format(**self.values) for name, value in (call.body or {}).items()})
+        return client.generic(verb, address)
+
+
+@pytest.fixture
+def world(store, log, browser_for, token_for, team, project, experiment, alice, erin, bob, carol) -> World:
+    log(experiment, {"loss": [1.0, 0.5]})
+    people = dict(zip(CALLERS[1:], (carol, bob, erin, alice), strict=True))
+    sessions = {who: browser_for(user).cookies[settings.SESSION_COOKIE_NAME].value for who, user in people.items()}
+    tokens = {who: token_for(user) for who, user in people.items()}
+    token = ApiToken.objects.get(user=erin)
+    names = {"team_slug": team.slug, "project_slug": project.slug, "experiment_slug": experiment.slug, "name": "no.whl", "user": "bob", "metric": "loss"}
+    keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
+    return World(sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
+
+
+def test_every_address_has_its_line_in_the_matrix():
+    assert sorted(set(routes(get_resolver()))) == sorted(ROUTES)
+
+
+def test_every_caller_is_answered_as_the_matrix_says(world):
+    expected = {(route, verb): call.codes for route, verbs in ROUTES.items() for verb, call in verbs.items()}
+    found = {(route, verb): tuple(world.status(route, verb, who, ROUTES[route][verb]) for who in CALLERS) for route, verb in expected}
+    assert {place: codes for place, codes in found.items() if codes != expected[place]} == {}
+
+
+def test_a_verb_that_the_matrix_does_not_name_is_refused_to_everybody(world):
+    admitted = []
+    for route, verbs in ROUTES.items():
+        for verb in sorted(set(VERBS) - set(verbs)):
+            codes = [world.status(route, verb, who, Call(())) for who in CALLERS]
+            if not is_refused(route, codes):
+                admitted.append((route, verb, codes))
+    assert admitted == []
+
+
+def is_refused(route: str, codes: list[int]) -> bool:
+    """Whether all are refused; pages send the anonymous to sign in, and the admin everybody."""
+    sent_on = codes if route == ADMIN else codes[:1]
+    return all(code in REFUSED for code in codes[len(sent_on) :]) and all(code in REFUSED | {302} for code in sent_on)
+
+
+def test_no_page_of_the_admin_lets_members_in(world):
+    for model in admin.site._registry:
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for path in (address, f"{address}add/"):
+            for who in CALLERS:
+                answer = world.client(who).get(path)
+                assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/"), (who, path)
