@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
-from metrics import process
+from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest import GRANTS
 from metrics.repository import Place
@@ -363,6 +363,7 @@ def purge() -> int:
         except (StoreError, Unavailable) as error:
             logger.warning("The points of %d deleted experiments wait for the metric store: %s", len(ids), error)
             continue
+        freshness.touch(ids)
         done += DeletedExperiment.objects.filter(pk__in=ids).update(purged_at=timezone.now())
     return done
 

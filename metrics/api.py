@@ -265,7 +265,8 @@ def summary_json(summary: Summary, aggregation: str) -> dict[str, Any]:
     low, high, average = (None if value != value else value for value in (summary.low, summary.high, summary.average))
     value, last = (worded(summary.by(aggregation)) if aggregation == "last" else {"min": low, "max": high, "avg": average}[aggregation]), worded(summary.last)
     return {
-        "value": value, "aggregation": aggregation, "count": summary.count, "nonfinite": summary.nonfinite, "last": last, "min": low, "max": high, "avg": average,
+        "value": value, "aggregation": aggregation, "count": summary.count, "nonfinite": summary.nonfinite,
+        "last": last, "min": low, "max": high, "avg": average,
         "first_step": summary.first_step, "last_step": summary.last_step,
     }  # fmt: skip
 
@@ -314,6 +315,16 @@ class DeadLetters(StoreView):
         """Put all of them back into the queue, each under the identity it had."""
         operator(request)
         return as_json({"replayed": process.drain().replay_dead()})
+
+
+class Restore(StoreView):
+    """What the spool keeps of the last day, sent to the metric store again. For operators."""
+
+    @extend_schema(operation_id="restore", summary="Store the kept batches again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def post(self, request: Request) -> HttpResponse:
+        """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
+        operator(request)
+        return as_json({"points": process.drain().restore()})
 
 
 def operator(request: Request) -> None:

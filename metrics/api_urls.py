@@ -13,4 +13,5 @@ urlpatterns = [
     path("summary/<str:project>", api.SummaryTable.as_view(), name="summary"),
     path("names/<str:project>", api.Names.as_view(), name="names"),
     path("dead-letters", api.DeadLetters.as_view(), name="dead-letters"),
+    path("restore", api.Restore.as_view(), name="restore"),
 ]

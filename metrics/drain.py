@@ -222,7 +222,8 @@ class Drain:
                 rows,
             )
             connection.executemany(
-                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, reason, at_us) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, reason, at_us)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 [dead_row(part.batches[0], reason, now) for part, reason in dead],
             )
 
@@ -313,6 +314,24 @@ class Drain:
             connection.execute("DELETE FROM batches WHERE id BETWEEN ? AND ?", (first, last))
             connection.execute("DELETE FROM blocks WHERE id = ?", (block,))
         connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - 24 * 3_600_000_000,))
+
+    def restore(self) -> int:
+        """Send every kept block again, after the store was damaged or replaced by an older copy; how many points.
+
+        Points overwrite themselves, and states are absolute: what the store has already does not change.
+        """
+        reading, points = self.spool.reader(), 0
+        try:
+            for bounds in reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NOT NULL ORDER BY id").fetchall():
+                block = self.of_living([to_batch(row) for row in reading.execute(OF_BLOCK, bounds)])
+                if block.batches:
+                    self.insert(block)
+                    points += len(block)
+        finally:
+            reading.close()
+        self.spool.transact(lambda c: c.execute("UPDATE summaries SET stored = 0"))
+        self.spool.hurry()
+        return points
 
     # Dead letters ------------------------------------------------------------------------------------------------------------------------------
 

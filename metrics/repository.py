@@ -58,23 +58,30 @@ REACH = """
     )
 """
 # Int64 differences wrap, and toUInt64 reads them right: a window may span all of Int64.
-# A bucket of one place shows the latest value by point_id; a wider one its mean. NaN and infinities are counted apart.
 GRID = """
     SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
            groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at
     FROM (
-        SELECT experiment_id, intDiv(toUInt64({x} - %(first)s), %(width)s) AS bucket, min({x}) AS place,
-               ifNull(if(place = max({x}), argMaxOrNullIf(metric_value, point_id, isFinite(metric_value)),
-                         avgOrNullIf(metric_value, isFinite(metric_value))), nan) AS centre,
-               ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low,
-               ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
-               countIf(NOT isFinite(metric_value)) AS odd,
-               minOrNullIf({x}, NOT isFinite(metric_value)) AS odd_at
+        SELECT experiment_id, intDiv(toUInt64({x} - %(first)s), %(width)s) AS bucket, min({x}) AS place, {values}
         {of_series}
         GROUP BY experiment_id, bucket ORDER BY experiment_id, bucket
     )
     GROUP BY experiment_id
 """
+# A bucket of one place shows the latest value by point_id; a wider one its mean, in which every NaN and infinity shows. Where the plain values are
+# finite they are right; only where one is not is the careful form asked, which counts such values apart.
+PLAIN = "{centre} AS centre, min(metric_value) AS low, max(metric_value) AS high, {odd} AS odd, NULL AS odd_at"
+PLAIN_CENTRE = {True: "argMax(metric_value, point_id)", False: "avg(metric_value)"}
+PLAIN_ODD = {True: "countIf(NOT isFinite(metric_value))", False: "toUInt64(0)"}
+CAREFUL = """
+    ifNull({centre}, nan) AS centre,
+    ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
+    countIf(NOT isFinite(metric_value)) AS odd, minOrNullIf({x}, NOT isFinite(metric_value)) AS odd_at
+"""
+CAREFUL_CENTRE = {
+    True: "argMaxOrNullIf(metric_value, point_id, isFinite(metric_value))",
+    False: "avgOrNullIf(metric_value, isFinite(metric_value))",
+}
 # A thinned series keeps, for each bucket, the mean, the extremes, and the last step and time in it.
 THINNED = """
     SELECT max(step) AS at_step, toUnixTimestamp64Micro(max(timestamp)) AS at_time, max({x}) AS at_x,
@@ -93,6 +100,18 @@ SUMMARIES = """
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND count > 0
     GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id
 """
+# One metric of a whole project, to sort by: only what the one number needs.
+VALUES = """
+    SELECT toString(experiment_id) AS experiment, {value} AS value FROM {database}.metric_summaries FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s AND count > 0
+    GROUP BY experiment_id
+"""
+VALUE = {
+    "last": "argMax(last, (last_step, last_point_id))",
+    "min": "ifNull(min(min), nan)",
+    "max": "ifNull(max(max), nan)",
+    "avg": "sum(sum) / (sum(count) - sum(nonfinite))",
+}
 RECOMPUTED = """
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, count() AS n, countIf(NOT isFinite(metric_value)) AS odd,
            sumIf(metric_value, isFinite(metric_value)) AS total,
@@ -109,7 +128,10 @@ NAMES = """
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND count > 0
     GROUP BY metric_name ORDER BY metric_name
 """
-FORGET = "DELETE FROM {database}.{table} WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s SETTINGS lightweight_deletes_sync = 1"
+FORGET = """
+    DELETE FROM {database}.{table} WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+    SETTINGS lightweight_deletes_sync = 1
+"""
 POINT_TABLES = ("metrics", "metrics_hourly", "metric_summaries")
 NOW = "SELECT 1 AS alive"
 
@@ -167,6 +189,24 @@ class GridRow:
     high: Floats
     nonfinite: int
     nonfinite_at: int | None
+
+
+@dataclass(frozen=True)
+class SparseRow:
+    """One experiment's own buckets, in their order: their numbers, the first place in each, and its values."""
+
+    buckets: NDArray[np.uint64]
+    places: Ints
+    centre: Floats
+    low: Floats
+    high: Floats
+    nonfinite: int
+    nonfinite_at: int | None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every value that went into it was. A NaN can hide from min and max, never from a mean."""
+        return not self.nonfinite and bool(np.isfinite(self.centre).all() and np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
 
 @dataclass(frozen=True)
@@ -241,15 +281,15 @@ class MetricRepository:
         """How far the series reach within the window."""
         window = window or Window()
         found = self.engine.query(self.of_window(EXTENT, window), self.bound(place, experiments, metric, window))
-        return Extent(points=found["n"][0], first=found["first"][0], last=found["last"][0])
+        return Extent(points=int(found["n"][0]), first=int(found["first"][0]), last=int(found["last"][0]))
 
     def reach(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, kind: str) -> Extent:
         """How far the series reach in x of `kind`, from their summaries."""
         found = self.engine.query(self.sql(REACH), self.narrowed(place, experiments, None) | {"metric": metric})
-        if not found.get("points") or not found["points"][0]:
+        if not found or not found["points"][0]:
             return Extent(0, 0, 0)
         first, last = {"step": ("low_step", "high_step"), "time": ("low_time", "high_time"), "relative": ("", "longest")}[kind]
-        return Extent(points=found["points"][0], first=found[first][0] if first else 0, last=found[last][0])
+        return Extent(points=int(found["points"][0]), first=int(found[first][0]) if first else 0, last=int(found[last][0]))
 
     def thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, *, start: int, width: int) -> ThinnedSeries:
         """One series in buckets of `width` from `start`, in the unit of x."""
@@ -260,8 +300,16 @@ class MetricRepository:
 
     def grid(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int) -> Grid:
         """Many series on one grid of buckets `width` wide from the window's first x."""
-        sql = self.of_window(self.sql(GRID, of_series=OF_SERIES), window)
-        return grid(self.engine.query(sql, self.bound(place, experiments, metric, window, width=width)), width)
+        found = self.sparse(place, experiments, metric, window, width, self.sql(PLAIN, centre=PLAIN_CENTRE[width == 1], odd=PLAIN_ODD[width == 1]))
+        odd = [experiment for experiment, row in found.items() if not row.is_finite]
+        if odd:
+            found |= self.sparse(place, odd, metric, window, width, self.sql(CAREFUL, centre=CAREFUL_CENTRE[width == 1]))
+        return grid(found, width)
+
+    def sparse(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, width: int, values: str) -> dict[uuid.UUID, SparseRow]:
+        """Each series' own buckets."""
+        sql = self.of_window(self.sql(GRID, of_series=OF_SERIES, values=values), window)
+        return sparse_rows(self.engine.query(sql, self.bound(place, experiments, metric, window, width=width)))
 
     def summaries(self, place: Place, *, experiments: Sequence[uuid.UUID] | None = None, metrics: Sequence[str] | None = None) -> Summaries:
         """The summary of every series, by experiment and metric name, narrowed where asked."""
@@ -272,13 +320,14 @@ class MetricRepository:
         return self.summed(RECOMPUTED, place, experiments, metrics)
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
-        """One number for each experiment of the project that has the metric."""
-        return {experiment: found[metric].by(aggregation) for experiment, found in self.summaries(place, metrics=[metric]).items()}
+        """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""
+        found = self.engine.query(self.sql(VALUES, value=VALUE[aggregation]), self.narrowed(place, None, [metric]))
+        return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "value"), strict=True))
 
     def names(self, place: Place, experiments: Sequence[uuid.UUID] | None = None) -> dict[str, int]:
         """Every metric name with the number of experiments that have it, in the order of names."""
         found = self.engine.query(self.sql(NAMES, narrower=narrower(experiments, None)), self.narrowed(place, experiments, None))
-        return dict(zip(found.get("name", ()), found.get("experiments", ()), strict=True))
+        return dict(zip(found.get("name", ()), listed(found, "experiments"), strict=True))
 
     def forget(self, place: Place, experiments: Sequence[uuid.UUID]) -> None:
         """Delete every trace of the experiments' points. May be repeated."""
@@ -321,27 +370,37 @@ def ints(found: Mapping[str, Any], name: str) -> Ints:
     return np.array(found.get(name, ()), dtype=np.int64)
 
 
+def listed(found: Mapping[str, Any], name: str) -> list[Any]:
+    """A result column of numbers as Python's own, empty where the result is."""
+    column: list[Any] = np.asarray(found.get(name, ())).tolist()
+    return column
+
+
 def floats(found: Mapping[str, Any], name: str) -> Floats:
     """A result column as float64, empty where the result is."""
     return np.array(found.get(name, ()), dtype=np.float64)
 
 
-def grid(found: Mapping[str, Any], width: int) -> Grid:
-    """The result of GRID, its sparse buckets brought onto one x: the first place that any series has in a bucket."""
-    sparse = [np.array(buckets, dtype=np.uint64) for buckets in found.get("buckets", ())]
-    used = np.unique(np.concatenate(sparse)) if sparse else np.array([], dtype=np.uint64)
+def sparse_rows(found: Mapping[str, Any]) -> dict[uuid.UUID, SparseRow]:
+    """The result of GRID."""
+    columns = [found.get(name, ()) for name in ("buckets", "places", "centres", "lows", "highs", "nonfinite", "nonfinite_at")]
+    return {uuid.UUID(experiment): SparseRow(*row) for experiment, *row in zip(found.get("experiment", ()), *columns, strict=True)}
+
+
+def grid(found: Mapping[uuid.UUID, SparseRow], width: int) -> Grid:
+    """Sparse rows brought onto one x: the first place that any series has in a bucket."""
+    used = np.unique(np.concatenate([row.buckets for row in found.values()])) if found else np.array([], dtype=np.uint64)
     x = np.full(len(used), 2**63 - 1, dtype=np.int64)
     rows = {}
-    for i, buckets in enumerate(sparse):
-        at = np.searchsorted(used, buckets)
-        x[at] = np.minimum(x[at], found["places"][i])
-        centre, low, high = (spread(found[name][i], at, len(used)) for name in ("centres", "lows", "highs"))
-        odd = found["nonfinite"][i]
-        rows[uuid.UUID(found["experiment"][i])] = GridRow(centre, low, high, odd, found["nonfinite_at"][i] if odd else None)
+    for experiment, row in found.items():
+        at = np.searchsorted(used, row.buckets)
+        x[at] = np.minimum(x[at], row.places)
+        centre, low, high = (spread(values, at, len(used)) for values in (row.centre, row.low, row.high))
+        rows[experiment] = GridRow(centre, low, high, int(row.nonfinite), int(row.nonfinite_at) if row.nonfinite_at is not None and row.nonfinite else None)
     return Grid(x=x, width=width, rows=rows)
 
 
-def spread(values: Sequence[float], at: NDArray[Any], length: int) -> Floats:
+def spread(values: Floats, at: NDArray[Any], length: int) -> Floats:
     """`values` put at the places `at` of an array of NaN."""
     spread_out = np.full(length, np.nan)
     spread_out[at] = values
@@ -354,6 +413,6 @@ def summaries(found: Mapping[str, Any]) -> Summaries:
     result: Summaries = {}
     if not found:
         return result
-    for experiment, metric, *numbers in zip(found["experiment"], found["metric"], *(found[name] for name in names), strict=True):
+    for experiment, metric, *numbers in zip(found["experiment"], found["metric"], *(listed(found, name) for name in names), strict=True):
         result.setdefault(uuid.UUID(experiment), {})[metric] = Summary(*numbers)
     return result

@@ -3,7 +3,9 @@
 import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
 import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
 
-const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4;
+const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
+// A linear axis ends here, so that its length is still a number.
+const LARGEST = 8e307;
 
 /** @typedef {import("./chart_theme.js").RunStyle} RunStyle */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
@@ -293,14 +295,16 @@ export class Plot {
 
 /** @param {number} low @param {number} high @returns {[number, number]} */
 function airedLinear(low, high) {
-  const air = high > low ? (high - low) * 0.04 : Math.abs(low) * 0.1 || 1;
-  return [low - air, high + air];
+  const first = Math.max(low, -LARGEST), last = Math.min(high, LARGEST);
+  const air = last > first ? (last - first) * AIR : Math.abs(first) * 0.1 || 1;
+  return [first - air, last + air];
 }
 
 /** @param {number} low @param {number} high @returns {[number, number]} */
 function airedLog(low, high) {
-  const ratio = high > low ? (high / low) ** 0.04 : 2;
-  return [low / ratio, high * ratio];
+  const first = Math.log10(low), last = Math.log10(high);
+  const air = last > first ? (last - first) * AIR : 0.3;
+  return [Math.max(10 ** (first - air), Number.MIN_VALUE), Math.min(10 ** (last + air), Number.MAX_VALUE)];
 }
 
 /** Steps are whole, and a range holds two of them at least. @param {number} from @param {number} to @returns {[number, number]} */

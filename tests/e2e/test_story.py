@@ -85,9 +85,8 @@ def test_a_link_reproduces_the_view(visit: Opener):
     expect(again.get_by_label("Clip outliers")).to_be_checked()
     expect(again.locator(".runs .eye input").nth(1)).not_to_be_checked()
     expect(again.locator(".chart .how").first).to_have_text(page.locator(".chart .how").first.inner_text())
-    assert again.locator(".chart canvas").first.evaluate("canvas => canvas.toDataURL()") == page.locator(".chart canvas").first.evaluate(
-        "canvas => canvas.toDataURL()"
-    )
+    drawn = "canvas => canvas.toDataURL()"
+    assert again.locator(".chart canvas").first.evaluate(drawn) == page.locator(".chart canvas").first.evaluate(drawn)
 
 
 def test_a_zoom_asks_for_its_range_in_every_chart_and_a_double_click_goes_back(visit: Opener):
@@ -144,12 +143,16 @@ def test_a_run_that_goes_on_shows_its_points_as_they_come(visit: Opener, site: S
     expect(page.locator("#head .status")).to_have_text("complete", timeout=20_000)
 
 
-@pytest.mark.parametrize("path", ["/", PROJECT, f"{PROJECT}experiments/wider-s1/", THREE, f"{PROJECT}compare", f"{PROJECT}metrics/", "/account"])
 @pytest.mark.parametrize("width", [320, 390])
-def test_no_page_scrolls_sideways_on_a_phone(visit: Opener, path: str, width: int):
-    page = visit(path, width=width)
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_no_page_scrolls_sideways_on_a_phone(visit: Opener, width: int):
+    page = visit("/", width=width)
+    wide = []
+    for path in ("/", PROJECT, f"{PROJECT}experiments/wider-s1/", THREE, f"{PROJECT}compare", f"{PROJECT}metrics/", "/account", "/search?q=wider"):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wide.append(path)
+    assert wide == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -56,17 +56,21 @@ class Served:
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until it says that it can take points. Fails with what it printed where it ends instead."""
+        """Wait until it takes points. Fails with what it printed where it ends instead."""
+        self.await_answer("/ready")
+
+    def await_answer(self, path: str) -> None:
+        """Wait until GET `path` is 200. Fails with what it printed where it ends instead."""
         deadline = time.monotonic() + START_S
-        while not self.is_ready():
+        while not self.is_ready(path):
             assert self.running.poll() is None, f"serve ended with {self.running.returncode}:\n{self.printed()}"
             assert time.monotonic() < deadline, f"serve did not come up in {START_S} s:\n{self.printed()}"
             time.sleep(0.05)
 
-    def is_ready(self) -> bool:
-        """Whether GET /ready is 200."""
+    def is_ready(self, path: str = "/ready") -> bool:
+        """Whether GET `path` is 200."""
         try:
-            return self.ask("GET", "/ready", timeout_s=5)[0] == 200
+            return self.ask("GET", path, timeout_s=5)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 

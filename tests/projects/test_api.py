@@ -56,6 +56,12 @@ def test_name_description_and_archive_change_and_the_slug_stays(editor, project)
     assert "no such field" in faults(editor.patch(f"{URL}/digits", {"slug": "x"}, content_type=JSON))["slug"]
 
 
+@pytest.mark.parametrize("address", [f"{URL}/%00", f"{URL}/digits%00/metrics", f"{URL}/digits/metrics/a%00", "/api/v1/teams/%00"])
+def test_a_nul_in_an_address_is_not_there(editor, project, address):
+    verb = editor.delete if "metrics/" in address else editor.get
+    assert verb(address).status_code == 404
+
+
 def test_only_admins_delete_a_project_and_marks_stay(editor, admin, experiment):
     assert editor.delete(f"{URL}/digits").status_code == 403
     assert admin.delete(f"{URL}/digits").status_code == 204

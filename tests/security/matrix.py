@@ -80,13 +80,14 @@ ROUTES: dict[str, dict[str, Call]] = {
     "admin/": {"GET": call(302, 302, 302, 302, 302)},
     # Teams, members, tokens
     "api/v1/teams": {"GET": LIST},
-    "api/v1/teams/<str:team>": {"GET": LIST},
+    "api/v1/teams/<str:team>": {"GET": READ},
     "api/v1/teams/<str:team>/members": {"GET": call(401, 404, 403, 403, 200), "POST": call(401, 404, 403, 403, 201, body={"user": "carol"})},
     "api/v1/teams/<str:team>/members/<str:user>": {
         "PATCH": call(401, 404, 403, 403, 200, body={"role": "editor"}),
         "DELETE": call(401, 404, 403, 403, 204),
     },
     "api/v1/tokens": {"GET": LIST, "POST": call(401, 201, 201, 201, 201, body={"name": "gpu7"})},
+    "api/v1/tokens/<uuid:token>": {"DELETE": call(401, 404, 404, 204, 404)},
     # Projects; a stranger makes one in a team of their own
     "api/v1/projects": {"GET": LIST, "POST": call(401, 201, 403, 201, 201, body={"name": "new"})},
     "api/v1/projects/<str:project>": {
@@ -118,6 +119,6 @@ ROUTES: dict[str, dict[str, Call]] = {
     # What machines ask
     "api/schema": {"GET": OPEN},
     "docs": {"GET": OPEN},
-    "health": {},
+    "health": {"GET": OPEN},
     "ready": {"GET": OPEN},
 }

@@ -37,16 +37,17 @@ def routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
 class World:
     """How each caller says who it is, on pages and to the API, and what stands for each parameter of a route."""
 
+    client: Client
     sessions: dict[str, str]
     tokens: dict[str, str]
     values: dict[str, Any]
 
-    def client(self, who: str) -> Client:
-        """A fresh browser of `who`: one that signed out takes its cookie along."""
-        client = Client(raise_request_exception=False)
+    def browser(self, who: str) -> Client:
+        """The client with the cookies of `who` and no other: a sign-out before took them away."""
+        self.client.cookies.clear()
         if who in self.sessions:
-            client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[who]
-        return client
+            self.client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[who]
+        return self.client
 
     def address(self, route: str) -> str:
         """The route with its parameters filled in."""
@@ -65,10 +66,11 @@ class World:
 
     def ask(self, route: str, verb: str, who: str, call: Call) -> HttpResponse:
         """Send one request: JSON to the API, a form to a page."""
-        address, client = self.address(route) + call.query, self.client(who)
+        address, client = self.address(route) + call.query, self.browser(who)
         if route.startswith(API):
             headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
-            return Client(raise_request_exception=False).generic(verb, address, json.dumps(call.body or {}), content_type="application/json", headers=headers)
+            client.cookies.clear()
+            return client.generic(verb, address, json.dumps(call.body or {}), content_type="application/json", headers=headers)
         if verb == "POST":
             return client.post(address, {name: value.format(**self.values) for name, value in (call.body or {}).items()})
         return client.generic(verb, address)
@@ -83,7 +85,7 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     token = ApiToken.objects.get(user=erin)
     names = {"team_slug": team.slug, "project_slug": project.slug, "experiment_slug": experiment.slug, "name": "no.whl", "user": "bob", "metric": "loss"}
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
-    return World(sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
+    return World(Client(raise_request_exception=False), sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
 
 
 def test_every_address_has_its_line_in_the_matrix():
@@ -117,5 +119,5 @@ def test_no_page_of_the_admin_lets_members_in(world):
         address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         for path in (address, f"{address}add/"):
             for who in CALLERS:
-                answer = world.client(who).get(path)
+                answer = world.browser(who).get(path)
                 assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/"), (who, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 from argparse import ArgumentParser
 from typing import Any
 
@@ -16,8 +16,17 @@ from experiments import recording
 from metrics import process
 from metrics.server import bound_server, serve
 
-logger = logging.getLogger(__name__)
+ROOM_TO_START_BYTES = 50_000_000
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
+
+
+def refuse_full_disk() -> None:
+    """Raise SetupError where there is no room to open the stores."""
+    free = shutil.disk_usage(settings.DATA_DIR).free
+    if free < ROOM_TO_START_BYTES:
+        raise SetupError(
+            f"The disk of {settings.DATA_DIR} has {free} bytes free, {ROOM_TO_START_BYTES} are needed to start: make room, or give another DATA_DIR."
+        )
 
 
 class Command(BaseCommand):
@@ -40,6 +49,7 @@ class Command(BaseCommand):
             raise SetupError(f"--port {options['port']} is no port: give 1 to 65535.")
         if options["threads"] < 1:
             raise SetupError(f"--threads {options['threads']} is too few: give 1 or more.")
+        refuse_full_disk()
         server = bound_server(options["host"], options["port"], threads=options["threads"])
         try:
             process.open_engine()

@@ -1,0 +1,101 @@
+"""A machine or settings that are not ready: one sentence on stderr that says what to do, exit code 1, no traceback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.served import ROOT, Served, environment, free_port
+
+pytestmark = pytest.mark.faults
+SETTINGS = [
+    {"PORT": "abc"},
+    {"PORT": "70000"},
+    {"PORT": "-1"},
+    {"LOG_LEVEL": "loud"},
+    {"ENVIRONMENT": "moon"},
+    {"DEBUG": "perhaps"},
+    {"METRICS_BATCH_SIZE": "0"},
+    {"METRICS_BATCH_SIZE": "many"},
+    {"METRICS_FLUSH_INTERVAL": "0"},
+    {"METRICS_FLUSH_INTERVAL": "soon"},
+    {"SERVER_THREADS": "0"},
+    {"CHDB_MAX_MEMORY_BYTES": "5"},
+    {"SPOOL_MAX_BYTES": "1 GB"},
+]
+
+
+def refused(data_dir: Path, *arguments: str, **settings: str) -> str:
+    """What `serve` says on stderr when it does not start, after checking that it is one sentence."""
+    given = {"PORT": str(free_port()), "DATA_DIR": str(data_dir), **settings}
+    command = [sys.executable, "manage.py", "serve", "--no-demo", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment(given), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: "=".join(*setting.items()))
+def test_an_unknown_settings_value_is_named(tmp_path: Path, setting: dict[str, str]) -> None:
+    said = refused(tmp_path / "data", **setting)
+    (name, value) = next(iter(setting.items()))
+    assert value in said
+    assert name in said or name.lower() in said
+
+
+def test_a_port_in_use_is_named_and_nothing_is_touched(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refused(tmp_path / "data", "--port", port)
+    assert port in said
+    assert not (tmp_path / "data" / "credentials.json").exists()
+
+
+def test_a_host_that_is_not_this_machine_is_named(tmp_path: Path) -> None:
+    assert "203.0.113.7" in refused(tmp_path / "data", "--host", "203.0.113.7")
+
+
+def test_a_data_directory_that_another_process_owns_is_named_and_its_owner_goes_on(served: Callable[..., Served]) -> None:
+    server = served()
+    server.start()
+    said = refused(server.data_dir, "--port", str(free_port()))
+    assert str(server.data_dir) in said
+    assert "in use" in said
+    assert server.is_ready()
+    assert server.stop() == 0
+
+
+def test_a_file_in_the_place_of_the_data_directory_is_named(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "data"
+    in_the_way.write_text("not a folder")
+    assert str(in_the_way) in refused(in_the_way)
+    assert str(in_the_way / "deeper") in refused(in_the_way / "deeper")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    assert str(tmp_path / "data") in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["platform.sqlite3", "spool/0.sqlite"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "data" / name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"this is no database, and it never was one" * 100)
+    assert str(damaged) in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["clickhouse", "spool"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_text("in the way")
+    assert str(tmp_path / "data") in refused(tmp_path / "data")
