@@ -24,7 +24,7 @@ from config.rest import INT64_MAX, INT64_MIN, RecordView, StrictSerializer
 from experiments import lifecycle
 from experiments.models import Experiment
 from projects.models import Project
-from projects.services import named_or_made
+from projects.services import find_named, make_named
 
 TAGS_MOST = 100
 FIRST_RUN = {"project": "digits", "create_project": True, "name": "lr 3e-4", "params": {"lr": 3e-4}, "seed": 1, "tags": ["sweep"]}
@@ -131,19 +131,19 @@ class ExperimentChange(ExperimentContent):
         return values
 
 
-def content(asked: dict[str, Any], project: Project) -> dict[str, Any]:  # Any: values of several fields
+def content(asked: dict[str, Any], project: Project | None) -> dict[str, Any]:  # Any: values of several fields
     """What was asked, the parent as an experiment of the project. Raises Invalid for an unknown parent."""
     return asked | ({"parent": parent_named(asked["parent"], project)} if "parent" in asked else {})
 
 
-def parent_named(reference: str | None, project: Project) -> Experiment | None:
+def parent_named(reference: str | None, project: Project | None) -> Experiment | None:
     """The project's experiment of this UUID or slug, None for None. Raises Invalid."""
     if reference is None:
         return None
     try:
         return Experiment.objects.filter(project=project).named(reference)
     except NotFound as error:
-        message = f"There is no experiment {reference!r} in {project}: a parent is the UUID or slug of one in the same project."
+        message = f"There is no experiment {reference!r} in {project or 'a new project'}: a parent is the UUID or slug of one in the same project."
         raise Invalid(message, [Fault(None, "parent", "unknown", message)]) from error
 
 
@@ -220,18 +220,25 @@ class Experiments(RecordView, mixins.ListModelMixin, GenericViewSet[Experiment])
     def create(self, request: Request) -> Response:
         """Start an experiment (or plan one), in a project that is there or, with `create_project`, in a new one."""
         asked = self.asked(NewExperiment)
-        is_made = asked.pop("create_project")
+        reference = asked.pop("project")
+        # Looking up comes before the transaction: SQLite has one writer at a time, and others wait.
+        project = self.project(reference, is_made=asked.pop("create_project"))
+        given = content(asked, project)
         with transaction.atomic():
-            project = self.project(asked.pop("project"), is_made=is_made)
-            experiment = lifecycle.create(project, by=self.caller.user, **content(asked, project))
+            experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **given)
             experiment.hand_out_writer()
         return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
 
-    def project(self, reference: str, *, is_made: bool) -> Project:
-        """The project of a new experiment. Raises NotFound, Conflict, Forbidden or Invalid."""
-        known = Project.objects.visible_to(self.caller).select_related("team")
-        project = named_or_made(self.caller, reference) if is_made else known.named(reference)
-        self.require(Role.EDITOR, project.team_id)
+    def project(self, reference: str, *, is_made: bool) -> Project | None:
+        """The project of a new experiment, None where it is to be made. Raises NotFound, Conflict or Forbidden."""
+        try:
+            project: Project | None = Project.objects.visible_to(self.caller).select_related("team").named(reference)
+        except NotFound:
+            if not is_made or is_uuid(reference):
+                raise
+            project = find_named(self.caller, reference)
+        if project is not None:
+            self.require(Role.EDITOR, project.team_id)
         return project
 
     @extend_schema(operation_id="experiment", summary="One experiment", responses=ExperimentRow)
@@ -250,8 +257,8 @@ class Experiments(RecordView, mixins.ListModelMixin, GenericViewSet[Experiment])
 
     @extend_schema(operation_id="experiment_delete", summary="Delete an experiment", responses={204: None})
     def destroy(self, request: Request, experiment: str) -> Response:
-        """Delete it with its points. Its children go to its parent."""
-        lifecycle.delete([self.experiment(role=Role.EDITOR)], by=self.caller.user)
+        """Delete it with its points; takes the role admin. Its children go to its parent."""
+        lifecycle.delete([self.experiment(role=Role.ADMIN)], by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="experiment_heartbeat", summary="Say that a run is alive", request=None, responses={204: None})

@@ -59,7 +59,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
 
     def named(self, reference: str) -> Experiment:
         """The one with this UUID or slug. Raises NotFound, with the call that makes one."""
-        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference)
+        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))
         experiment = found.first()
         if experiment is None:
             call = 'POST /api/v1/experiments {"project": "<project>", "name": "<name>", "create_project": true}'
@@ -182,13 +182,16 @@ class Experiment(models.Model):
 
     def derive_descendants(self) -> None:
         """Bring root and replicate_key of all descendants in line with this one. Writes only rows that change."""
-        for child in self.children.all():
-            before = (child.root_experiment_id, child.replicate_key)
-            child.parent_experiment = self
-            child.derive()
-            if (child.root_experiment_id, child.replicate_key) != before:
-                Experiment.objects.filter(pk=child.pk).update(root_experiment_id=child.root_experiment_id, replicate_key=child.replicate_key)
-                child.derive_descendants()
+        waiting = [self]
+        while waiting:
+            parent = waiting.pop()
+            for child in parent.children.all():
+                before = (child.root_experiment_id, child.replicate_key)
+                child.parent_experiment = parent
+                child.derive()
+                if (child.root_experiment_id, child.replicate_key) != before:
+                    Experiment.objects.filter(pk=child.pk).update(root_experiment_id=child.root_experiment_id, replicate_key=child.replicate_key)
+                    waiting.append(child)
 
     @property
     def is_ended(self) -> bool:

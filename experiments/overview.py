@@ -193,3 +193,7 @@ class Overview:
     def version(self) -> str:
         """One word that changes when anything on the page does."""
         return f"{freshness.version([self.experiment.pk])}.{self.pending}.{self.experiment.updated_at.timestamp():.6f}.{self.experiment.state}"
+
+    def has_state_of(self, version: str) -> bool:
+        """Whether the run was in its present state when the page had this version."""
+        return version.rpartition(".")[2] == self.experiment.state

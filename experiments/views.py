@@ -28,11 +28,12 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
     opened = open_project(request, team_slug, project_slug)
     rows = Experiment.objects.filter(project=opened.project).select_related("project__team", "parent_experiment", "root_experiment", "created_by")
     overview = Overview(rows.prefetch_related("tags").named(experiment_slug))
-    template = partial("experiments/experiment.html", "live", request)
-    if "#" in template and request.GET.get("seen") == overview.version:
+    template, seen = partial("experiments/experiment.html", "live", request), request.GET.get("seen", "")
+    is_part = "#" in template
+    if is_part and seen == overview.version:
         return HttpResponse(status=UNCHANGED)
     page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": outlook(request.GET)}
-    return render(request, template, page)
+    return render(request, template, page | {"brings_head": is_part and not overview.has_state_of(seen)})
 
 
 @login_required

@@ -30,7 +30,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
     def named(self, reference: str) -> Project:
         """The one with this UUID or slug. Raises NotFound, or Conflict where two teams share the slug."""
-        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference)[:2])
+        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))[:2])
         if not found:
             raise NotFound(f"There is no project {reference!r}, or it is not yours. POST /api/v1/projects makes one.")
         if len(found) > 1:

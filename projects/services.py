@@ -10,15 +10,14 @@ from django.db import IntegrityError, transaction
 from accounts.access import Caller
 from accounts.models import Role, Team, User
 from accounts.services import default_team
-from accounts.slugs import free_slug, is_uuid
-from config.errors import Conflict, Fault, Invalid, NotFound
+from accounts.slugs import free_slug
+from config.errors import Conflict, Fault, Invalid
 from experiments import lifecycle
 from metrics.ingest import GRANTS
 from projects.models import Project
 
 logger = logging.getLogger(__name__)
 SLUG_ATTEMPTS = 20
-NO_SLUG = "project"
 
 
 def create(team: Team, *, name: str, description: str = "") -> Project:
@@ -33,24 +32,26 @@ def create(team: Team, *, name: str, description: str = "") -> Project:
     raise Conflict(f"Others took the slug of {name!r} at the same moment: try again, or choose another name.")
 
 
-def named_or_made(caller: Caller, reference: str) -> Project:
-    """The caller's project of this slug, UUID or name, made in the default team where there is none.
+def find_named(caller: Caller, name: str) -> Project | None:
+    """The project of this name in the caller's default team. Raises Invalid where no team is the default or the name gives no slug."""
+    return Project.objects.filter(team=default_team(caller), slug=slug_of(name)).select_related("team").first()
 
-    The same name finds the same project again. Raises NotFound for an unknown UUID, Invalid where no team is the default, Forbidden for a viewer.
-    """
-    try:
-        return Project.objects.visible_to(caller).select_related("team").named(reference)
-    except NotFound:
-        if is_uuid(reference):
-            raise
+
+def make_named(caller: Caller, name: str) -> Project:
+    """The same, made where there is none, by several at once too. Raises Forbidden for a viewer."""
     team = default_team(caller)
     caller.require(Role.EDITOR, team.pk)
-    slug = free_slug(reference, taken=Project.objects.none(), otherwise="")
-    if not slug:
-        message = f"{reference!r} holds no letter and no digit: name the project with some."
-        raise Invalid(message, [Fault(None, "project", "invalid", message)])
-    project, _ = Project.objects.select_related("team").get_or_create(team=team, slug=slug, defaults={"name": reference})
+    project, _ = Project.objects.select_related("team").get_or_create(team=team, slug=slug_of(name), defaults={"name": name})
     return project
+
+
+def slug_of(name: str) -> str:
+    """The slug that a name always gives, so that the same name finds the same project again. Raises Invalid where it gives none."""
+    slug = free_slug(name, taken=Project.objects.none(), otherwise="")
+    if not slug:
+        message = f"{name!r} holds no letter and no digit: name the project with some."
+        raise Invalid(message, [Fault(None, "project", "invalid", message)])
+    return slug
 
 
 @transaction.atomic

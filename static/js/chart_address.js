@@ -1,16 +1,30 @@
 /* The view lives in the address, so that a link holds it. Forms and links of the page carry on what scripts changed there. */
 
+/** @typedef {Record<string, string | string[] | null>} Changes */
+
+// Browsers refuse an address that changes too often, as it would under a slider.
+const PAUSE_MS = 200;
+let waiting = /** @type {Changes} */ ({}), free = 0, timer = 0;
+
 /**
  * Set names of the query; null or an empty list takes a name away. The order of the others stays.
- * @param {Record<string, string | string[] | null>} changes
+ * @param {Changes} changes
  */
 export function remember(changes) {
-  const address = changed(changes);
+  Object.assign(waiting, changes);
+  clearTimeout(timer);
+  if (performance.now() >= free) write();
+  else timer = setTimeout(write, free - performance.now());
+}
+
+function write() {
+  const address = changed(waiting);
+  [waiting, free] = [{}, performance.now() + PAUSE_MS];
   if (address.href !== location.href) history.replaceState(history.state, "", address);
   carry();
 }
 
-/** The present address with some names of its query set. @param {Record<string, string | string[] | null>} changes */
+/** The present address with some names of its query set. @param {Changes} changes */
 export function changed(changes) {
   const address = new URL(location.href);
   for (const [name, value] of Object.entries(changes)) {
@@ -34,6 +48,7 @@ function carry() {
 
 /* Links that set one name, like the pin of a baseline, keep the rest as it is now and not as the page was made. */
 document.addEventListener("click", (event) => {
+  if (Object.keys(waiting).length) write();
   const link = /** @type {HTMLElement} */ (event.target).closest("a[data-set]");
   if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
   link.href = changed({ [link.dataset.set ?? ""]: link.dataset.value ?? null }).href;

@@ -23,6 +23,7 @@ export class Card {
     this.asking = /** @type {AbortController | null} */ (null);
     this.isNear = false;
     this.isStale = true;
+    this.isOld = false;
     this.tooltip = new Tooltip(figure);
     this.listen();
   }
@@ -36,7 +37,9 @@ export class Card {
   /** @param {boolean} isNear */
   approached(isNear) {
     this.isNear = isNear;
-    if (isNear && this.isStale) this.load();
+    if (!isNear) return;
+    if (this.isStale) this.load();
+    if (this.isOld) this.draw();
   }
 
   /** The server must be asked again: now if anyone can see it, else when it comes near. */
@@ -74,8 +77,15 @@ export class Card {
     return `${source}?${query}`;
   }
 
+  /** The view changed: draw now if anyone can see it, else when it comes near. */
+  redraw() {
+    this.isOld = true;
+    if (this.isNear) this.draw();
+  }
+
   /** Draw what the server answered, in the board's view. */
   draw() {
+    this.isOld = false;
     if (!this.answer) return;
     const { runs, view, theme } = this.board;
     if (!this.answer.series.length) {
@@ -106,6 +116,7 @@ export class Card {
     this.how.title = this.how.textContent;
     this.warn(odd);
     const many = shown.length === 1 ? "one run" : `${shown.length} runs`;
+    this.host.setAttribute("role", "img");
     this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)]}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
   }
 
@@ -126,6 +137,8 @@ export class Card {
   /** A sentence where the plot would be. @param {string} text */
   empty(text) {
     this.clear();
+    this.host.removeAttribute("role"); // an image would hide the sentence and its button
+    this.host.removeAttribute("aria-label");
     this.host.replaceChildren(Object.assign(document.createElement("p"), { className: "chart-note", textContent: text }));
   }
 

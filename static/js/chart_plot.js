@@ -83,40 +83,51 @@ export class Plot {
   }
 
   options() {
-    const { theme, view } = this;
-    const font = theme.font;
-    // uPlot's own list of increments ends at 1e16, and past it draws no axis at all: the ticks are ours, this only says that there is room.
-    const incrs = (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(5, max / 2 - min / 2)];
     return {
-      ...this.size(), padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1,
+      ...this.size(), padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
       scales: {
         x: { time: false, range: () => this.xRange() },
-        y: { distr: view.isLog ? 3 : 1, range: () => this.yRange(...this.xRange()) },
+        y: { distr: this.view.isLog ? 3 : 1, range: () => this.yRange(...this.xRange()) },
       },
-      axes: [
-        { stroke: theme.muted, font, incrs, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
-          splits: (/** @type {any} */ u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width), values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u) },
-        { stroke: theme.muted, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false },
-          size: (/** @type {any} */ u, /** @type {string[] | null} */ texts) => Math.max(44, this.textWidth(u, texts) + 14),
-          splits: (/** @type {any} */ _u, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => (view.isLog ? logTicks(min, max, TICKS) : linearTicks(min, max, TICKS)),
-          values: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => (view.isLog ? logTexts(ticks) : tickTexts(ticks)), filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks },
-      ],
       series: [{}, ...this.lines.map(() => ({ paths: () => null, points: { show: false }, stroke: "transparent" }))],
-      focus: { alpha: 1 },
-      cursor: {
-        y: false, move: (/** @type {any} */ u, /** @type {number} */ left, /** @type {number} */ top) => [this.snapped(u, left), top],
-        dataIdx: (/** @type {any} */ u, /** @type {number} */ i, /** @type {number} */ at) => (i ? nearest(u.data[i], at) : at),
-        points: { show: this.runs.length <= DOTS_MOST, size: 8, width: 1.5, fill: (/** @type {any} */ _u, /** @type {number} */ i) => this.lines[i - 1].style.colour, stroke: () => this.theme.surface },
-        drag: { x: true, y: false, setScale: false, dist: DRAG_LEAST },
-        focus: { prox: PROXIMITY },
-        bind: { dblclick: () => () => { this.listener.zoomed(null); return null; } },
-      },
       hooks: {
         draw: [(/** @type {any} */ u) => this.paint(u)],
         setCursor: [(/** @type {any} */ u) => this.moved(u)],
         setSeries: [(/** @type {any} */ _u, /** @type {number | null} */ i) => { if (this.isHovered) this.listener.pointed(i ? this.runs[i - 1].id : null); }],
         setSelect: [(/** @type {any} */ u) => this.selected(u)],
       },
+    };
+  }
+
+  axes() {
+    const { view, theme } = this, { font, muted: stroke } = theme;
+    // uPlot's own list of increments ends at 1e16, and past it draws no axis at all: the ticks are ours, this only says that there is room.
+    const incrs = (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(5, max / 2 - min / 2)];
+    return [
+      {
+        stroke, font, incrs, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
+        splits: (/** @type {any} */ u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width),
+        values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u),
+      },
+      {
+        stroke, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false }, filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks,
+        size: (/** @type {any} */ u, /** @type {string[] | null} */ texts) => Math.max(44, this.textWidth(u, texts) + 14),
+        splits: (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => (view.isLog ? logTicks : linearTicks)(min, max, TICKS),
+        values: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => (view.isLog ? logTexts : tickTexts)(ticks),
+      },
+    ];
+  }
+
+  cursor() {
+    return {
+      y: false, focus: { prox: PROXIMITY }, drag: { x: true, y: false, setScale: false, dist: DRAG_LEAST },
+      move: (/** @type {any} */ u, /** @type {number} */ left, /** @type {number} */ top) => [this.snapped(u, left), top],
+      dataIdx: (/** @type {any} */ u, /** @type {number} */ i, /** @type {number} */ at) => (i ? nearest(u.data[i], at) : at),
+      points: {
+        show: this.runs.length <= DOTS_MOST, size: 8, width: 1.5, stroke: () => this.theme.surface,
+        fill: (/** @type {any} */ _u, /** @type {number} */ i) => this.lines[i - 1].style.colour,
+      },
+      bind: { dblclick: () => () => { this.listener.zoomed(null); return null; } },
     };
   }
 

@@ -16,7 +16,11 @@ export function wireToolbar(board) {
   });
   const clip = /** @type {HTMLInputElement} */ (form.elements.namedItem("clip"));
   clip.addEventListener("change", () => board.look({ isClipped: clip.checked }));
-  slider.addEventListener("input", () => board.look({ smoothing: Number(slider.value) }));
+  let frame = 0;
+  slider.addEventListener("input", () => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => board.look({ smoothing: Number(slider.value) }));
+  });
   reset.addEventListener("click", () => board.zoom(null));
   board.watchers.push(() => show(form, board, reset));
   show(form, board, reset);

@@ -52,7 +52,7 @@ export class Board {
     });
     const isOtherRange = x !== before.x || String(zoom) !== String(before.zoom);
     for (const card of this.cards) {
-      if (x === before.x) card.draw();
+      if (x === before.x) card.redraw();
       if (isOtherRange) card.expire();
     }
     for (const watcher of this.watchers) watcher(this);
@@ -87,7 +87,7 @@ export class Board {
   show(shown) {
     this.runs = this.runs.map((run) => ({ ...run, isHidden: !shown.has(run.id) }));
     remember({ hide: this.runs.filter((run) => run.isHidden).map((run) => run.slug) });
-    for (const card of this.cards) card.draw();
+    for (const card of this.cards) card.redraw();
     for (const watcher of this.watchers) watcher(this);
   }
 
@@ -101,7 +101,7 @@ export class Board {
     const styles = new Map(readRuns().map((run) => [run.id, run.style]));
     this.theme = readTheme(this.root);
     this.runs = this.runs.map((run) => ({ ...run, style: styles.get(run.id) ?? run.style }));
-    for (const card of this.cards) card.draw();
+    for (const card of this.cards) card.redraw();
   }
 
   /** A copy of the swatch that the page's list has for a run. @param {Run} run */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_hidden_runs_leave_the_charts_and_the_address_says_so(visit: Opener):
     over(page, 0, 0.52)
     expect(page.locator(".chart-tooltip:visible li")).to_have_count(3)
     page.locator(".runs .eye").nth(1).click()
-    assert "hide=wider-s1" in page.url
+    page.wait_for_url(re.compile("hide=wider-s1"))
     over(page, 0, 0.5)
     expect(page.locator(".chart-tooltip:visible li")).to_have_count(2)
 
@@ -131,7 +132,7 @@ def test_smoothing_is_drawn_over_the_raw_line_and_said(visit: Opener):
     expect(page.locator(".chart .how").first).to_contain_text("smoothed 0.90 over raw")
     over(page, 0, 0.5)
     expect(page.locator(".chart-tooltip:visible header")).to_contain_text("smoothed, raw")
-    assert "smooth=0.9" in page.url
+    page.wait_for_url(re.compile("smooth=0.9"))
 
 
 def test_a_log_axis_says_what_it_leaves_out_and_nan_is_marked(visit: Opener, site: Site):
@@ -176,6 +177,7 @@ def test_a_failed_chart_says_so_and_tries_again(visit: Opener, console: Console)
     page.goto(THREE)
     note = page.locator(".chart-note").first
     expect(note).to_contain_text("The metric store is away.")
+    expect(page.get_by_role("alert").first).to_be_visible()
     page.unroute("**/api/v1/metrics/compare/**")
     note.get_by_role("button", name="Try again").click()
     page.wait_for_selector(".chart .uplot canvas")

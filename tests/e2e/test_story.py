@@ -61,6 +61,7 @@ def test_from_signing_in_to_a_comparison_and_back(browser: Browser, site: Site, 
     page.get_by_role("button", name="Differences only").click()
     expect(page.get_by_role("button", name="Differences only")).to_have_attribute("aria-pressed", "false")
     assert rows.count() > few
+    page.wait_for_url(re.compile("params=all"))
     assert {"from", "to", "log", "params"} <= set(query(page))
     photograph(page, "story")
 
@@ -78,6 +79,7 @@ def test_a_link_reproduces_the_view(visit: Opener):
     page.get_by_label("Smooth").fill("0.6")
     page.get_by_label("Clip outliers").check()
     page.locator(".runs .eye input").nth(1).uncheck(force=True)
+    page.wait_for_url(re.compile("hide=wider-s1"))
     again = settled(visit(page.url))
     assert query(again) == query(page)
     expect(again.get_by_role("button", name="Log", exact=True)).to_have_attribute("aria-pressed", "true")

@@ -75,6 +75,7 @@ def test_the_same_project_name_finds_the_same_project_again(editor):
     for _ in range(2):
         assert start(editor, project="Größe & Tiefe", create_project=True).json()["project"]["slug"] == "größe-tiefe"
     assert Project.objects.get().name == "Größe & Tiefe"
+    assert start(editor, project="Größe & Tiefe", create_project=True, parent="run").json()["parent"]
 
 
 def test_a_project_is_named_by_uuid_or_slug(editor, project):
@@ -122,6 +123,12 @@ def test_a_parent_that_is_not_there_is_refused(editor, project, carol):
     theirs = Experiment.objects.create(project=Project.objects.create(team=carol.teams.get(), name="theirs"), name="secret")
     for reference in ("nowhere", str(theirs.pk), str(uuid.uuid4())):
         assert "no experiment" in faults(start(editor, parent=reference))["parent"]
+
+
+def test_what_is_refused_leaves_no_empty_project_behind(editor, team):
+    assert start(editor, create_project=True, parent="nowhere").status_code == 422
+    assert start(editor, create_project=True, params={"a": "\x00"}).status_code == 422
+    assert not Project.objects.exists()
 
 
 def test_a_planned_run_starts_later(editor, project):
@@ -313,9 +320,10 @@ def test_a_misspelt_change_is_refused(editor, experiment):
     assert "no such field" in faults(patch(editor, experiment, project="digits"))["project"]
 
 
-def test_deleting_leaves_a_mark_and_reparents(editor, experiment):
+def test_an_admin_of_the_team_deletes_which_leaves_a_mark_and_reparents(editor, api_for, alice, experiment):
     child = Experiment.objects.create(project=experiment.project, name="child", parent_experiment=experiment)
-    assert editor.delete(f"{URL}/{experiment.pk}").status_code == 204
+    assert editor.delete(f"{URL}/{experiment.pk}").status_code == 403
+    assert api_for(alice).delete(f"{URL}/{experiment.pk}").status_code == 204
     assert editor.get(f"{URL}/{experiment.pk}").status_code == 404
     assert DeletedExperiment.objects.get().pk == experiment.pk
     assert editor.get(f"{URL}/{child.pk}").json()["root"] == str(child.pk)

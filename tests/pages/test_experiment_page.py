@@ -188,6 +188,7 @@ def test_a_live_page_asks_only_for_what_changed(bob, browser_for, logged, log):
     assert part.status_code == 200
     assert "5 points" in text_of(part.content.decode())
     assert "<html" not in part.content.decode()
+    assert "<h1" not in part.content.decode(), "an open menu in the head must not be swapped away"
 
 
 def test_the_live_part_brings_the_new_state_along(bob, browser_for, logged):

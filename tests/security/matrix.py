@@ -105,7 +105,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/experiments/<uuid:experiment>": {
         "GET": READ,
         "PATCH": call(401, 404, 403, 200, 200, body={"notes": "n"}),
-        "DELETE": call(401, 404, 403, 204, 204),
+        "DELETE": call(401, 404, 403, 403, 204),
     },
     "api/v1/experiments/<uuid:experiment>/heartbeat": {"POST": call(401, 404, 403, 204, 204)},
     # Points and series
@@ -116,6 +116,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/summary/<str:project>": {"GET": READ},
     "api/v1/metrics/names/<str:project>": {"GET": READ},
     "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
+    "api/v1/metrics/restore": {"POST": call(401, 403, 403, 403, 403)},
     # What machines ask
     "api/schema": {"GET": OPEN},
     "docs": {"GET": OPEN},

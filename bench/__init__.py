@@ -1,0 +1,1 @@
+"""How fast the product is on this machine, beside its own budgets and the raw engine."""
