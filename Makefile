@@ -29,6 +29,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/mypy --strict --config-file= client/src
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
 

@@ -161,7 +161,7 @@ def whole_settings(variant: Variant) -> Settings:
     return replace(whole_settings(ancestor), **ancestor.changes) if ancestor else Settings()
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # settings have types of their own
+def plain(value: Any) -> Any:
     """A setting as JSON has it."""
     return list(value) if isinstance(value, tuple) else value
 
