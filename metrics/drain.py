@@ -33,6 +33,8 @@ BACKOFF_S = (0.1, 15.0)
 STATES_REMEMBERED = 100_000
 SWEEP_S = 60.0
 CLEAN_BLOCKS = 20
+# Each waiter holds a thread of the server: while the store is away, most threads stay free for requests that can be answered.
+WAITERS_WHILE_AWAY = 4
 
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
 OF_BLOCK = "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
@@ -59,7 +61,7 @@ class Drain:
         self.refused: set[int] = set()
         self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
         self.discarded = 0
-        self.failures = 0
+        self.failures = self.waiters = 0
         self.last_error = ""
         self.swept_at = 0.0
         self.is_stopping = False
@@ -79,11 +81,15 @@ class Drain:
             self.reading.close()
 
     def wait_visible(self, batch: int, *, timeout_s: float) -> bool:
-        """Whether the batch with this row id can be queried, waiting for it up to `timeout_s`."""
+        """Whether the batch with this row id can be queried, waiting for it up to `timeout_s`; not at all where many wait for a store that is away."""
         self.spool.hurry()
         with self.spool.arrived:
-            reached = self.spool.arrived.wait_for(lambda: self.visible_to >= batch or self.is_stopping, timeout=timeout_s)
-        return reached and self.visible_to >= batch and batch not in self.refused
+            if self.failures and self.waiters >= WAITERS_WHILE_AWAY:
+                return False
+            self.waiters += 1
+            self.spool.arrived.wait_for(lambda: self.visible_to >= batch or self.is_stopping, timeout=timeout_s)
+            self.waiters -= 1
+        return self.visible_to >= batch and batch not in self.refused
 
     # The loop ----------------------------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from config.errors import SetupError
 
 FINISH_S = 4
-IDLE_S = 30
+IDLE_S = 15
 KEEP_ALIVE = 512
 
 

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             process.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
-            url = f"http://{shown}:{server.bind_addr[1]}"
+            url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
             serve(server, ready=lambda: self.say(f"Serving on {url}  (stop with Ctrl-C)"))
         finally:
