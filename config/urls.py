@@ -1,10 +1,17 @@
 """Every address. Pages first, then the API, then what machines ask."""
 
+from django.conf import settings
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.decorators.http import require_GET
+from django.views.generic import RedirectView
 
 from config import health
 from config.docs import ApiDocs, ApiSchema
+
+admin.site.site_header = admin.site.site_title = settings.APP_NAME
+admin.site.index_title = "Records"
 
 api = [
     path("", include("accounts.api_urls")),
@@ -22,6 +29,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema", ApiSchema.as_view(), name="schema"),
     path("docs", ApiDocs.as_view(), name="docs"),
+    path("favicon.ico", require_GET(RedirectView.as_view(url=static("img/brand.svg"))), name="favicon"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
 ]
