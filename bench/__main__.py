@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench import raw
-from bench.report import Line, machine, markdown
+from bench.report import Line, Machine, markdown
 from bench.run import Run, say
 
 JOBS = ("idle", "rows", "columns", "singles", "visible", "overlay", "table")
@@ -20,10 +20,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="One round of everything, and a table of 1,000 experiments.")
     parser.add_argument("--only", choices=JOBS, action="append", help="Only this job (may be repeated); starts, memory and disk are always measured.")
     arguments = parser.parse_args()
-    began = time.monotonic()
+    began, machine = time.monotonic(), Machine()
     with tempfile.TemporaryDirectory(prefix="research-platform-bench-") as folder:
         product, engine = measured(Path(folder) / "data", jobs=arguments.only or list(JOBS), is_quick=arguments.quick)
-    print(f"Measured {machine()}.\n")
+    print(f"Measured {machine}.\n")
     print(markdown(product, "The product"))
     print(markdown(engine, "The engine alone, same machine, same run"))
     print(f"Took {time.monotonic() - began:.0f} s.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,32 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def machine() -> str:
-    """What it ran on, and how busy that was."""
-    load = " ".join(f"{part:.1f}" for part in os.getloadavg())
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"{now}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}, load average {load} (1, 5, 15 min; the run itself is in it)"
-    )
+class Machine:
+    """What it runs on, and how much of it others took meanwhile."""
+
+    def __init__(self) -> None:
+        self.began, self.busy_s, self.own_s = time.monotonic(), busy_s(), own_s()
+
+    def __str__(self) -> str:
+        others = (busy_s() - self.busy_s - own_s() + self.own_s) / (time.monotonic() - self.began)
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        return f"{now}, {os.cpu_count()} cores, of which others kept {max(others, 0.0):.1f} busy meanwhile, Python {platform.python_version()}, {platform.system()}"
+
+
+def busy_s() -> float:
+    """Seconds that the machine's cores were busy since it started; 0 where nobody tells."""
+    try:
+        parts = [int(part) for part in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, *interrupts = parts
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
+def own_s() -> float:
+    """Seconds of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def markdown(lines: Iterable[Line], title: str) -> str:

@@ -2,10 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.templatetags.static import static
 from django.urls import include, path
-from django.views.decorators.http import require_GET
-from django.views.generic import RedirectView
 
 from config import health
 from config.docs import ApiDocs, ApiSchema
@@ -29,7 +26,6 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema", ApiSchema.as_view(), name="schema"),
     path("docs", ApiDocs.as_view(), name="docs"),
-    path("favicon.ico", require_GET(RedirectView.as_view(url=static("img/brand.svg"))), name="favicon"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
 ]

@@ -67,6 +67,14 @@ class Served:
             assert time.monotonic() < deadline, f"serve did not come up in {START_S} s:\n{self.printed()}"
             time.sleep(0.05)
 
+    def comes_up(self) -> bool:
+        """Wait until it takes points, or is dead."""
+        while self.running.poll() is None:
+            if self.is_ready():
+                return True
+            time.sleep(0.05)
+        return False
+
     def is_ready(self, path: str = "/ready") -> bool:
         """Whether GET `path` is 200."""
         try:

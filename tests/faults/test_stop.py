@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -74,18 +75,31 @@ def test_a_stop_stores_what_waits(served: Callable[..., Served]) -> None:
     assert result.is_clean, result
 
 
-def test_a_connection_that_says_nothing_does_not_hold_the_stop_up(served: Callable[..., Served]) -> None:
+@pytest.mark.xfail(strict=True, reason="each new connection holds a thread until it speaks")
+def test_connections_that_say_nothing_do_not_hold_the_stop_up(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
-    silent = [server.connection() for _ in range(40)]
-    for connection in silent:
+    with silent_connections(server):
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < STOP_WITHIN_S
+
+
+@pytest.mark.xfail(strict=True, reason="each new connection holds a thread until it speaks")
+def test_connections_that_say_nothing_do_not_hold_others_up(served: Callable[..., Served]) -> None:
+    server = served()
+    server.start()
+    with silent_connections(server):
+        assert server.ask("GET", "/health", timeout_s=5)[0] == 200
+
+
+@contextmanager
+def silent_connections(server: Served) -> Iterator[None]:
+    """More connections than the server has threads, opened ahead as browsers do."""
+    opened = [server.connection() for _ in range(40)]
+    for connection in opened:
         connection.connect()
-    silent[0].putrequest("POST", "/api/v1/metrics/log/a/b")
-    silent[0].putheader("Content-Length", "1000000")
-    silent[0].endheaders()
     time.sleep(0.5)
-    began = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - began < STOP_WITHIN_S
-    for connection in silent:
+    yield
+    for connection in opened:
         connection.close()

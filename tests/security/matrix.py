@@ -120,7 +120,6 @@ ROUTES: dict[str, dict[str, Call]] = {
     # What machines ask
     "api/schema": {"GET": OPEN},
     "docs": {"GET": OPEN},
-    "favicon.ico": {"GET": call(302, 302, 302, 302, 302)},
     "health": {"GET": OPEN},
     "ready": {"GET": OPEN},
 }
