@@ -7,7 +7,8 @@ import platform
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class Machine:
 
     def __str__(self) -> str:
         others = (busy_s() - self.busy_s - own_s() + self.own_s) / (time.monotonic() - self.began)
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        return f"{now}, {os.cpu_count()} cores, of which others kept {max(others, 0.0):.1f} busy meanwhile, Python {platform.python_version()}, {platform.system()}"
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        share = f"{os.cpu_count()} cores, of which others kept {max(others, 0.0):.1f} busy meanwhile"
+        return f"{now}, {share}, Python {platform.python_version()}, {platform.system()}"
 
 
 def busy_s() -> float:
