@@ -31,14 +31,16 @@ def is_first_start() -> bool:
 
 
 @transaction.atomic
-def first_credentials(*, url: str, username: str = "admin") -> Credentials:
-    """Make the first admin, team and token. The password and the token's text exist only in what is returned."""
+def first_credentials(path: Path, *, url: str, username: str = "admin") -> Credentials:
+    """Make the first admin, team and token, and write them to `path`: they exist together or not at all."""
     password = secrets.token_urlsafe(12)
     user = User.objects.create_superuser(username, password=password)
     team = Team.objects.create(name=TEAM)
     Membership.objects.create(team=team, user=user, role=Role.ADMIN)
     _, token = ApiToken.issue(user=user, team=team, name="first start")
-    return Credentials(url, username, password, token)
+    credentials = Credentials(url, username, password, token)
+    write_credentials(credentials, path)
+    return credentials
 
 
 def write_credentials(credentials: Credentials, path: Path) -> None:

@@ -55,7 +55,7 @@ APP_VERSION = "0.1.0"
 ENVIRONMENT = choice("ENVIRONMENT", "development", ("development", "production", "test"))
 DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).expanduser().resolve()
+DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 16, least=1)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
@@ -106,6 +106,8 @@ DISK_FREE_MIN_BYTES = number(env.int, "DISK_FREE_MIN_BYTES", 500_000_000)
 
 # The embedded engine
 CLICKHOUSE_DATABASE = env.str("CLICKHOUSE_DATABASE", default="metrics")
+if not CLICKHOUSE_DATABASE.isidentifier() or not CLICKHOUSE_DATABASE.isascii():
+    raise SetupError(f"CLICKHOUSE_DATABASE={CLICKHOUSE_DATABASE!r} is no name for a database: give letters, digits and underscores.")
 CHDB_MAX_MEMORY_BYTES = number(env.int, "CHDB_MAX_MEMORY_BYTES", 750_000_000, least=100_000_000)
 CHDB_MAX_THREADS = number(env.int, "CHDB_MAX_THREADS", 2, least=1)
 QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)

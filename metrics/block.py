@@ -76,6 +76,10 @@ class Block:
         by_place = list(targets)
         return {(by_place[key // len(names.values)], names.values[key % len(names.values)]): state for key, state in found.items()}
 
+    def repeated(self) -> set[tuple[Series, str]]:
+        """The series in which a batch may bring points that are stored already."""
+        return {(batch.target, name) for batch, points in zip(self.batches, self.decoded, strict=True) if batch.repeats for name in points.names}
+
     def halves(self) -> tuple[Block, Block]:
         """The block cut in two: between batches, or within the only one."""
         if len(self.batches) > 1:
@@ -104,9 +108,9 @@ def joined(parts: Sequence[tuple[Sequence[str], NDArray[np.uint32]]]) -> Coded:
 
 def to_batch(row: Sequence[Any]) -> Batch:
     """A row of OF_BLOCK."""
-    number, team, project, experiment, month, points, writer, ordinal, received_us, payload = row
+    number, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload = row
     target = Series(uuid.UUID(bytes=team), uuid.UUID(bytes=project), uuid.UUID(bytes=experiment), month)
-    return Batch(number, target, points, writer, ordinal, received_us, payload)
+    return Batch(number, target, points, writer, ordinal, received_us, payload, bool(repeats))
 
 
 def key_of(series: Series, name: str) -> tuple[bytes, str]:

@@ -32,12 +32,26 @@ logger = logging.getLogger(__name__)
 BACKOFF_S = (0.1, 15.0)
 STATES_REMEMBERED = 100_000
 SWEEP_S = 60.0
-CLEAN_BLOCKS = 20
+CLEAN_S = 5.0
+CLEAN_BLOCKS = 8
 # Each waiter holds a thread of the server: while the store is away, most threads stay free for requests that can be answered.
 WAITERS_WHILE_AWAY = 4
 
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
-OF_BLOCK = "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
+OF_BLOCK = (
+    "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
+)
+
+
+# However many points come, blocks of a hundred follow each other no faster than this.
+MIN_PAUSE_S = 0.2
+# Drained blocks from before a time, and the oldest of those beyond a number of bytes.
+OUTDATED = """
+    SELECT id, first, last FROM (
+        SELECT id, first, last, drained_us, sum(size_bytes) OVER (ORDER BY id DESC) AS kept FROM blocks WHERE drained_us IS NOT NULL
+    ) WHERE drained_us < ? OR kept > ? ORDER BY id LIMIT ?
+"""
+RECEIPTS_KEPT_US = 24 * 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class Drain:
         self.discarded = 0
         self.failures = self.waiters = 0
         self.last_error = ""
-        self.swept_at = 0.0
+        self.swept_at = self.cleaned_at = self.drained_at = 0.0
         self.is_stopping = False
         self.thread = threading.Thread(target=self.drain_for_ever, name="drain", daemon=True)
 
@@ -120,16 +134,20 @@ class Drain:
             self.spool.is_urgent = False
 
     def is_due(self) -> bool:
-        """Whether the drain should work now."""
-        enough = sum(self.spool.waiting.values()) >= self.timing.batch_points if len(self.spool.waiting) < 1000 else True
-        return self.is_stopping or self.spool.is_urgent or enough or self.time_left_s() <= 0
+        """Whether the drain should work now. The caller holds `spool.arrived`."""
+        return self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0
 
     def time_left_s(self) -> float:
-        """Until the oldest waiting point has waited its interval, or the next sweep is due."""
-        to_sweep = self.swept_at + SWEEP_S - time.monotonic()
-        if not self.spool.oldest_us:
-            return max(to_sweep, 0.0)
-        return max(min(self.spool.oldest_us / 1e6 + self.timing.interval_s - time.time(), to_sweep), 0.0)
+        """Until the next sweep, the oldest waiting point's time is up, or a batch's worth waits and the last block is a moment ago."""
+        left = self.swept_at + SWEEP_S - time.monotonic()
+        if self.spool.oldest_us:
+            left = min(left, self.spool.oldest_us / 1e6 + self.timing.interval_s - time.time())
+        waiting = self.spool.waiting.total()
+        if waiting >= self.timing.block_points:
+            return 0.0
+        if waiting >= self.timing.batch_points:
+            left = min(left, self.drained_at + MIN_PAUSE_S - time.monotonic())
+        return max(left, 0.0)
 
     def back_off(self) -> None:
         """Wait longer after every failure, never in step with others; a stop ends the wait."""
@@ -143,8 +161,10 @@ class Drain:
         """Store block after block until nothing that waits is due. Raises StoreError where the store does not take one."""
         self.store_states()
         while self.drain_block():
-            if not self.is_due():
-                return
+            self.sweep()
+            with self.spool.arrived:
+                if not self.is_due():
+                    return
 
     def drain_block(self) -> bool:
         """Store the next block; False where there is none."""
@@ -163,6 +183,7 @@ class Drain:
         self.forget_vanished(block)
         self.failpoint("after-insert")
         self.mark(bounds, stored, dead)
+        self.drained_at = time.monotonic()
         self.failpoint("after-mark")
         self.store_states()
         self.after(block, bounds, counts)
@@ -240,12 +261,16 @@ class Drain:
         self.known |= {(series.experiment_id, name): numbered for (series, name), numbered in changed.items()}
 
     def changed_states(self, stored: list[Block]) -> dict[tuple[Series, str], tuple[int, State]]:
-        """(version, state) of every series that gained points."""
+        """(version, state) of every series that gained points. Where a client sent some of them again, the points themselves are counted."""
         changed: dict[tuple[Series, str], tuple[int, State]] = {}
+        repeated = set[tuple[Series, str]]().union(*(block.repeated() for block in stored))
         for block in stored:
             for (series, name), gained in block.states().items():
                 version, before = changed.get((series, name)) or self.known_state(series.experiment_id, name)
                 changed[series, name] = (version + 1, before.joined(gained) if before else gained)
+        for series, name in repeated:
+            place = Place(series.team_id, series.project_id)
+            changed[series, name] = (changed[series, name][0], self.repository.recounted(place, series.experiment_id, name))
         return changed
 
     def known_state(self, experiment: uuid.UUID, name: str) -> tuple[int, State | None]:
@@ -266,15 +291,15 @@ class Drain:
             self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
 
     def after(self, block: Block, bounds: tuple[int, int], counts: Counter[uuid.UUID]) -> None:
-        """The record learns of new names and the latest time; then the points may be seen: caches forget, waiters wake."""
+        """The record learns of new names, then the points may be seen: caches forget, waiters wake. Then it learns of the latest time."""
         try:
             self.define_names()
-            record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
         finally:
             freshness.touch(counts)
             self.visible_to = bounds[1]
             oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
             self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+        record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
 
     def forget_vanished(self, block: Block) -> None:
         """Take points out again whose experiment was deleted while they were inserted."""
@@ -294,7 +319,11 @@ class Drain:
     # What is kept, and for how long ---------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Once a minute: names left undefined, deletions left undone, drained blocks and receipts past their time."""
+        """Once a minute: names left undefined, deletions left undone. Every few seconds: drained blocks and receipts past their time."""
+        if time.monotonic() - self.cleaned_at >= CLEAN_S:
+            self.cleaned_at = time.monotonic()
+            while self.spool.transact(self.clean_up):
+                pass
         if time.monotonic() - self.swept_at < SWEEP_S:
             return
         self.swept_at = time.monotonic()
@@ -302,24 +331,17 @@ class Drain:
         for place, experiment in record.unpurged():
             self.repository.forget(place, [experiment])
             record.purged(experiment)
-        self.spool.transact(self.clean_up)
 
-    def clean_up(self, connection: sqlite3.Connection) -> None:
-        """Drop drained blocks that are too old or too many, some at a time, and old receipts."""
+    def clean_up(self, connection: sqlite3.Connection) -> bool:
+        """Drop some drained blocks that are too old or too many, and old receipts; whether there may be more to drop."""
         now = time.time_ns() // 1000
-        before = now - int(self.timing.keep_s * 1e6)
-        too_many = (
-            "id <= (SELECT max(id) FROM (SELECT id, sum(size_bytes) OVER (ORDER BY id DESC) AS kept FROM blocks WHERE drained_us IS NOT NULL) WHERE kept > ?)"
-        )
-        found = connection.execute(
-            f"SELECT id, first, last FROM blocks WHERE drained_us IS NOT NULL AND (drained_us < ? OR {too_many}) ORDER BY id LIMIT {CLEAN_BLOCKS}",
-            (before, self.timing.keep_bytes),
-        ).fetchall()
+        found = connection.execute(OUTDATED, (now - int(self.timing.keep_s * 1e6), self.timing.keep_bytes, CLEAN_BLOCKS)).fetchall()
         set_meta(connection, "ordinal_floor", self.spool.next_ordinal)
         for block, first, last in found:
             connection.execute("DELETE FROM batches WHERE id BETWEEN ? AND ?", (first, last))
             connection.execute("DELETE FROM blocks WHERE id = ?", (block,))
-        connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - 24 * 3_600_000_000,))
+        connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - RECEIPTS_KEPT_US,))
+        return len(found) == CLEAN_BLOCKS
 
     def restore(self) -> int:
         """Send every kept block again, after the store was damaged or replaced by an older copy; how many points.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.clickhouse.client import Columns, Engine
+from metrics.states import State
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -122,6 +123,14 @@ RECOMPUTED = """
     FROM {database}.metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
     GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id
+"""
+RECOUNTED = """
+    SELECT count() AS count, countIf(NOT isFinite(metric_value)) AS nonfinite, sumIf(metric_value, isFinite(metric_value)) AS total,
+           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
+           argMax(metric_value, (step, point_id)) AS last, max(step) AS last_step, toUnixTimestamp64Micro(max(timestamp)) AS last_us,
+           argMax(point_id, (step, point_id)) AS last_point, min(step) AS first_step, toUnixTimestamp64Micro(min(timestamp)) AS first_us
+    FROM {database}.metrics FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
 """
 NAMES = """
     SELECT metric_name AS name, uniqExact(experiment_id) AS experiments FROM {database}.metric_summaries FINAL
@@ -318,6 +327,11 @@ class MetricRepository:
     def recomputed(self, place: Place, *, experiments: Sequence[uuid.UUID] | None = None, metrics: Sequence[str] | None = None) -> Summaries:
         """The same from the points themselves: slow, and what `summaries` must equal."""
         return self.summed(RECOMPUTED, place, experiments, metrics)
+
+    def recounted(self, place: Place, experiment: uuid.UUID, metric: str) -> State:
+        """The state of one series from its stored points."""
+        found = self.engine.query(self.sql(RECOUNTED, narrower=narrower([experiment], [metric])), self.narrowed(place, [experiment], [metric]))
+        return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""

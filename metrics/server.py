@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from cheroot.wsgi import Server
 from django.core.handlers.wsgi import WSGIHandler
@@ -14,11 +16,24 @@ from config.errors import SetupError
 FINISH_S = 4
 IDLE_S = 15
 KEEP_ALIVE = 512
+# Many threads with little work each: at Python's default of 5 ms single points were a quarter slower.
+SWITCH_S = 0.0005
+
+
+class PatientServer(Server):
+    """A new connection waits in the selector until it says something: silent ones (browsers open them ahead) hold no thread."""
+
+    def process_conn(self, conn: Any) -> None:
+        """Give a connection that has something to read to a thread."""
+        if conn.last_used is None:
+            self._connections.put(conn)  # type: ignore[attr-defined]  # not in its stubs
+        else:
+            super().process_conn(conn)
 
 
 def bound_server(host: str, port: int, *, threads: int) -> Server:
     """A threaded WSGI server that listens already and serves once asked. Raises SetupError where the port cannot be had."""
-    server = Server((host, port), WSGIHandler(), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
+    server = PatientServer((host, port), WSGIHandler(), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
     server.keep_alive_conn_limit = KEEP_ALIVE
     try:
         server.prepare()
@@ -29,6 +44,7 @@ def bound_server(host: str, port: int, *, threads: int) -> Server:
 
 def serve(server: Server, *, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then finish the requests in flight and return. `ready` is called once signals are heeded."""
+    sys.setswitchinterval(SWITCH_S)
     asked_to_stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
     signal.signal(signal.SIGINT, lambda *_: asked_to_stop.set())

@@ -35,13 +35,19 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS batches (
         id INTEGER PRIMARY KEY AUTOINCREMENT, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL,
-        points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL
+        points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL,
+        repeats INTEGER NOT NULL DEFAULT 0, payload BLOB NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS writers (
+        experiment BLOB, writer INTEGER, next INTEGER NOT NULL, PRIMARY KEY (experiment, writer)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS receipts (
         key TEXT PRIMARY KEY, body_hash BLOB NOT NULL, batch_id TEXT NOT NULL, accepted INTEGER NOT NULL, at_us INTEGER NOT NULL
     );
     CREATE INDEX IF NOT EXISTS receipts_age ON receipts (at_us);
-    CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size_bytes INTEGER NOT NULL, drained_us INTEGER);
+    CREATE TABLE IF NOT EXISTS blocks (
+        id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size_bytes INTEGER NOT NULL, drained_us INTEGER
+    );
     CREATE TABLE IF NOT EXISTS names (
         experiment BLOB, name TEXT, project BLOB NOT NULL, defined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (experiment, name)
     ) WITHOUT ROWID;
@@ -100,7 +106,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as it lies in the spool."""
+    """A batch as it lies in the spool. `repeats` says that its writer had used some of its ordinals before: its points may be stored already."""
 
     id: int
     target: Series
@@ -109,6 +115,7 @@ class Batch:
     ordinal: int
     received_us: int
     payload: bytes
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,8 @@ class Spool:
         self.in_flight: set[str] = set()
         self.is_urgent = False
         self.is_stopping = False
-        self.size_bytes, self.looked_at = 0, 0.0
+        self.size_bytes, self.measured_at = live_bytes(self.connection), 0.0
+        self.looked_at = 0.0
         self.full_reason = ""
         self.thread = threading.Thread(target=self.write_for_ever, name="spool-writer", daemon=True)
         self.thread.start()
@@ -178,7 +186,6 @@ class Spool:
         now = time.monotonic()
         if now - self.looked_at > DISK_LOOK_S:
             self.looked_at = now
-            self.size_bytes = size_bytes(self.path)
             self.full_reason = self.reason_to_refuse()
         if self.full_reason:
             raise Unavailable(self.full_reason, code="spool_full", retry_after_s=10)
@@ -229,7 +236,14 @@ class Spool:
                 f"The spool could not be written ({error}): nothing of this request was kept. Send again.", code="spool_failed", retry_after_s=10
             )
             answers = [(entry, refusal) for entry in entries]
+        self.measure()
         self.announce(answers)
+
+    def measure(self) -> None:
+        """See how much the file holds, once a second; pages that clean-up freed are used again and do not count."""
+        now = time.monotonic()
+        if now - self.measured_at > DISK_LOOK_S:
+            self.measured_at, self.size_bytes = now, live_bytes(self.connection)
 
     def write_entry(self, entry: Entry) -> Receipt | Exception:
         """The rows of one batch, within the open transaction."""
@@ -242,9 +256,11 @@ class Spool:
         own_identity = entry.points.writer is None or entry.points.ordinal is None
         writer, ordinal = (self.writer, self.next_ordinal) if own_identity else (entry.points.writer, entry.points.ordinal)
         t = entry.target
-        row = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month, len(entry.points), writer, ordinal, entry.received_us, entry.payload)
+        repeats = False if own_identity else self.repeats(t.experiment_id, int(writer or 0), int(ordinal or 0), len(entry.points))
+        ids = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month)
         cursor = self.connection.execute(
-            "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload) VALUES (?,?,?,?,?,?,?,?,?)", row
+            "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (*ids, len(entry.points), writer, ordinal, entry.received_us, repeats, entry.payload),
         )
         if own_identity:
             self.next_ordinal += len(entry.points)
@@ -256,6 +272,14 @@ class Spool:
             "INSERT OR IGNORE INTO names (experiment, name, project) VALUES (?,?,?)", [(t.experiment_id.bytes, name, t.project_id.bytes) for name in new_names]
         )
         return receipt
+
+    def repeats(self, experiment: uuid.UUID, writer: int, ordinal: int, points: int) -> bool:
+        """Whether a client's writer had come past this ordinal before; where it stands now is noted."""
+        key = (experiment.bytes, writer)
+        found = self.connection.execute("SELECT next FROM writers WHERE experiment = ? AND writer = ?", key).fetchone()
+        reached = int(found[0]) if found else 0
+        self.connection.execute("INSERT OR REPLACE INTO writers (experiment, writer, next) VALUES (?,?,?)", (*key, max(reached, ordinal + points)))
+        return ordinal < reached
 
     def known_receipt(self, entry: Entry) -> Receipt | Exception | None:
         """The first answer to this key, the refusal where the body differs, or None where the key is new."""
@@ -400,7 +424,10 @@ def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid
 
 def own(path: Path) -> int:
     """A descriptor that holds the spool file's lock. Raises SetupError where another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{path.parent} cannot be made ({error.strerror}): move what is there away, or give another DATA_DIR.") from error
     descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -413,10 +440,14 @@ def own(path: Path) -> int:
 def connected(path: Path) -> sqlite3.Connection:
     """A connection in autocommit, durable at every commit."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
-    connection.executescript(PRAGMAS)
+    try:
+        connection.executescript(PRAGMAS)
+    except sqlite3.DatabaseError as error:
+        raise SetupError(f"The spool {path} cannot be used ({error}): put it back from a backup, or move it away and lose what it held.") from error
     return connection
 
 
-def size_bytes(path: Path) -> int:
-    """What the file and its log take on disk."""
-    return sum(part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists())
+def live_bytes(connection: sqlite3.Connection) -> int:
+    """What the file holds, free pages left out."""
+    pages, free, size = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size

@@ -124,9 +124,17 @@ class EmbeddedEngine:
         os.close(self.lock)
 
 
+def make(directory: Path) -> None:
+    """The directory, made if it is not there. Raises SetupError where something else is in the way."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{directory} cannot be made ({error.strerror}): move what is there away, or give another DATA_DIR.") from error
+
+
 def own(directory: Path) -> int:
     """A descriptor that holds the lock of `directory`. Raises SetupError where another process has it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make(directory)
     descriptor = os.open(directory / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -136,6 +137,11 @@ def serving(far, port=0):
     return server
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C reach a script, also where the tests themselves run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def far():
     side = FarSide()
@@ -198,7 +204,8 @@ def script(far, tmp_path):
         path = tmp_path / "train.py"
         path.write_text("import research_platform as rp\n" + source)
         settings = {"RP_URL": far.url, "RP_TOKEN": TOKEN, "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], **environment}
-        process = subprocess.Popen([sys.executable, "-W", "error", str(path)], env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-W", "error", str(path)]
+        process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
         started.append(process)
         return process
 

@@ -86,7 +86,6 @@ def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> Non
     assert str(tmp_path / "data") in refused(tmp_path / "data")
 
 
-@pytest.mark.xfail(strict=True, reason="sqlite3's own error comes out as a traceback")
 @pytest.mark.parametrize("name", ["platform.sqlite3", "spool/0.sqlite"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     damaged = tmp_path / "data" / name
@@ -95,7 +94,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     assert str(damaged) in refused(tmp_path / "data")
 
 
-@pytest.mark.xfail(strict=True, reason="FileExistsError comes out as a traceback")
 @pytest.mark.parametrize("name", ["clickhouse", "spool"])
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "data").mkdir()
@@ -103,12 +101,10 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, name: str) -> 
     assert str(tmp_path / "data") in refused(tmp_path / "data")
 
 
-@pytest.mark.xfail(strict=True, reason="cheroot's ValueError comes out as a traceback")
 def test_an_empty_host_is_refused(tmp_path: Path) -> None:
     assert "host" in refused(tmp_path / "data", "--host", "").lower()
 
 
-@pytest.mark.xfail(strict=True, reason="Unavailable comes out as a traceback, and the next start loads no demo")
 def test_a_full_disk_at_the_first_start_is_named_and_the_next_start_is_the_first_again(served: Callable[..., Served]) -> None:
     server = served(arguments=())
     server.spawn(DISK_FREE_MIN_BYTES=str(10**18))

@@ -75,7 +75,6 @@ def test_a_stop_stores_what_waits(served: Callable[..., Served]) -> None:
     assert result.is_clean, result
 
 
-@pytest.mark.xfail(strict=True, reason="each new connection holds a thread until it speaks")
 def test_connections_that_say_nothing_do_not_hold_the_stop_up(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
@@ -85,7 +84,6 @@ def test_connections_that_say_nothing_do_not_hold_the_stop_up(served: Callable[.
         assert time.monotonic() - began < STOP_WITHIN_S
 
 
-@pytest.mark.xfail(strict=True, reason="each new connection holds a thread until it speaks")
 def test_connections_that_say_nothing_do_not_hold_others_up(served: Callable[..., Served]) -> None:
     server = served()
     server.start()

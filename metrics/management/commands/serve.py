@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
-from accounts.first_start import Credentials, first_credentials, is_first_start, welcome, write_credentials
-from config.errors import SetupError
+from accounts.first_start import Credentials, first_credentials, is_first_start, welcome
+from config.errors import SetupError, Unavailable
 from experiments import recording
 from metrics import process
 from metrics.server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
+
+
+def migrate_record() -> None:
+    """Bring the record up to date. Raises SetupError where its file cannot be used."""
+    try:
+        call_command("migrate", verbosity=0)
+    except DatabaseError as error:
+        file = settings.DATABASES["default"]["NAME"]
+        raise SetupError(f"{file} cannot be used ({error}): put it back from a backup, or give another DATA_DIR.") from error
+
+
+def whole(options: Mapping[str, Any], name: str, *, least: int = 0, most: int = 1000) -> int:
+    """A whole number among the options. Raises SetupError for anything else."""
+    given = str(options[name])
+    if not given.isdecimal() or not least <= int(given) <= most:
+        raise SetupError(f"--{name} {given!r} is not known: give a whole number from {least} to {most}.")
+    return int(given)
 
 
 def refuse_full_disk() -> None:
@@ -38,22 +57,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """--host --port --data-dir --no-demo --threads"""
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (127.0.0.1).")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="Port to listen on (PORT, or 8000).")
+        parser.add_argument("--port", default=settings.PORT, help="Port to listen on (PORT, or 8000).")
         parser.add_argument("--data-dir", help="Where everything is kept (DATA_DIR, or ./data).")
         parser.add_argument("--no-demo", action="store_true", help="Do not load the demo project at the first start.")
-        parser.add_argument("--threads", type=int, default=settings.SERVER_THREADS, help="Threads that answer requests (SERVER_THREADS, or 16).")
+        parser.add_argument("--threads", default=settings.SERVER_THREADS, help="Threads that answer requests (SERVER_THREADS, or 16).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start, serve, stop. Raises SetupError where the port, the data directory or the disk is not to be had."""
-        if not 0 <= options["port"] <= 65_535:
-            raise SetupError(f"--port {options['port']} is no port: give 1 to 65535.")
-        if options["threads"] < 1:
-            raise SetupError(f"--threads {options['threads']} is too few: give 1 or more.")
+        port, threads = whole(options, "port", most=65_535), whole(options, "threads", least=1)
+        if not options["host"]:
+            raise SetupError("--host is empty: give an address, such as 127.0.0.1.")
         refuse_full_disk()
-        server = bound_server(options["host"], options["port"], threads=options["threads"])
+        server = bound_server(options["host"], port, threads=threads)
         try:
             process.open_engine()
-            call_command("migrate", verbosity=0)
+            migrate_record()
             process.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
@@ -67,12 +85,19 @@ class Command(BaseCommand):
         """On a new record: the first admin and token, printed once; the demo."""
         if not is_first_start():
             return
-        credentials = first_credentials(url=url)
+        self.refuse_without_room()
         path = settings.DATA_DIR / "credentials.json"
-        write_credentials(credentials, path)
+        credentials = first_credentials(path, url=url)
         if with_demo:
             self.load_demo(credentials)
         self.say(welcome(credentials, path))
+
+    def refuse_without_room(self) -> None:
+        """Raise SetupError where the spool would take no point: the first start is then still to come."""
+        try:
+            process.spool().refuse_when_full()
+        except Unavailable as refused:
+            raise SetupError(str(refused)) from refused
 
     def load_demo(self, credentials: Credentials) -> None:
         """Load the recording through the same ingest that scripts use."""
