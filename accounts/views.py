@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts import services
 from accounts.access import Caller, caller
@@ -26,7 +26,7 @@ sign_out = LogoutView.as_view()
 
 @never_cache
 @login_required
-@require_GET
+@require_safe
 def account(request: HttpRequest) -> HttpResponse:
     """Who am I, in which teams, with which tokens."""
     return render(request, "accounts/account.html", about(caller(request)))

@@ -139,3 +139,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         content = body(request, code="server_error", message=message)
         return HttpResponse(msgspec.json.encode(content), status=500, content_type="application/json")
     return page(request, status=500, title="Something broke", message=message)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token: the page is old, or cookies are off."""
+    return answer(request, Forbidden("This form is out of date, or the browser keeps no cookies: load the page again, then send it once more."))

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from config.errors import NotFound
 
@@ -19,13 +19,13 @@ def wheels() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("*.whl"))
 
 
-@require_GET
+@require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """How to install the client; `pip install --find-links` reads this page too."""
     return render(request, "client_index.html", {"wheels": wheels(), "origin": request.build_absolute_uri("/").rstrip("/")})
 
 
-@require_GET
+@require_safe
 def wheel(request: HttpRequest, name: str) -> FileResponse:
     """One wheel. Raises NotFound for any name that is not one of them."""
     if name not in wheels():

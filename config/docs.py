@@ -25,6 +25,8 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 class ApiSchema(SpectacularAPIView):
     """OpenAPI 3 as JSON, or as YAML to who asks for it."""
 
+    http_method_names = ["get", "head"]  # noqa: RUF012  # as Django declares it
+
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer, OpenApiYamlRenderer2]  # noqa: RUF012  # as DRF declares it
 
 
@@ -32,3 +34,5 @@ class ApiSchema(SpectacularAPIView):
 @method_decorator(csp_update({"style-src": [UNSAFE_INLINE]}), name="dispatch")
 class ApiDocs(SpectacularSwaggerSplitView):
     """Swagger UI: the page, and with `?script` the script that starts it."""
+
+    http_method_names = ["get", "head"]  # noqa: RUF012  # as Django declares it

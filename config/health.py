@@ -11,20 +11,20 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from accounts.authentication import bearer, token_for
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 
 
-@require_GET
+@require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """The process is alive. Nothing else is asked."""
     return JsonResponse({"status": "healthy"})
 
 
-@require_GET
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 where points can be taken, 503 where not; the metric store away is `degraded`, as points still are. Detail for operators."""
     found = {name: checked(check) for name, check in CHECKS.items()}

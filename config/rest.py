@@ -31,6 +31,8 @@ class RecordParser(BaseParser):
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:  # Any: whatever JSON holds
         """The body's value. Raises BadRequest, TooLarge or UnknownEncoding."""
         request: Request = (parser_context or {})["request"]
+        if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            raise BadRequest("Send the body with a Content-Length, not chunked.")
         body = decompressed(within(stream.read(BODY_BYTES + 1)), request.headers.get("Content-Encoding", "").strip().lower())
         return loaded(within(body))
 

@@ -240,7 +240,7 @@ def main() -> None:
     except rp.ResearchPlatformError as error:
         sys.exit(str(error))
     print(f"\n{len(runs)} runs in {time.monotonic() - begin:.0f} s.")
-    if page := next(iter(runs.values())).url:
+    if page := list(runs.values())[-1].url:
         print(f"The last one is at {page}")
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from itertools import islice
-
-from django.utils import timezone
 
 from experiments.comparison import CHARTS_MOST
 from experiments.measured import Measured, measured, replicate_counts
@@ -141,12 +138,6 @@ class Overview:
     def replicates(self) -> int:
         """Experiments of the project with the same change, this one among them."""
         return replicate_counts(self.experiment.project, [self.experiment])[self.experiment.replicate_key]
-
-    @property
-    def elapsed(self) -> timedelta | None:
-        """From start to end, or until now; None before the start."""
-        started = self.experiment.started_at
-        return None if started is None else (self.experiment.finished_at or timezone.now()) - started
 
     @property
     def leading(self) -> ProjectMetric | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from config.htmx import HtmxHttpRequest, partial
@@ -21,7 +21,7 @@ OFFERED = 30
 
 
 @login_required
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
     """One run: its numbers, curves, lineage, params and history. Its live part answers 204 while nothing changed since `seen`."""
@@ -37,7 +37,7 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
 
 
 @login_required
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Two to a hundred experiments beside each other, all of the view in the address."""

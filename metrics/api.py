@@ -71,18 +71,19 @@ class Log(APIView):
     def taken(self, request: HttpRequest, project: str, experiment: str) -> HttpResponse:
         """Hand the request to ingest and shape the acknowledgement."""
         headers = request.META
-        acknowledgement = ingest.take(
-            ingest.Submission(
-                authorization=headers.get("HTTP_AUTHORIZATION", ""),
-                project=project,
-                experiment=experiment,
-                body=body_of(request),
-                encoding=headers.get("HTTP_CONTENT_ENCODING", "").strip().lower(),
-                idempotency_key=headers.get("HTTP_IDEMPOTENCY_KEY", ""),
-                is_single=self.is_single,
-                is_awaited=awaited(request),
-            )
+        authorization = headers.get("HTTP_AUTHORIZATION", "")
+        series = ingest.writable_series(authorization, project, experiment)
+        submission = ingest.Submission(
+            authorization=authorization,
+            project=project,
+            experiment=experiment,
+            body=body_of(request),
+            encoding=headers.get("HTTP_CONTENT_ENCODING", "").strip().lower(),
+            idempotency_key=headers.get("HTTP_IDEMPOTENCY_KEY", ""),
+            is_single=self.is_single,
+            is_awaited=awaited(request),
         )
+        acknowledgement = ingest.accept(series, submission)
         response = HttpResponse(msgspec.json.encode(ingest.answer(acknowledgement)), content_type="application/json")
         if acknowledgement.receipt.replayed:
             response["Idempotent-Replayed"] = "true"

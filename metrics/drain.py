@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ CLEAN_BLOCKS = 8
 WAITERS_WHILE_AWAY = 4
 
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
+UNSTORED = "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
 OF_BLOCK = (
     "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
 )
@@ -180,7 +181,7 @@ class Drain:
         block = self.of_living(batches)
         self.failpoint("before-insert")
         stored, dead = self.insert(block) if block.batches else ([], [])
-        self.forget_vanished(block)
+        self.forget_gone({batch.target.experiment_id: Place(batch.target.team_id, batch.target.project_id) for batch in block.batches})
         self.failpoint("after-insert")
         self.mark(bounds, stored, dead)
         self.drained_at = time.monotonic()
@@ -282,13 +283,31 @@ class Drain:
         return (int(found[0]), State.unpacked(found[1])) if found else (0, None)
 
     def store_states(self) -> None:
-        """Bring every state that the metric store does not have yet into it."""
-        while found := self.reading.execute(
-            "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
-        ).fetchall():
-            self.repository.insert_summaries(summary_columns(found, spool=self.spool.writer))
-            done = [(version, experiment, name) for experiment, name, _, _, version, _ in found]
+        """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
+        while found := self.reading.execute(UNSTORED).fetchall():
+            experiments = {uuid.UUID(bytes=row[0]) for row in found}
+            living = record.living(experiments)
+            self.forget_states(experiments - living)
+            kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
+            if not kept:
+                continue
+            self.repository.insert_summaries(summary_columns(kept, spool=self.spool.writer))
+            self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
+            done = [(version, experiment, name) for experiment, name, _, _, version, _ in kept]
             self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
+
+    def forget_states(self, experiments: set[uuid.UUID]) -> None:
+        """Drop what the spool knows of deleted experiments."""
+        if not experiments:
+            return
+        self.known = {key: state for key, state in self.known.items() if key[0] not in experiments}
+        keys = [(experiment.bytes,) for experiment in experiments]
+
+        def write(connection: sqlite3.Connection) -> None:
+            for table in ("summaries", "names", "writers"):
+                connection.executemany(f"DELETE FROM {table} WHERE experiment = ?", keys)
+
+        self.spool.transact(write)
 
     def after(self, block: Block, bounds: tuple[int, int], counts: Counter[uuid.UUID]) -> None:
         """The record learns of new names, then the points may be seen: caches forget, waiters wake. Then it learns of the latest time."""
@@ -301,12 +320,10 @@ class Drain:
             self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
         record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
 
-    def forget_vanished(self, block: Block) -> None:
-        """Take points out again whose experiment was deleted while they were inserted."""
-        targets = {batch.target.experiment_id: batch.target for batch in block.batches}
-        for experiment in targets.keys() - record.living(targets):
-            target = targets[experiment]
-            self.repository.forget(Place(target.team_id, target.project_id), [experiment])
+    def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
+        """Take out again what was inserted of experiments that were deleted meanwhile."""
+        for experiment in places.keys() - record.living(places):
+            self.repository.forget(places[experiment], [experiment])
 
     def define_names(self) -> None:
         """Make the project's metric for every name that came up without one."""

@@ -56,11 +56,15 @@ class Acknowledgement:
 
 def take(submission: Submission) -> Acknowledgement:
     """Authenticate, permit, decompress, validate the whole batch, put it on disk. Raises a Refused; then nothing was written."""
-    series = writable_series(submission.authorization, submission.project, submission.experiment)
+    return accept(writable_series(submission.authorization, submission.project, submission.experiment), submission)
+
+
+def accept(series: Series, submission: Submission) -> Acknowledgement:
+    """The same for a caller who may write to `series`, which is known before the body is read."""
     batch = validated(submission)
     QUOTA.spend(series.team_id, len(batch))
     spool = process.spool()
-    receipt = spool.append(series, batch, key=scoped_key(submission, series), body_hash=body_hash(submission))
+    receipt = spool.append(series, batch, key=scoped_key(submission, series), body_hash=body_hash(submission, series))
     return Acknowledgement(receipt, visible=is_visible(receipt) if submission.is_awaited else False)
 
 
@@ -90,11 +94,11 @@ def scoped_key(submission: Submission, series: Series) -> str | None:
     return f"{series.team_id.hex}:{key}"
 
 
-def body_hash(submission: Submission) -> bytes:
+def body_hash(submission: Submission, series: Series) -> bytes:
     """What two repeats of one request share: where it goes and what it says, before any decoding."""
     if not submission.idempotency_key:
         return b""
-    place = f"{submission.project}\n{submission.experiment}\n{submission.is_single}\n".encode()
+    place = f"{series.experiment_id}\n{submission.is_single}\n".encode()
     return hashlib.blake2b(place + submission.body, digest_size=16).digest()
 
 
@@ -141,12 +145,13 @@ class Grants:
     def of(self, secret: str, project: str, experiment: str) -> Series:
         """The series that this token may write to. Raises the refusal."""
         asked = (ApiToken.hashed(secret), project, experiment)
-        grant = self.known.get(asked)
+        known = self.known  # a forget() meanwhile starts another one, and what is decided here is lost with this
+        grant = known.get(asked)
         if grant is None or grant.until < time.monotonic():
-            if len(self.known) >= GRANTS_REMEMBERED:
+            if len(known) >= GRANTS_REMEMBERED:
                 self.forget()
             grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
-            self.known[asked] = grant
+            known[asked] = grant
         return grant.series
 
 

@@ -14,7 +14,9 @@ from django.core.handlers.wsgi import WSGIHandler
 from config.errors import SetupError
 
 FINISH_S = 4
-IDLE_S = 15
+# A connection that stalls holds a thread for this long at the most.
+IDLE_S = 5
+HEAD_BYTES = 65_536
 KEEP_ALIVE = 512
 # Many threads with little work each: at Python's default of 5 ms single points were a quarter slower.
 SWITCH_S = 0.0005
@@ -35,6 +37,7 @@ def bound_server(host: str, port: int, *, threads: int) -> Server:
     """A threaded WSGI server that listens already and serves once asked. Raises SetupError where the port cannot be had."""
     server = PatientServer((host, port), WSGIHandler(), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
     server.keep_alive_conn_limit = KEEP_ALIVE
+    server.max_request_header_size = HEAD_BYTES
     try:
         server.prepare()
     except (OSError, OverflowError) as error:

@@ -215,7 +215,16 @@ class Spool:
             for job in work:
                 if isinstance(job, tuple):
                     self.write_job(*job)
+        self.refuse_rest()
         self.connection.close()
+
+    def refuse_rest(self) -> None:
+        """Answer those that came while the spool closed."""
+        while not self.queue.empty():
+            late = self.queue.get()
+            done = late.done if isinstance(late, Entry) else late[1] if late else None
+            if done is not None:
+                done.set_exception(Unavailable("The server is stopping: send again in a moment.", code="stopping", retry_after_s=2))
 
     def write_entries(self, entries: list[Entry]) -> None:
         """One transaction for all of them; each gets its receipt or its error once the commit is on disk."""
@@ -227,7 +236,7 @@ class Spool:
             self.connection.execute("BEGIN IMMEDIATE")
             answers = [(entry, self.write_entry(entry)) for entry in entries]
             self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # the thread must live: whatever it is, these requests are refused and the next ones tried
             self.next_ordinal = ordinal
             self.names.clear()
             self.roll_back()

@@ -74,8 +74,10 @@ def states(
     high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
     counts, odd = ends - starts + 1, np.add.reduceat(~finite, starts, dtype=np.int64)
     none_finite = counts == odd
+    with np.errstate(over="ignore"):
+        totals = np.add.reduceat(np.where(finite, values, 0.0), starts)
     columns = [
-        counts, odd, np.add.reduceat(np.where(finite, values, 0.0), starts), np.where(none_finite, np.nan, low), np.where(none_finite, np.nan, high),
+        counts, odd, totals, np.where(none_finite, np.nan, low), np.where(none_finite, np.nan, high),
         values[ends], steps[ends], np.maximum.reduceat(times, starts), point_ids[ends], steps[starts], np.minimum.reduceat(times, starts),
     ]  # fmt: skip
     return {key: State(*row) for key, *row in zip(series[starts].tolist(), *(column.tolist() for column in columns), strict=True)}

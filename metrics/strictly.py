@@ -38,11 +38,23 @@ FAULTS_KEPT = 100
 def loaded(body: bytes) -> Any:  # Any: whatever JSON holds
     """The body by Python's json, which knows NaN and Infinity. A number beyond float64 stays text, so that it is refused. Raises BadRequest."""
     try:
-        return json.loads(body, parse_float=exact)
+        return json.loads(body, parse_float=exact, object_pairs_hook=once)
     except RecursionError as error:
         raise BadRequest("The body is nested too deep: points are flat.") from error
     except ValueError as error:
         raise BadRequest(f"The body is not JSON: {error}") from error
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names differ. Raises Invalid where one comes twice: one of its values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid(
+            f"The name {brief(twice)} comes twice in one object: send each once.", [Fault(None, str(twice)[:60], "duplicate", "Send each name once.")]
+        )
+    return found
 
 
 def exact(literal: str) -> float | str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh, push_url
 
@@ -22,7 +22,7 @@ from config.errors import Invalid, NotFound
 from config.htmx import HtmxHttpRequest, partial
 from experiments.numbers import Numbers
 from experiments.tables import STATUSES, ExperimentTable, TableQuery
-from projects import overview
+from projects import overview, services
 from projects.forms import MetricChangeForm, NewMetricForm, NewProjectForm, ProjectForm, require_writable_team, writable_teams
 from projects.models import Direction, ProjectMetric
 from projects.opened import OpenProject, open_project
@@ -35,7 +35,7 @@ LIVE = "live"
 
 
 @login_required
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 def project_list(request: HtmxHttpRequest) -> HttpResponse:
     """Every project of the caller's teams: what runs, what is stalled, what came last."""
@@ -67,13 +67,13 @@ def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
     form = ProjectForm(request.POST or None, instance=opened.project)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        services.edit(opened.project, **form.cleaned_data)
         return redirect(opened.url)
     return render(request, "projects/project_form.html", {"form": form, "opened": opened}, status=422 if form.errors else 200)
 
 
 @login_required
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """The table of a project's experiments."""
@@ -182,7 +182,7 @@ def next_page(request: HttpRequest, opened: OpenProject) -> str:
 
 
 @login_required
-@require_GET
+@require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Experiments, projects and metrics by name."""
     return render(request, "projects/search.html", {"found": find(caller(request), request.GET.get("q", ""))})

@@ -92,3 +92,18 @@ def test_an_unreachable_store_is_waited_for_and_nothing_is_dropped(store, experi
 def test_a_block_in_the_queue_lands_whole(store, experiment, log, amount):
     log(experiment, {f"metric {number}": [1.0] for number in range(amount)})
     assert len(store.repository.names(place_of(experiment))) == amount
+
+
+def test_nothing_of_a_deleted_experiment_comes_back_not_even_by_a_restore(store, experiment, log, alice, api_for):
+    log(experiment, {"loss": [1.0, 2.0]})
+    place = place_of(experiment)
+    assert api_for(alice).delete(f"/api/v1/experiments/{experiment.pk}").status_code == 204
+    assert store.repository.summaries(place) == {}
+    store.drain.restore()
+    deadline = time.monotonic() + 10
+    while (
+        store.drain.reading.execute("SELECT count(*) FROM summaries WHERE experiment = ?", (experiment.pk.bytes,)).fetchone()[0] and time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert store.repository.summaries(place) == store.repository.recomputed(place) == {}
+    assert store.repository.names(place) == {}

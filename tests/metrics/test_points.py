@@ -159,6 +159,28 @@ def test_what_is_no_json_is_a_bad_request_and_never_a_crash(body):
         decoding.one(body, now_us=NOW)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"metrics": {"a": [1], "a": [2]}, "steps": [0]}',
+        b'{"metrics": {"a": [1]}, "metrics": {"b": [2]}, "steps": [0]}',
+        b'{"metrics": {"a": [1]}, "steps": [0], "steps": [1]}',
+        b'{"metrics": [{"metric_name": "a", "metric_name": "b", "metric_value": 1}]}',
+        b'{"metrics": [{"metric_name": "a", "metric_value": 1, "metric_value": 2}]}',
+        b'{"metrics": [{"metric_name": "a", "metric_value": 1}], "metrics": [{"metric_name": "b", "metric_value": 2}]}',
+    ],
+)
+def test_a_name_that_comes_twice_is_refused_since_a_value_would_be_lost(body):
+    with pytest.raises(Invalid, match="twice"):
+        decoding.many(body, now_us=NOW, limits=LIMITS)
+
+
+@pytest.mark.parametrize("name", ["a[0]", "metric_value", '"metric_name"', "[[["])
+def test_a_name_may_look_like_the_body_itself(name):
+    assert many({"metrics": [row(metric_name=name)]}).names == [name]
+    assert many({"steps": [0], "metrics": {name: [1.0]}}).names == [name]
+
+
 def test_more_points_than_the_limit_are_too_large():
     with pytest.raises(TooLarge):
         many({"metrics": [row()] * 1001})

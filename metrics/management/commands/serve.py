@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from accounts.first_start import Credentials, first_credentials, is_first_start, welcome
+from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
 from config.errors import SetupError, Unavailable
 from experiments import recording
 from metrics import process
@@ -60,13 +63,14 @@ class Command(BaseCommand):
         parser.add_argument("--port", default=settings.PORT, help="Port to listen on (PORT, or 8000).")
         parser.add_argument("--data-dir", help="Where everything is kept (DATA_DIR, or ./data).")
         parser.add_argument("--no-demo", action="store_true", help="Do not load the demo project at the first start.")
-        parser.add_argument("--threads", default=settings.SERVER_THREADS, help="Threads that answer requests (SERVER_THREADS, or 16).")
+        parser.add_argument("--threads", default=settings.SERVER_THREADS, help="Threads that answer requests (SERVER_THREADS, or 24).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start, serve, stop. Raises SetupError where the port, the data directory or the disk is not to be had."""
         port, threads = whole(options, "port", most=65_535), whole(options, "threads", least=1)
         if not options["host"]:
             raise SetupError("--host is empty: give an address, such as 127.0.0.1.")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         refuse_full_disk()
         server = bound_server(options["host"], port, threads=threads)
         try:
@@ -76,14 +80,21 @@ class Command(BaseCommand):
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
+            self.warn_of_missing_files()
             serve(server, ready=lambda: self.say(f"Serving on {url}  (stop with Ctrl-C)"))
         finally:
             server.stop()
             process.stop()
 
+    def warn_of_missing_files(self) -> None:
+        """Say it where the pages will lack their curves."""
+        if finders.find("vendor/uplot/uPlot.esm.js") is None:
+            self.say("The charts' JavaScript is not installed, pages will have no curves: run `make node_modules/.installed`, then start again.")
+
     def first_start(self, url: str, *, with_demo: bool) -> None:
-        """On a new record: the first admin and token, printed once; the demo."""
+        """On a new record: the first admin and token, printed once; the demo. Later: the credentials' file follows the address."""
         if not is_first_start():
+            follow_address(settings.DATA_DIR / "credentials.json", url)
             return
         self.refuse_without_room()
         path = settings.DATA_DIR / "credentials.json"
