@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -140,6 +141,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
+    "django_celery_beat",
     "accounts",
     "projects",
     "experiments",
@@ -261,6 +263,43 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True},
     "COMPONENT_SPLIT_REQUEST": True,
 }
+
+# The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.
+
+
+def redis_database(number: int, otherwise: str) -> str:
+    """REDIS_URL with another database number, where there is a REDIS_URL."""
+    given: str = env.str("REDIS_URL", default="")
+    return urlsplit(given)._replace(path=f"/{number}").geturl() if given else otherwise
+
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or redis_database(1, "memory://")
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or redis_database(2, "cache+memory://")
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1620
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "research-platform"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever; who publishes gives up at once
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"polling_interval": 0.1}
+if not CELERY_BROKER_URL.startswith("memory:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1,
+        "socket_connect_timeout": 1, "socket_timeout": 5, "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT,
+    }  # fmt: skip
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT, CELERY_REDIS_SOCKET_TIMEOUT = 2, 5
+CELERY_RESULT_EXPIRES = 86_400
+CELERY_BEAT_SCHEDULER = "metrics.schedule:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_BEAT_SYNC_EVERY = 1  # each run is noted at once, so that a silent beat is seen
 
 LOGGING = {
     "version": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ def open_engine() -> Engine:
     return Running.engine
 
 
+def open_repository() -> MetricRepository:
+    """The metric store for a process that may not have a spool, such as a Celery worker. Raises SetupError where another process has the directory."""
+    return Running.parts.repository if Running.parts else MetricRepository(open_engine(), database=settings.CLICKHOUSE_DATABASE)
+
+
 def start() -> Process:
     """Open the store, bring it up to date, open the spool, begin to drain. Raises SetupError where another process has the directory."""
     if Running.parts is None:
@@ -68,14 +74,17 @@ def start() -> Process:
     return Running.parts
 
 
-def stop(*, within_s: float = 5.0) -> None:
-    """Refuse new points, try once to store what waits, let everything go."""
+def stop(*, within_s: float = 5.0, is_engine_busy: bool = False) -> None:
+    """Refuse new points, try once to store what waits, let everything go. A busy engine is not waited for: the process ends, as it may at any time."""
     parts, Running.parts = Running.parts, None
     if parts is not None:
         parts.spool.is_stopping = True
         parts.drain.stop(within_s=within_s)
         parts.spool.close()
     engine, Running.engine = Running.engine, None
+    if is_engine_busy:
+        sys.stdout.flush()
+        os._exit(0)
     if engine is not None:
         engine.close()
 
@@ -113,10 +122,10 @@ def is_running() -> bool:
 
 
 def repository() -> MetricRepository:
-    """The metric store. Raises StoreUnavailable where this process does not own it."""
-    if Running.parts is None:
+    """The metric store. Raises StoreUnavailable where this process has not opened it."""
+    if Running.engine is None:
         raise StoreUnavailable("The metric store is not open in this process: it belongs to the running server.")
-    return Running.parts.repository
+    return open_repository()
 
 
 def spool() -> Spool:
