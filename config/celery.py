@@ -27,6 +27,8 @@ def is_embedded() -> bool:
         raise SystemExit(str(error)) from error
 
 
+# A request waits for this: what a worker waits is in the settings.
+IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
 IS_EMBEDDED = is_embedded()
 app = Celery("research-platform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -41,13 +43,13 @@ def refuse_without_broker(sender: object, **_: Any) -> None:  # Any: whatever Ce
 
 
 signals.worker_init.connect(refuse_without_broker)
-signals.beat_init.connect(refuse_without_broker)
 
 
 def nudge(task: str, **headers: str) -> bool:
-    """Ask a worker to run a task soon; False where the broker is away. Gives up within seconds, and nothing depends on it."""
+    """Ask a worker to run a task soon; False where the broker is away. Gives up within two seconds, and nothing depends on it."""
     try:
-        app.send_task(task, ignore_result=True, retry=False, headers=headers)
+        with app.connection_for_write(transport_options=IMPATIENT) as connection:
+            app.send_task(task, connection=connection, ignore_result=True, retry=False, headers=headers)
     except (OperationalError, OSError) as error:
         logger.warning("The broker is away, %s waits for the next sweep: %s", task, error)
         return False

@@ -273,7 +273,8 @@ def redis_database(number: int, otherwise: str) -> str:
     return urlsplit(given)._replace(path=f"/{number}").geturl() if given else otherwise
 
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or redis_database(1, "memory://")
+RECONCILE_QUIET_S = number(env.float, "RECONCILE_QUIET_S", 600.0)
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or redis_database(1, "memory://localhost")
 CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or redis_database(2, "cache+memory://")
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
@@ -307,5 +308,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}},
+    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}, "celery": {"level": "WARNING"}},
 }

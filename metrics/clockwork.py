@@ -50,6 +50,12 @@ class ThreadedWorker(WorkController):  # type: ignore[misc]  # comes without typ
     is_embedded = True
 
 
+class ThreadedScheduler(Scheduler):
+    """A beat beside that worker."""
+
+    is_embedded = True
+
+
 class Clockwork:
     """The two threads. Starting and stopping take effect in the background: neither keeps the server waiting."""
 
@@ -72,6 +78,8 @@ class Clockwork:
         self.is_stopping.set()
         occurrences.STOPPING.set()
         worker_state.should_terminate = 0
+        if self.worker is not None:
+            app.control.broadcast("ping")  # wakes the worker, which would look at its state only every two seconds
 
     def stop(self, *, within_s: float) -> bool:
         """Stop; whether every thread has ended in time."""
@@ -111,7 +119,7 @@ class Clockwork:
 
     def beat(self) -> None:
         """Celery's beat: it sleeps on an event, so that a stop need not wait for its next look."""
-        scheduler = Scheduler(app=app, max_interval=app.conf.beat_max_loop_interval)
+        scheduler = ThreadedScheduler(app=app, max_interval=app.conf.beat_max_loop_interval)
         try:
             while not self.is_stopping.wait(timeout=scheduler.tick()):
                 pass

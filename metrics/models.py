@@ -101,7 +101,6 @@ class Difference(models.Model):
     metric_name = models.CharField(max_length=250)
     accepted = models.BigIntegerField(help_text="Points by the summary.")
     stored = models.BigIntegerField(help_text="Distinct points in the metric store.")
-    detail = models.CharField(max_length=500, blank=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     found_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)

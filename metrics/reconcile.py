@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -31,8 +32,6 @@ from metrics.schedule import RECONCILE
 from metrics.states import State
 
 logger = logging.getLogger(__name__)
-# Points on their way into the store, or summaries on theirs, are no difference: a series is looked at once nothing has come for this long.
-QUIET = timedelta(minutes=10)
 MARGIN = timedelta(days=1)
 # Besides what changed, a part of everything: all of it within a month.
 SLICES = 30
@@ -80,7 +79,7 @@ def reconcile(turn: Turn) -> str:
 def due(turn: Turn) -> Iterator[tuple[Place, list[uuid.UUID]]]:
     """The experiments to look at, by place, in chunks. A project whose points are being dropped waits until that is done."""
     asked = changed() | Experiment.objects.filter(of_slice(turn.slot.toordinal() % SLICES))
-    quiet = asked.filter(last_point_at__lt=timezone.now() - QUIET).exclude(project_id__in=Drop.objects.under_way().values("project_id"))
+    quiet = asked.filter(last_point_at__lt=rest_before()).exclude(project_id__in=Drop.objects.under_way().values("project_id"))
     rows = quiet.values_list("project__team_id", "project_id", "pk").order_by("project_id", "pk")
     held: list[uuid.UUID] = []
     at: Place | None = None
@@ -93,6 +92,11 @@ def due(turn: Turn) -> Iterator[tuple[Place, list[uuid.UUID]]]:
         held.append(experiment)
     if at is not None and held:
         yield at, held
+
+
+def rest_before() -> datetime:
+    """Points on their way into the store, or summaries on theirs, are no difference: who had a point after this is looked at another time."""
+    return timezone.now() - timedelta(seconds=settings.RECONCILE_QUIET_S)
 
 
 def changed() -> QuerySet[Experiment]:
@@ -150,7 +154,7 @@ def by_points(repository: MetricRepository, place: Place, experiments: Sequence[
 
 def is_at_rest(noted: datetime | None, logged_us: int) -> bool:
     """Whether every block of an experiment has come to its end: its summaries are stored, and the record knows of the last point, a while ago."""
-    return noted is not None and noted < timezone.now() - QUIET and logged_us <= int(noted.timestamp() * 1e6) + 1000
+    return noted is not None and noted < rest_before() and logged_us <= int(noted.timestamp() * 1e6) + 1000
 
 
 def differs(kept: Summary | None, found: Summary | None) -> bool:

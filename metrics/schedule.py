@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from config.errors import SetupError
+from config.celery import refuse_without_broker
 
 logger = logging.getLogger(__name__)
 RETRY_S = 5.0
@@ -68,11 +68,12 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # comes without types
         """None: both result stores forget by themselves."""
 
     def setup_schedule(self) -> None:
-        """Make what is missing. Raises SetupError where the record has no tables for it."""
+        """Make what is missing. Ends the program with a sentence where there is no broker, or the record has no tables for it."""
+        refuse_without_broker(self)
         try:
             seed()
         except DatabaseError as error:
-            raise SetupError(f"The record has no schedule ({error}): run manage.py migrate, then start again.") from error
+            raise SystemExit(f"The record has no schedule ({error}): run manage.py migrate, then start again.") from error
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # Any: as Celery calls it
         """Send what is due; the seconds until the next look."""
