@@ -18,6 +18,12 @@ entry = PeriodicTask.objects.get(name="sweep")
 entry.interval = IntervalSchedule.objects.create(every=1, period="seconds")
 entry.save()
 """
+KEEP_TWO_DAYS = """
+from metrics.models import Occurrence
+from projects.models import Project
+Occurrence.objects.all().delete()
+Project.objects.update(retention_days=2)
+"""
 HOURS = """
 import json
 from django.conf import settings
@@ -48,6 +54,11 @@ def asked(data_dir: Path, script: str) -> str:
 def sweep_every_second(data_dir: Path) -> None:
     """What an operator could do in the admin; and no occurrence is done yet."""
     asked(data_dir, QUICK)
+
+
+def keep_two_days(data_dir: Path) -> None:
+    """Every project drops what is older; and no occurrence is done yet."""
+    asked(data_dir, KEEP_TWO_DAYS)
 
 
 def hours(data_dir: Path) -> dict[str, Any]:
