@@ -89,8 +89,11 @@ class Clockwork:
         threads = [thread for thread in [*self.threads, *(pool.threads() if pool else [])] if thread.ident is not None]
         for thread in threads:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            return False
         worker_state.should_terminate = None
-        return not any(thread.is_alive() for thread in threads)
+        occurrences.STOPPING.clear()
+        return True
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Run a thread's work, and let go of the record in the end."""
