@@ -340,7 +340,7 @@ class Drain:
         try:
             self.define_names()
         finally:
-            freshness.touch(counts)
+            freshness.touch({*counts, *(batch.target.project_id for batch in block.batches)})
             self.visible_to = bounds[1]
             oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
             self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
@@ -349,7 +349,12 @@ class Drain:
     def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
         """Take out again what was inserted of experiments that were deleted meanwhile."""
         for experiment in places.keys() - record.living(places):
-            self.repository.forget(places[experiment], [experiment])
+            self.forget(places[experiment], experiment)
+
+    def forget(self, place: Place, experiment: uuid.UUID) -> None:
+        """Take a deleted experiment's points out of the store."""
+        self.repository.forget(place, [experiment])
+        freshness.touch([experiment, place.project_id])
 
     def define_names(self) -> None:
         """Make the project's metric for every name that came up without one."""
@@ -372,7 +377,7 @@ class Drain:
         self.swept_at = time.monotonic()
         self.define_names()
         for place, experiment in record.unpurged():
-            self.repository.forget(place, [experiment])
+            self.forget(place, experiment)
             record.purged(experiment)
 
     def clean_up(self, connection: sqlite3.Connection) -> bool:
