@@ -40,10 +40,11 @@ class Node:
 
     def wire(self) -> Wire:
         """A connection that answered just now. Raises StoreUnavailable where there is none to be had, and rests."""
+        known = self.failures
         try:
             wire = self.living() or Wire(self.address, self.login)
         except StoreUnavailable as error:
-            self.rest(error)
+            self.rest(error, known)
             raise
         self.failures = 0
         return wire
@@ -64,10 +65,12 @@ class Node:
         except IndexError:
             return None
 
-    def rest(self, error: StoreUnavailable) -> None:
-        """Leave the server alone for a while."""
+    def rest(self, error: StoreUnavailable, known: int) -> None:
+        """Leave the server alone for a while. Many callers may find out at once, each knowing of `known` failures before: it is one more for all."""
         with self.lock:
             self.last_error = error
+            if self.failures != known:
+                return
             self.rests_until = time.monotonic() + min(PAUSE_S[0] * 2**self.failures, PAUSE_S[1])
             self.failures = min(self.failures + 1, 10)
 

@@ -191,6 +191,16 @@ def test_a_server_that_went_away_is_tried_by_one_caller_at_a_time():
         assert 1 <= tried <= 3
 
 
+def test_callers_who_find_out_together_count_as_one_failure(server):
+    node = engine_on(server).pool.nodes[0]
+    for _ in range(20):
+        node.rest(StoreUnavailable("gone"), known=0)
+    assert (node.failures, node.is_worth_trying()) == (1, False)
+    assert node.rests_until - time.monotonic() <= 0.5
+    node.rest(StoreUnavailable("still gone"), known=1)
+    assert node.failures == 2
+
+
 def test_the_replica_answers_while_the_primary_is_away_and_no_longer(server, tmp_path):
     with ClickHouseServer(tmp_path / "replica") as replica, contextlib.closing(engine_on(server, replica)) as engine:
         assert answering(engine) == server.port
