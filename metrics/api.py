@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from accounts.access import caller
 from config.answers import json_answer
 from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable
+from config.request_id import request_id
 from experiments.models import Experiment
 from metrics import charts, ingest, process
 from metrics.clickhouse.errors import StoreError, TooSlow
@@ -82,6 +83,7 @@ class Log(APIView):
             idempotency_key=headers.get("HTTP_IDEMPOTENCY_KEY", ""),
             is_single=self.is_single,
             is_awaited=awaited(request),
+            request_id=request_id(request),
         )
         acknowledgement = ingest.accept(series, submission)
         response = HttpResponse(msgspec.json.encode(ingest.answer(acknowledgement)), content_type="application/json")
@@ -309,13 +311,13 @@ class DeadLetters(StoreView):
     def get(self, request: Request) -> HttpResponse:
         """Up to 100 of them, oldest first, with the store's reason."""
         operator(request)
-        return as_json({"count": process.drain().dead_count(), "rows": process.drain().dead_letters()})
+        return as_json({"count": process.spools().dead_count(), "rows": process.spools().dead_letters()})
 
     @extend_schema(operation_id="dead_letters_replay", summary="Try them again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
     def post(self, request: Request) -> HttpResponse:
         """Put all of them back into the queue, each under the identity it had."""
         operator(request)
-        return as_json({"replayed": process.drain().replay_dead()})
+        return as_json({"replayed": process.spools().replay_dead()})
 
 
 class Restore(StoreView):
@@ -325,7 +327,7 @@ class Restore(StoreView):
     def post(self, request: Request) -> HttpResponse:
         """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
         operator(request)
-        return as_json({"points": process.drain().restore()})
+        return as_json({"points": process.spools().restore()})
 
 
 def operator(request: Request) -> None:
