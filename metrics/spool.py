@@ -86,13 +86,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one; `file` holds it where not this spool's."""
+    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one.
+
+    Where the first copy lies in another file, `file` is that, and `received_us` the batch's time there.
+    """
 
     batch_id: str
     accepted: int
     id: int
     replayed: bool = False
     file: Path | None = None
+    received_us: int = 0
 
 
 @dataclass
@@ -455,14 +459,14 @@ def set_meta(connection: sqlite3.Connection, name: str, value: int) -> None:
     connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
 
 
-def replay(found: tuple[bytes, str, int], body_hash: bytes, file: Path | None = None) -> Receipt | Invalid:
-    """What a receipt answers to a repeat with `body_hash`; `file` is where it was found."""
+def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid:
+    """What a receipt answers to a repeat with `body_hash`."""
     kept_hash, batch_id, accepted = found
     if kept_hash != body_hash:
         return Invalid(
             "This Idempotency-Key was used for another body: make a new key for a new batch.", [Fault(None, "Idempotency-Key", "key_reused", "Another body.")]
         )
-    return Receipt(batch_id, accepted, 0, replayed=True, file=file)
+    return Receipt(batch_id, accepted, 0, replayed=True)
 
 
 def own(path: Path) -> int:

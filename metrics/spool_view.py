@@ -18,7 +18,7 @@ from metrics.spool import Beside, live_bytes, meta, reader
 COUNT_KEPT_S = 0.2
 COUNT_KEPT_TIMES = 20
 
-RECEIPT = "SELECT body_hash, batch_id, accepted FROM receipts WHERE key = ?"
+RECEIPT = "SELECT body_hash, batch_id, accepted, at_us FROM receipts WHERE key = ?"
 BACKLOG = """
     SELECT experiment, sum(points) FROM batches WHERE id > coalesce((SELECT value FROM meta WHERE name = 'drained_to'), 0) GROUP BY experiment
 """
@@ -58,8 +58,8 @@ class SpoolView:
         with self.lock:
             return self.connection.execute(sql, bound).fetchall()
 
-    def receipt(self, key: str) -> tuple[bytes, str, int] | None:
-        """(body hash, batch id, points accepted) under an idempotency key."""
+    def receipt(self, key: str) -> tuple[bytes, str, int, int] | None:
+        """(body hash, batch id, points accepted, when in microseconds) under an idempotency key."""
         found = self.rows(RECEIPT, (key,))
         return found[0] if found else None
 
@@ -71,6 +71,10 @@ class SpoolView:
     def last_row(self) -> int:
         """The row id of the newest batch, 0 in an empty file."""
         return int(self.rows("SELECT coalesce(max(id), 0) FROM batches")[0][0])
+
+    def is_refused(self, received_us: int) -> bool:
+        """Whether some of the batch that came at this time was refused by the store."""
+        return bool(self.rows("SELECT EXISTS (SELECT 1 FROM dead WHERE received_us = ?)", (received_us,))[0][0])
 
     def beside(self) -> Beside:
         """What the file holds."""

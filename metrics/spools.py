@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +159,13 @@ class Spools:
         """The first answer to this key where another file has it. Raises Invalid where the body differs, Unavailable where a file cannot be asked."""
         for path in self.files():
             if path != self.here().spool.path and path not in self.damaged and (found := self.receipt_in(path, key)) is not None:
-                answer = replay(found, body_hash, path)
+                answer = replay(found[:3], body_hash)
                 if isinstance(answer, Invalid):
                     raise answer
-                return answer
+                return replace(answer, file=path, received_us=found[3])
         return None
 
-    def receipt_in(self, path: Path, key: str) -> tuple[bytes, str, int] | None:
+    def receipt_in(self, path: Path, key: str) -> tuple[bytes, str, int, int] | None:
         """What a file says of a key. Raises Unavailable where it cannot be read now: to go on might store the batch twice."""
         try:
             view = self.view(path)
@@ -190,7 +190,7 @@ class Spools:
                 if time.monotonic() > until or self.stopping.is_set() or own.drain.failures:
                     return False
                 time.sleep(POLL_S)
-            return True
+            return not view.is_refused(receipt.received_us)
         return False
 
     def hurry(self) -> None:
