@@ -41,7 +41,7 @@ message.MAX_REQUEST_LINE = limit_request_line = limit_request_field_size = HEAD_
 
 def on_starting(server: Any) -> None:
     """Refuse what cannot work, before any worker is there."""
-    if not getattr(settings, "CLICKHOUSE_HOST", "") and server.cfg.workers > 1:
+    if not settings.CLICKHOUSE_HOST and server.cfg.workers > 1:
         sys.exit(
             f"{server.cfg.workers} workers cannot share the embedded metric store: give CLICKHOUSE_HOST for a ClickHouse server,"
             " or WEB_CONCURRENCY=1 for one process."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -105,7 +107,37 @@ SPOOL_KEEP_HOURS = number(env.float, "SPOOL_KEEP_HOURS", 24.0)
 SPOOL_KEEP_BYTES = number(env.int, "SPOOL_KEEP_BYTES", 256_000_000)
 DISK_FREE_MIN_BYTES = number(env.int, "DISK_FREE_MIN_BYTES", 500_000_000)
 
-# The embedded engine
+# The metric store: a ClickHouse server where CLICKHOUSE_HOST is given, the embedded engine otherwise
+CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
+CLICKHOUSE_PORT = number(env.int, "CLICKHOUSE_PORT", 9000, least=1)
+CLICKHOUSE_USER = env.str("CLICKHOUSE_USER", default="default")
+CLICKHOUSE_PASSWORD = env.str("CLICKHOUSE_PASSWORD", default="")
+CLICKHOUSE_SECURE = switch("CLICKHOUSE_SECURE", False)
+CLICKHOUSE_REPLICA = env.str("CLICKHOUSE_REPLICA", default="")
+CLICKHOUSE_CLUSTER = env.str("CLICKHOUSE_CLUSTER", default="")
+if not re.fullmatch(r"[\w.{}-]*", CLICKHOUSE_CLUSTER):
+    raise SetupError(f"CLICKHOUSE_CLUSTER={CLICKHOUSE_CLUSTER!r} is no name for a cluster: give the name from the server's remote_servers.")
+CLICKHOUSE_POOL_SIZE = number(env.int, "CLICKHOUSE_POOL_SIZE", 10, least=1)
+CLICKHOUSE_MAX_OVERFLOW = number(env.int, "CLICKHOUSE_MAX_OVERFLOW", 20)
+
+
+def clickhouse_addresses() -> list[tuple[str, int]]:
+    """(host, port) of the server, then of its replica where there is one. Raises SetupError where the replica's cannot be read."""
+    if not CLICKHOUSE_REPLICA:
+        return [(CLICKHOUSE_HOST, CLICKHOUSE_PORT)]
+    try:
+        given = urlsplit(f"//{CLICKHOUSE_REPLICA}")
+        replica = (given.hostname or "", given.port or CLICKHOUSE_PORT)
+    except ValueError:
+        replica = ("", 0)
+    if not replica[0] or not CLICKHOUSE_HOST:
+        raise SetupError(
+            f"CLICKHOUSE_REPLICA={CLICKHOUSE_REPLICA!r} is no address beside CLICKHOUSE_HOST={CLICKHOUSE_HOST!r}: give host or host:port for both."
+        )
+    return [(CLICKHOUSE_HOST, CLICKHOUSE_PORT), replica]
+
+
+CLICKHOUSE_ADDRESSES = clickhouse_addresses()
 CLICKHOUSE_DATABASE = env.str("CLICKHOUSE_DATABASE", default="metrics")
 if not CLICKHOUSE_DATABASE.isidentifier() or not CLICKHOUSE_DATABASE.isascii():
     raise SetupError(f"CLICKHOUSE_DATABASE={CLICKHOUSE_DATABASE!r} is no name for a database: give letters, digits and underscores.")

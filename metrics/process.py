@@ -21,6 +21,8 @@ from metrics.clickhouse.client import Engine
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.errors import StoreUnavailable
 from metrics.clickhouse.migrate import migrate
+from metrics.clickhouse.server import ServerEngine
+from metrics.clickhouse.wire import Address, Login
 from metrics.drain import Drain, Timing
 from metrics.models import Spool as SpoolFile
 from metrics.repository import MetricRepository
@@ -60,27 +62,46 @@ class Running:
 
 
 def open_engine() -> Engine:
-    """The metric store of the settings. Raises SetupError where another process has the directory."""
+    """The metric store of the settings. Raises SetupError where another process has the directory; a server is connected to when first asked."""
     if Running.engine is None:
-        Running.engine = EmbeddedEngine(
-            settings.DATA_DIR / "clickhouse",
-            database=settings.CLICKHOUSE_DATABASE,
-            max_memory_bytes=settings.CHDB_MAX_MEMORY_BYTES,
-            max_threads=settings.CHDB_MAX_THREADS,
-            timeout_s=settings.QUERY_TIMEOUT_S,
-        )
+        Running.engine = server_engine() if settings.CLICKHOUSE_HOST else embedded_engine()
     return Running.engine
+
+
+def embedded_engine() -> EmbeddedEngine:
+    """The engine inside this process."""
+    return EmbeddedEngine(
+        settings.DATA_DIR / "clickhouse",
+        database=settings.CLICKHOUSE_DATABASE,
+        max_memory_bytes=settings.CHDB_MAX_MEMORY_BYTES,
+        max_threads=settings.CHDB_MAX_THREADS,
+        timeout_s=settings.QUERY_TIMEOUT_S,
+    )
+
+
+def server_engine() -> ServerEngine:
+    """The server of CLICKHOUSE_HOST, and its replica."""
+    return ServerEngine(
+        [Address(*address) for address in settings.CLICKHOUSE_ADDRESSES],
+        Login(settings.CLICKHOUSE_USER, settings.CLICKHOUSE_PASSWORD, settings.CLICKHOUSE_SECURE),
+        database=settings.CLICKHOUSE_DATABASE,
+        pool_size=settings.CLICKHOUSE_POOL_SIZE,
+        max_overflow=settings.CLICKHOUSE_MAX_OVERFLOW,
+        timeout_s=settings.QUERY_TIMEOUT_S,
+        cluster=settings.CLICKHOUSE_CLUSTER,
+    )
 
 
 def start() -> Process:
     """Open the store, hold a spool, begin to drain. Raises SetupError where another process has the directory.
 
-    Without the record a process that finds no free spool starts all the same, and takes points once it has one.
+    The embedded store is brought up to date here. A server may be away just now, and points are taken all the same: `migrate_clickhouse` is its own step.
+    Without the record a process that finds no free spool file starts all the same, and takes points once it has one.
     """
     with Running.opening:
         if Running.parts is None:
             engine = open_engine()
-            if is_embedded():
+            if not settings.CLICKHOUSE_HOST:
                 migrate(engine, settings.CLICKHOUSE_DATABASE)
             repository = MetricRepository(engine, database=settings.CLICKHOUSE_DATABASE)
             spools = Spools(spool_folder(), repository, caps=caps_of_settings(), timing=timing_of_settings(), register=register, failpoint=failpoint)
@@ -121,11 +142,6 @@ def forget_parent() -> None:
 
 
 os.register_at_fork(after_in_child=forget_parent)
-
-
-def is_embedded() -> bool:
-    """Whether the metric store lives inside this process, which then is the only one that may have it."""
-    return not getattr(settings, "CLICKHOUSE_HOST", "")
 
 
 def spool_folder() -> Path:

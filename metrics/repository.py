@@ -143,7 +143,7 @@ NAMES = """
 """
 FORGET = """
     DELETE FROM {database}.{table} WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
-    SETTINGS lightweight_deletes_sync = 1
+    SETTINGS lightweight_deletes_sync = 2
 """
 POINT_TABLES = ("metrics", "metrics_hourly", "metric_summaries")
 NOW = "SELECT 1 AS alive"

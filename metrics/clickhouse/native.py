@@ -107,11 +107,17 @@ def blocks(native: bytes) -> Iterator[tuple[str, Any]]:
     position = iter([native])
     source = CompressedBufferedReader(lambda: next(position), len(native))
     while native and (source.position == 0 or source.position < source.current_buffer_size):
-        width, rows = read_varint(source), read_varint(source)
-        for _ in range(width):
-            name, kind = read_binary_str(source), read_binary_str(source)
-            if rows:
-                yield name, values(source, kind, rows, context)
+        yield from ((name, found) for name, _, found in next_block(source, context) if found is not None)
+
+
+def next_block(source: Any, context: Context) -> list[tuple[str, str, Any]]:
+    """(name, ClickHouse type, values) of each column of the block that begins here; the values are None where it has no rows."""
+    width, rows = read_varint(source), read_varint(source)
+    found = []
+    for _ in range(width):
+        name, kind = read_binary_str(source), read_binary_str(source)
+        found.append((name, kind, values(source, kind, rows, context) if rows else None))
+    return found
 
 
 def values(source: Any, kind: str, rows: int, context: Context) -> Any:

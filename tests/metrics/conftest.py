@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 
-from metrics.clickhouse.client import Coded, Columns
+from metrics import process
+from metrics.clickhouse.client import Coded, Columns, Engine
+from metrics.clickhouse.embedded import EmbeddedEngine
+from metrics.clickhouse.migrate import migrate
+from metrics.clickhouse.server import ServerEngine
+from metrics.clickhouse.wire import Address, Login
 from metrics.repository import MetricRepository, Place
+from tests.clickhouse_server import ClickHouseServer
 
+EMBEDDED = {"database": settings.CLICKHOUSE_DATABASE, "max_memory_bytes": 750_000_000, "max_threads": 2, "timeout_s": 30.0}
 NOW_US = 1_763_900_000_000_000
 
 
@@ -55,12 +64,40 @@ def place() -> Place:
     return Place(uuid.uuid4(), uuid.uuid4())
 
 
-@pytest.fixture(params=["embedded"])
-def repository(request: pytest.FixtureRequest) -> MetricRepository:
-    """The repository over each engine that there is."""
-    return request.getfixturevalue(f"{request.param}_repository")
+@pytest.fixture(params=["embedded", "server"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that there is, with its tables."""
+    return request.getfixturevalue(f"{request.param}_engine")
 
 
 @pytest.fixture
-def embedded_repository(_process: Any) -> MetricRepository:
-    return _process.repository
+def repository(engine: Engine) -> MetricRepository:
+    """The repository over each engine that there is."""
+    return MetricRepository(engine, database=settings.CLICKHOUSE_DATABASE)
+
+
+@pytest.fixture(scope="session")
+def embedded_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+    """The engine of this process; where the product runs on a server, one beside it."""
+    if not settings.CLICKHOUSE_HOST:
+        yield request.getfixturevalue("_process").engine
+        return
+    with contextlib.closing(EmbeddedEngine(tmp_path_factory.mktemp("embedded"), **EMBEDDED)) as engine:
+        migrate(engine, settings.CLICKHOUSE_DATABASE)
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def server_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerEngine]:
+    """An engine on the ClickHouse of the settings; where there is none, on one of the tests' own."""
+    own = contextlib.nullcontext() if settings.CLICKHOUSE_HOST else ClickHouseServer(tmp_path_factory.mktemp("served"))
+    with own as server, contextlib.closing(engine_on(server) if server else process.server_engine()) as engine:
+        migrate(engine, settings.CLICKHOUSE_DATABASE)
+        yield engine
+
+
+def engine_on(*servers: ClickHouseServer, **options: Any) -> ServerEngine:
+    """An engine on servers of the tests' own, the first being the primary."""
+    login = Login(servers[0].user, servers[0].password, secure=servers[0].certificate is not None)
+    given = {"database": settings.CLICKHOUSE_DATABASE, "pool_size": 4, "max_overflow": 8, "timeout_s": 30.0} | options
+    return ServerEngine([Address(server.host, server.port) for server in servers], login, **given)
