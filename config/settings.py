@@ -182,7 +182,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
-    "metrics.shortcut.ShortcutMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -230,6 +229,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
     # Encoded charts, up to 3 MB each: few are kept, so that memory stays bounded.
     "charts": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
+    "readings": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -7,13 +7,15 @@ from typing import Any
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
-answered = get_wsgi_application()
+django_application = get_wsgi_application()
 
 from metrics import process  # noqa: E402  # Django has to be set up before
+from metrics.shortcut import PointsFirst  # noqa: E402
+
+points_first = PointsFirst(django_application)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:  # Any: as WSGI has them
-    """Django's answer, in a process that has its parts."""
+    """The answer of a process that has its parts."""
     process.ensure_started()
-    return answered(environ, start_response)
+    return points_first(environ, start_response)

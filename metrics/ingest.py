@@ -15,7 +15,7 @@ from typing import Any
 
 import zstandard
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
 from accounts.authentication import bearer, token_for
@@ -66,12 +66,12 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
     QUOTA.spend(series.team_id, len(batch))
     key, hashed = scoped_key(submission, series), body_hash(submission, series)
     receipt = process.spools().append(series, batch, key=key, body_hash=hashed, request_id=submission.request_id)
-    return Acknowledgement(receipt, visible=is_visible(receipt) if submission.is_awaited else False)
+    return Acknowledgement(receipt, visible=is_visible(receipt, series) if submission.is_awaited else False)
 
 
-def is_visible(receipt: Receipt) -> bool:
+def is_visible(receipt: Receipt, series: Series) -> bool:
     """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in its spool now, its first copy among it."""
-    return process.spools().wait_visible(receipt, timeout_s=VISIBLE_WAIT_S)
+    return process.spools().wait_visible(receipt, series, timeout_s=VISIBLE_WAIT_S)
 
 
 def validated(submission: Submission) -> Points:
@@ -151,7 +151,10 @@ class Grants:
         if grant is None or grant.until < time.monotonic():
             if len(known) >= GRANTS_REMEMBERED:
                 self.forget()
-            grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            try:
+                grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            finally:
+                close_old_connections()  # the short way has no request that ends, and so nobody else who does it
             known[asked] = grant
         return grant.series
 

@@ -23,6 +23,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 
 from config.errors import Invalid, SetupError, Unavailable
+from metrics import freshness
 from metrics.clickhouse.errors import StoreError
 from metrics.drain import RECEIPTS_KEPT_US, Drain, Timing
 from metrics.keys import Keys
@@ -177,21 +178,26 @@ class Spools:
             message = f"The receipts in {path.name} cannot be read ({error}): nothing of this request was kept. Send again."
             raise Unavailable(message, code="spool_failed", retry_after_s=10) from error
 
-    def wait_visible(self, receipt: Receipt, *, timeout_s: float) -> bool:
+    def wait_visible(self, receipt: Receipt, target: Series, *, timeout_s: float) -> bool:
         """Whether the batch can be queried, waiting for it. A repeat waits for all that its first copy's file holds now."""
         own = self.here()
         if receipt.file is None:
             return own.drain.wait_visible(receipt.id or own.spool.last_row(), timeout_s=timeout_s)
-        view = self.views[receipt.file]
-        self.hurry()
+        view, is_visible = self.views[receipt.file], False
         with self.reading(view):
-            row, until = view.last_row(), time.monotonic() + timeout_s
-            while view.drained_to() < row:
-                if time.monotonic() > until or self.stopping.is_set() or own.drain.failures:
-                    return False
-                time.sleep(POLL_S)
-            return not view.is_refused(receipt.received_us)
-        return False
+            is_visible = self.is_drained(view, timeout_s=timeout_s) and not view.is_refused(receipt.received_us)
+        freshness.touch([target.experiment_id, target.project_id])  # its holder does so too, perhaps a moment later
+        return is_visible
+
+    def is_drained(self, view: SpoolView, *, timeout_s: float) -> bool:
+        """Whether all that another process's file holds now is stored, waiting for it; not at all while the store is away."""
+        self.hurry()
+        row, until = view.last_row(), time.monotonic() + timeout_s
+        while view.drained_to() < row:
+            if time.monotonic() > until or self.stopping.is_set() or self.here().drain.failures:
+                return False
+            time.sleep(POLL_S)
+        return True
 
     def hurry(self) -> None:
         """Ask every drain of this host to store what waits: this process's at once, the others at their next look."""

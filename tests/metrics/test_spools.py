@@ -287,7 +287,7 @@ def test_a_key_is_answered_by_the_first_receipt_from_every_process(host, target,
     assert (again.batch_id, again.accepted, again.replayed) == (first.batch_id, 2, True)
     with pytest.raises(Invalid):
         other.append(target, points(9.0), key="team:k", body_hash=b"another body")
-    assert other.wait_visible(again, timeout_s=DEADLINE_S)
+    assert other.wait_visible(again, target, timeout_s=DEADLINE_S)
     assert values(store, target) == [1.0, 2.0]
     assert ask(other.here().spool.path, "SELECT count(*) FROM batches") == [(0,)]
 
@@ -305,7 +305,7 @@ def test_receipts_survive_adoption(host, folder, target, store):
     until(lambda: values(store, target) == [1.0] and spools.is_free(path))
     again = one.append(target, points(1.0), key="7 0", body_hash=b"same")
     assert again.replayed
-    assert one.wait_visible(again, timeout_s=DEADLINE_S)
+    assert one.wait_visible(again, target, timeout_s=DEADLINE_S)
     assert values(store, target) == [1.0]
 
 
@@ -440,14 +440,14 @@ def test_a_client_s_batch_that_reaches_two_hosts_lands_once(host, tmp_path, targ
     one, other = host(tmp_path / "one"), host(tmp_path / "other")
     for spool in (one, other, one):
         receipt = spool.append(target, points(1.0, 2.0, writer=1, ordinal=0))
-        assert spool.wait_visible(receipt, timeout_s=DEADLINE_S)
+        assert spool.wait_visible(receipt, target, timeout_s=DEADLINE_S)
     assert values(store, target) == [1.0, 2.0]
 
 
 def test_plain_points_of_two_hosts_are_kept_apart_and_their_summaries_add_up(host, tmp_path, target, store):
     one, other = host(tmp_path / "one"), host(tmp_path / "other")
     for spool in (one, other):
-        assert spool.wait_visible(spool.append(target, points(1.0, 2.0)), timeout_s=DEADLINE_S)
+        assert spool.wait_visible(spool.append(target, points(1.0, 2.0)), target, timeout_s=DEADLINE_S)
     assert values(store, target) == [1.0, 1.0, 2.0, 2.0]
     assert_summaries_are_right(store, target)
 
@@ -459,7 +459,7 @@ def test_a_repeat_within_one_file_is_counted_once_beside_what_other_files_count(
         (other, points(3.0, float("nan"), first=2, writer=1, ordinal=2)),
         (one, points(1.0, 2.0, writer=1, ordinal=0)),
     ):
-        assert spool.wait_visible(spool.append(target, batch), timeout_s=DEADLINE_S)
+        assert spool.wait_visible(spool.append(target, batch), target, timeout_s=DEADLINE_S)
     until(lambda: store.repository.summaries(place_of(target)).keys() == {target.experiment_id})
     counts = [summary["loss"].count for summary in store.repository.summaries(place_of(target)).values()]
     assert counts == [4]
