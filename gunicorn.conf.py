@@ -11,6 +11,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import message
 
 from config.errors import SetupError
+from metrics.spool_folder import check
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 try:
@@ -46,6 +47,10 @@ def on_starting(server: Any) -> None:
             f"{server.cfg.workers} workers cannot share the embedded metric store: give CLICKHOUSE_HOST for a ClickHouse server,"
             " or WEB_CONCURRENCY=1 for one process."
         )
+    try:
+        check(settings.DATA_DIR / "spool")
+    except SetupError as error:
+        sys.exit(str(error))
 
 
 def post_worker_init(worker: Any) -> None:
@@ -55,8 +60,6 @@ def post_worker_init(worker: Any) -> None:
 
     sys.setswitchinterval(SWITCH_S)
     try:
-        if worker.age <= worker.cfg.workers:  # one that replaces another does not end those that run
-            process.check_spools()
         process.start()
     except SetupError as error:
         sys.stderr.write(f"{error}\n")

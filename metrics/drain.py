@@ -90,6 +90,7 @@ class Drain:
         self.trace: dict[str, Any] = {}
         self.swept_at = self.cleaned_at = self.drained_at = 0.0
         self.is_stopping = False
+        self.is_over: Callable[[], bool] = lambda: False
         self.thread = threading.Thread(target=self.drain_for_ever, name="drain", daemon=True)
 
     def start(self) -> None:
@@ -106,15 +107,12 @@ class Drain:
             self.reading.close()
 
     def drain_out(self, *, is_over: Callable[[], bool]) -> None:
-        """Store all that waits, without a thread, block by block until `is_over`; then tidy up. Raises StoreError, DatabaseError, sqlite3.Error."""
+        """Store all that waits and tidy up, without a thread, block by block until `is_over`. Raises StoreError, DatabaseError, sqlite3.Error."""
+        self.is_over, self.spool.is_urgent = is_over, True
         try:
-            self.store_states()
-            while not is_over() and self.drain_block():
-                pass
+            self.drain_waiting()
             self.write_notes()
-            self.define_names()
-            while not is_over() and self.spool.transact(self.clean_up):
-                pass
+            self.sweep()
         finally:
             self.reading.close()
 
@@ -160,7 +158,7 @@ class Drain:
 
     def is_due(self) -> bool:
         """Whether the drain should work now. The caller holds `spool.arrived`."""
-        return self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0
+        return not self.is_over() and (self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0)
 
     def time_left_s(self) -> float:
         """Until the next sweep, the oldest waiting point's time is up, or a batch's worth waits and the last block is a moment ago."""

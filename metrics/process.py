@@ -27,7 +27,8 @@ from metrics.drain import Drain, Timing
 from metrics.models import Spool as SpoolFile
 from metrics.repository import MetricRepository
 from metrics.spool import Caps, Spool
-from metrics.spools import Spools, check
+from metrics.spool_folder import check
+from metrics.spools import Spools
 
 logger = logging.getLogger(__name__)
 

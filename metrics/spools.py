@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from config.errors import Invalid, SetupError, Unavailable
 from metrics import freshness
@@ -29,7 +29,8 @@ from metrics.drain import RECEIPTS_KEPT_US, Drain, Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.repository import MetricRepository
-from metrics.spool import Beside, Caps, Damaged, InUse, Receipt, Series, Spool, connected, is_damage, is_free, reader, replay
+from metrics.spool import Beside, Caps, Damaged, InUse, Receipt, Series, Spool, is_damage, is_free, reader, replay
+from metrics.spool_folder import files, make, replay_mark
 from metrics.spool_view import SpoolView
 
 logger = logging.getLogger(__name__)
@@ -186,8 +187,7 @@ class Spools:
         view, is_visible = self.views[receipt.file], False
         with self.reading(view):
             is_visible = self.is_drained(view, timeout_s=timeout_s) and not view.is_refused(receipt.received_us)
-        freshness.touch([target.experiment_id, target.project_id])  # its holder does so too, perhaps a moment later
-        return is_visible
+        return is_visible and is_known_to_caches(target)
 
     def is_drained(self, view: SpoolView, *, timeout_s: float) -> bool:
         """Whether all that another process's file holds now is stored, waiting for it; not at all while the store is away."""
@@ -405,36 +405,20 @@ class Spools:
             spool.close()
 
 
-def make(folder: Path) -> None:
-    """The folder, made if it is not there. Raises SetupError where something else is in the way."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"{folder} cannot be made ({error.strerror}): move what is there away, or give another DATA_DIR.") from error
-
-
-def files(folder: Path) -> list[Path]:
-    """Every spool file of a folder, by number."""
-    numbers = [int(name[:-7]) for name in os.listdir(folder) if name.endswith(".sqlite") and name[:-7].isdecimal()]
-    return [folder / f"{number}.sqlite" for number in sorted(numbers)]
-
-
-def check(folder: Path) -> None:
-    """Raise SetupError where a spool file is damaged: a server says so before it starts, and does not leave points behind unseen."""
-    make(folder)
-    for path in files(folder):
-        if is_free(path):
-            connected(path).close()
-
-
 def refuse(path: Path) -> int:
     """Register nothing."""
     raise Unregistered(path)
 
 
-def replay_mark(path: Path) -> Path:
-    """The file beside a spool file that asks its holder to put refused rows back into the queue."""
-    return path.with_suffix(".replay")
+def is_known_to_caches(target: Series) -> bool:
+    """Whether whatever was cached of a series is old from now on. Who stored its points says so too, perhaps a moment later."""
+    try:
+        freshness.touch([target.experiment_id, target.project_id])
+    except DatabaseError:
+        return False
+    finally:
+        close_old_connections()
+    return True
 
 
 def heed_replay(drain: Drain) -> None:

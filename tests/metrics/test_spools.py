@@ -22,13 +22,13 @@ from django.db import DatabaseError
 
 from config.errors import InFlight, Invalid, SetupError, Unavailable
 from experiments.models import Experiment
-from metrics import process, spools
+from metrics import process, spool_folder, spools
 from metrics.drain import Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.process import Process
 from metrics.repository import Place
-from metrics.spool import Caps, InUse, Series, Spool, own, reader, set_meta
+from metrics.spool import Caps, InUse, Series, Spool, is_free, own, reader, set_meta
 from metrics.spools import Spools
 
 CAPS = Caps(spool_bytes=1 << 40, disk_free_bytes=1, names=10_000)
@@ -81,7 +81,7 @@ def points(*values: float, first: int = 0, writer: int | None = None, ordinal: i
 
 def left_by_the_dead(folder: Path, number: int, target: Series, *batches: Points, **options: object) -> Path:
     """A spool file with batches that nobody drained, and nobody who holds it."""
-    spools.make(folder)
+    spool_folder.make(folder)
     spool = Spool(folder / f"{number}.sqlite", caps=CAPS, register=process.register)
     for place, batch in enumerate(batches):
         spool.append(target, batch, key=f"{number} {place}" if options.get("keyed") else None, body_hash=b"same")
@@ -163,7 +163,7 @@ def test_without_the_record_and_a_free_file_a_process_refuses_points_until_it_ha
 
 
 def test_a_file_whose_maker_died_before_it_was_registered_is_used_by_the_next(host, folder):
-    spools.make(folder)
+    spool_folder.make(folder)
     with pytest.raises(DatabaseError):
         Spool(folder / "0.sqlite", caps=CAPS, register=away)
     assert host().here().spool.path.stem == "0"
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_left_alone_by_who_runs_and_refused_by_who_starts(host
     (folder).mkdir(parents=True)
     (folder / "0.sqlite").write_bytes(b"this is no database" * 1000)
     with pytest.raises(SetupError, match=r"0\.sqlite"):
-        spools.check(folder)
+        spool_folder.check(folder)
     one = host()
     assert one.here().spool.path.stem == "1"
     assert [path.stem for path in one.damaged] == ["0"]
@@ -193,7 +193,7 @@ def test_what_a_dead_process_left_is_adopted_drained_and_let_go(host, folder, ta
     began = time.monotonic()
     until(lambda: values(store, target) == [1.0, 2.0, 3.0])
     assert time.monotonic() - began > spools.GRACE_S, "a worker that replaces the dead one had no chance"
-    until(lambda: spools.is_free(path) and ask(path, "SELECT count(*) FROM summaries WHERE stored < version") == [(0,)])
+    until(lambda: is_free(path) and ask(path, "SELECT count(*) FROM summaries WHERE stored < version") == [(0,)])
     assert ask(path, "SELECT count(*) FROM blocks WHERE drained_us IS NULL") == [(0,)]
     assert_summaries_are_right(store, target)
 
@@ -212,7 +212,7 @@ def test_states_that_were_not_stored_are_enough_to_adopt_a_file(host, folder, ta
     host()
     path = left_by_the_dead(folder, 7, target, points(1.0, 2.0))
     until(lambda: values(store, target) == [1.0, 2.0])
-    until(lambda: spools.is_free(path))
+    until(lambda: is_free(path))
     store.repository.forget(place_of(target), [target.experiment_id])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE summaries SET stored = 0")
@@ -250,7 +250,7 @@ def test_while_the_store_is_away_nothing_is_adopted_and_a_new_process_takes_the_
 def test_receipts_past_their_day_go_from_a_file_that_nobody_holds(host, folder, target, store):
     host()
     path = left_by_the_dead(folder, 7, target, points(1.0), keyed=True)
-    until(lambda: values(store, target) == [1.0] and spools.is_free(path))
+    until(lambda: values(store, target) == [1.0] and is_free(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE receipts SET at_us = 1")
     until(lambda: ask(path, "SELECT count(*) FROM receipts") == [(0,)])
@@ -302,7 +302,7 @@ def test_a_process_that_came_just_now_is_asked_for_its_receipts_too(host, target
 def test_receipts_survive_adoption(host, folder, target, store):
     one = host()
     path = left_by_the_dead(folder, 7, target, points(1.0), keyed=True)
-    until(lambda: values(store, target) == [1.0] and spools.is_free(path))
+    until(lambda: values(store, target) == [1.0] and is_free(path))
     again = one.append(target, points(1.0), key="7 0", body_hash=b"same")
     assert again.replayed
     assert one.wait_visible(again, target, timeout_s=DEADLINE_S)
@@ -401,7 +401,7 @@ def test_refused_rows_of_every_file_are_shown_and_replayed_from_any_process(host
     assert one.dead_letters()[0].items() >= {"metrics": ["loss"], "reason": "no", "request_id": "r"}.items()
     assert one.replay_dead() == 2
     until(lambda: values(store, target) == [0.0, 1.0])
-    until(lambda: one.dead_count() == 0 and not spools.replay_mark(orphan).exists())
+    until(lambda: one.dead_count() == 0 and not spool_folder.replay_mark(orphan).exists())
     assert_summaries_are_right(store, target)
 
 
@@ -498,7 +498,7 @@ EARLIER = """
 
 
 def test_a_file_of_the_version_before_opens_with_all_that_it_holds(host, folder, target, store):
-    spools.make(folder)
+    spool_folder.make(folder)
     writer = process.register(folder / "0.sqlite")
     ids = (target.team_id.bytes, target.project_id.bytes, target.experiment_id.bytes, target.month)
     with closing(sqlite3.connect(folder / "0.sqlite", isolation_level=None)) as connection:
