@@ -60,6 +60,7 @@ LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 24, least=1)
+WEB_CONCURRENCY = number(env.int, "WEB_CONCURRENCY", 4, least=1)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 

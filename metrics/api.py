@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from accounts.access import caller
 from config.answers import json_answer
 from config.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from config.request_id import request_id
 from experiments.models import Experiment
 from metrics import charts, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
@@ -62,7 +63,8 @@ class Log(APIView):
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
         try:
-            headers, body = shortcut.acknowledged(shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=lambda: request.body))
+            done = shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=lambda: request.body, request_id=request_id(request))
+            headers, body = shortcut.acknowledged(done)
         except Refused as refused:
             return json_answer(request, refused)
         return HttpResponse(body, headers=headers)
@@ -274,13 +276,13 @@ class DeadLetters(StoreView):
     def get(self, request: Request) -> HttpResponse:
         """Up to 100 of them, oldest first, with the store's reason."""
         operator(request)
-        return as_json({"count": process.drain().dead_count(), "rows": process.drain().dead_letters()})
+        return as_json({"count": process.spools().dead_count(), "rows": process.spools().dead_letters()})
 
     @extend_schema(operation_id="dead_letters_replay", summary="Try them again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
     def post(self, request: Request) -> HttpResponse:
         """Put all of them back into the queue, each under the identity it had."""
         operator(request)
-        return as_json({"replayed": process.drain().replay_dead()})
+        return as_json({"replayed": process.spools().replay_dead()})
 
 
 class Restore(StoreView):
@@ -290,7 +292,7 @@ class Restore(StoreView):
     def post(self, request: Request) -> HttpResponse:
         """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
         operator(request)
-        return as_json({"points": process.drain().restore()})
+        return as_json({"points": process.spools().restore()})
 
 
 def operator(request: Request) -> None:

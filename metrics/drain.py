@@ -42,7 +42,8 @@ WAITERS_WHILE_AWAY = 4
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
 UNSTORED = "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
 OF_BLOCK = (
-    "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
+    "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, request_id, payload"
+    " FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
 )
 
 
@@ -55,6 +56,10 @@ OUTDATED = """
     ) WHERE drained_us < ? OR kept > ? ORDER BY id LIMIT ?
 """
 RECEIPTS_KEPT_US = 24 * 3_600_000_000
+REQUESTS_NAMED = 5
+STATES = """
+    SELECT experiment, name, team, project, version, state FROM summaries WHERE (experiment, name) > (?, ?) ORDER BY experiment, name LIMIT 20000
+"""
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ class Drain:
         self.discarded = 0
         self.failures = self.waiters = 0
         self.last_error = ""
+        self.trace: dict[str, Any] = {}
         self.swept_at = self.cleaned_at = self.drained_at = 0.0
         self.is_stopping = False
+        self.is_over: Callable[[], bool] = lambda: False
         self.thread = threading.Thread(target=self.drain_for_ever, name="drain", daemon=True)
 
     def start(self) -> None:
@@ -97,6 +104,16 @@ class Drain:
             self.spool.arrived.notify_all()
         self.thread.join(timeout=within_s)
         if not self.thread.is_alive():
+            self.reading.close()
+
+    def drain_out(self, *, is_over: Callable[[], bool]) -> None:
+        """Store all that waits and tidy up, without a thread, block by block until `is_over`. Raises StoreError, DatabaseError, sqlite3.Error."""
+        self.is_over, self.spool.is_urgent = is_over, True
+        try:
+            self.drain_waiting()
+            self.write_notes()
+            self.sweep()
+        finally:
             self.reading.close()
 
     def wait_visible(self, batch: int, *, timeout_s: float) -> bool:
@@ -124,7 +141,7 @@ class Drain:
                 self.failures, self.last_error = 0, ""
             except (StoreError, DatabaseError, sqlite3.Error) as error:
                 self.failures, self.last_error = self.failures + 1, str(error)
-                logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300])
+                logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300], extra=self.trace)
             finally:
                 close_old_connections()
             if was_stopping:
@@ -141,7 +158,7 @@ class Drain:
 
     def is_due(self) -> bool:
         """Whether the drain should work now. The caller holds `spool.arrived`."""
-        return self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0
+        return not self.is_over() and (self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0)
 
     def time_left_s(self) -> float:
         """Until the next sweep, the oldest waiting point's time is up, or a batch's worth waits and the last block is a moment ago."""
@@ -180,6 +197,7 @@ class Drain:
                 self.spool.oldest_us = 0 if not self.spool.waiting else self.spool.oldest_us
             return False
         batches = [to_batch(row) for row in self.reading.execute(OF_BLOCK, bounds)]
+        self.trace = trace(batches)
         counts = Counter[uuid.UUID]()
         for batch in batches:
             counts[batch.target.experiment_id] += batch.points
@@ -193,6 +211,8 @@ class Drain:
         self.failpoint("after-mark")
         self.store_states()
         self.after(block, bounds, counts)
+        logger.info("Stored %d points of %d requests", counts.total(), self.trace["requests"], extra=self.trace)
+        self.trace = {}
         return True
 
     def block_bounds(self) -> tuple[int, int] | None:
@@ -226,6 +246,7 @@ class Drain:
             self.repository.insert_points(block.columns)
         except RejectedData as error:
             if len(block) == 1:
+                logger.warning("The metric store refused a row, which is set aside: %s", str(error)[:300], extra=trace(block.batches))
                 return [], [(block, str(error)[:1000])]
             stored, dead = [], []
             for half in block.halves():
@@ -255,8 +276,8 @@ class Drain:
                 rows,
             )
             connection.executemany(
-                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, reason, at_us)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, request_id, reason, at_us)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 [dead_row(part.batches[0], reason, now) for part, reason in dead],
             )
 
@@ -276,7 +297,8 @@ class Drain:
                 changed[series, name] = (version + 1, before.joined(gained) if before else gained)
         for series, name in repeated:
             place = Place(series.team_id, series.project_id)
-            changed[series, name] = (changed[series, name][0], self.repository.recounted(place, series.experiment_id, name))
+            own = self.repository.recounted(place, series.experiment_id, name, beside=self.spool.writer)
+            changed[series, name] = (changed[series, name][0], own)
         return changed
 
     def known_state(self, experiment: uuid.UUID, name: str) -> tuple[int, State | None]:
@@ -290,14 +312,8 @@ class Drain:
     def store_states(self) -> None:
         """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
         while found := self.unstored():
-            experiments = {uuid.UUID(bytes=row[0]) for row in found}
-            living = record.living(experiments)
-            self.forget_states(experiments - living)
-            kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
-            if not kept:
-                continue
-            self.repository.insert_summaries(summary_columns(kept, spool=self.spool.writer))
-            self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
+            kept = self.insert_states(found, writer=self.spool.writer)
+            self.forget_states({uuid.UUID(bytes=row[0]) for row in found} - {uuid.UUID(bytes=row[0]) for row in kept})
             self.noted |= {(experiment, name): version for experiment, name, _, _, version, _ in kept}
             if len(self.noted) >= NOTED_MOST:
                 self.write_notes()
@@ -312,15 +328,24 @@ class Drain:
             self.transact_with_notes(lambda connection: None)
 
     def transact_with_notes(self, job: Callable[[sqlite3.Connection], object]) -> None:
-        """Run `job` in one transaction that also notes which states are stored. On the writer thread, as a restore may take the notes back there."""
+        """Run `job` in one transaction that also notes which states are stored."""
+        notes = [(version, experiment, name) for (experiment, name), version in self.noted.items()]
 
         def write(connection: sqlite3.Connection) -> None:
-            notes = [(version, experiment, name) for (experiment, name), version in self.noted.items()]
             connection.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", notes)
             job(connection)
 
         self.spool.transact(write)
         self.noted = {}
+
+    def insert_states(self, found: list[Any], *, writer: int) -> list[Any]:
+        """Insert rows of a spool's summaries, those of deleted experiments left out; the rows that were inserted."""
+        living = record.living({uuid.UUID(bytes=row[0]) for row in found})
+        kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
+        if kept:
+            self.repository.insert_summaries(summary_columns(kept, spool=writer))
+            self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
+        return kept
 
     def forget_states(self, experiments: set[uuid.UUID]) -> None:
         """Drop what the spool knows of deleted experiments."""
@@ -391,50 +416,24 @@ class Drain:
         connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - RECEIPTS_KEPT_US,))
         return len(found) == CLEAN_BLOCKS
 
-    def restore(self) -> int:
-        """Send every kept block again, after the store was damaged or replaced by an older copy; how many points.
+    def restore(self, reading: sqlite3.Connection) -> int:
+        """Send every kept block and state of a spool file again, whoever holds it, after the store was damaged or replaced by an older copy; how many points.
 
         Points overwrite themselves, and states are absolute: what the store has already does not change.
         """
-        reading, points = self.spool.reader(), 0
-        try:
-            for bounds in reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NOT NULL ORDER BY id").fetchall():
-                block = self.of_living([to_batch(row) for row in reading.execute(OF_BLOCK, bounds)])
-                if block.batches:
-                    self.insert(block)
-                    points += len(block)
-        finally:
-            reading.close()
-        self.spool.transact(self.forget_stored)
-        self.spool.hurry()
+        points = 0
+        for bounds in reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NOT NULL ORDER BY id").fetchall():
+            block = self.of_living([to_batch(row) for row in reading.execute(OF_BLOCK, bounds)])
+            if block.batches:
+                self.insert(block)
+                points += len(block)
+        place = (b"", "")
+        while found := reading.execute(STATES, place).fetchall():
+            self.insert_states(found, writer=meta(reading, "writer"))
+            place = found[-1][:2]
         return points
 
-    def forget_stored(self, connection: sqlite3.Connection) -> None:
-        """Every state is to be stored once more."""
-        self.noted = {}
-        connection.execute("UPDATE summaries SET stored = 0")
-
     # Dead letters ------------------------------------------------------------------------------------------------------------------------------
-
-    def dead_letters(self, *, limit: int = 100) -> list[dict[str, Any]]:
-        """What was refused, oldest first: id, experiment, metrics, reason, when (microseconds)."""
-        reading = self.spool.reader()
-        try:
-            found = reading.execute("SELECT id, experiment, payload, reason, at_us FROM dead ORDER BY id LIMIT ?", (limit,)).fetchall()
-        finally:
-            reading.close()
-        return [
-            {"id": row, "experiment": str(uuid.UUID(bytes=experiment)), "metrics": Points.decoded(payload).names, "reason": reason, "at_us": at}
-            for row, experiment, payload, reason, at in found
-        ]
-
-    def dead_count(self) -> int:
-        """How many rows lie in the dead-letter table."""
-        reading = self.spool.reader()
-        try:
-            return int(reading.execute("SELECT count(*) FROM dead").fetchone()[0])
-        finally:
-            reading.close()
 
     def replay_dead(self) -> int:
         """Put every refused row back into the queue under its own identity; how many."""
@@ -442,8 +441,8 @@ class Drain:
         def write(connection: sqlite3.Connection) -> list[tuple[bytes, int]]:
             found = connection.execute("SELECT experiment, points FROM dead").fetchall()
             connection.execute(
-                "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload)"
-                " SELECT team, project, experiment, month, points, writer, ordinal, received_us, payload FROM dead ORDER BY id"
+                "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, request_id, payload)"
+                " SELECT team, project, experiment, month, points, writer, ordinal, received_us, request_id, payload FROM dead ORDER BY id"
             )
             connection.execute("DELETE FROM dead")
             return found
@@ -454,3 +453,9 @@ class Drain:
                 self.spool.waiting[uuid.UUID(bytes=experiment)] += points
         self.spool.hurry()
         return len(found)
+
+
+def trace(batches: list[Batch]) -> dict[str, Any]:
+    """What a log line says of the requests whose batches it is about: the ids of the first few, and how many there are."""
+    ids = list(dict.fromkeys(batch.request_id for batch in batches if batch.request_id))
+    return {"request_ids": ids[:REQUESTS_NAMED], "requests": len(ids)}

@@ -44,6 +44,7 @@ class Submission:
     idempotency_key: str = ""
     is_single: bool = False
     is_awaited: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
     """The same for a caller who may write to `series`, which is known before the body is read."""
     batch = validated(submission)
     QUOTA.spend(series.team_id, len(batch))
-    spool = process.spool()
-    receipt = spool.append(series, batch, key=scoped_key(submission, series), body_hash=body_hash(submission, series))
-    return Acknowledgement(receipt, visible=is_visible(receipt) if submission.is_awaited else False)
+    key, hashed = scoped_key(submission, series), body_hash(submission, series)
+    receipt = process.spools().append(series, batch, key=key, body_hash=hashed, request_id=submission.request_id)
+    return Acknowledgement(receipt, visible=is_visible(receipt, series) if submission.is_awaited else False)
 
 
-def is_visible(receipt: Receipt) -> bool:
-    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in the spool now, its first copy among it."""
-    return process.drain().wait_visible(receipt.id or process.spool().last_row(), timeout_s=VISIBLE_WAIT_S)
+def is_visible(receipt: Receipt, series: Series) -> bool:
+    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in its spool now, its first copy among it."""
+    return process.spools().wait_visible(receipt, series, timeout_s=VISIBLE_WAIT_S)
 
 
 def validated(submission: Submission) -> Points:

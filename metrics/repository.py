@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,10 @@ RECOUNTED = """
            argMax(point_id, (step, point_id)) AS last_point, min(step) AS first_step, toUnixTimestamp64Micro(min(timestamp)) AS first_us
     FROM {database}.metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
+"""
+COUNTED_BESIDE = """
+    SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, sum(sum) AS total FROM {database}.metric_summaries FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND spool_id != %(spool)s
 """
 NAMES = """
     SELECT metric_name AS name, uniqExact(experiment_id) AS experiments FROM {database}.metric_summaries FINAL
@@ -328,10 +332,14 @@ class MetricRepository:
         """The same from the points themselves: slow, and what `summaries` must equal."""
         return self.summed(RECOMPUTED, place, experiments, metrics)
 
-    def recounted(self, place: Place, experiment: uuid.UUID, metric: str) -> State:
-        """The state of one series from its stored points."""
-        found = self.engine.query(self.sql(RECOUNTED, narrower=narrower([experiment], [metric])), self.narrowed(place, [experiment], [metric]))
-        return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
+    def recounted(self, place: Place, experiment: uuid.UUID, metric: str, *, beside: int) -> State:
+        """The state of one series from its stored points, without what spools other than `beside` count of it."""
+        by, bound = narrower([experiment], [metric]), self.narrowed(place, [experiment], [metric])
+        found = self.engine.query(self.sql(RECOUNTED, narrower=by), bound)
+        others = self.engine.query(self.sql(COUNTED_BESIDE, narrower=by), bound | {"spool": beside})
+        state = State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
+        count, nonfinite, total = (listed(others, name)[0] for name in ("count", "nonfinite", "total"))
+        return replace(state, count=max(0, state.count - count), nonfinite=max(0, state.nonfinite - nonfinite), total=state.total - total)
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""

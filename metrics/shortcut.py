@@ -50,7 +50,7 @@ def answered(environ: Environ, path: re.Match[str], request_id: str) -> tuple[in
     """(status, headers, body) of one POST of points."""
     try:
         kind, project, experiment = (part.encode("latin-1").decode() for part in path.groups())
-        acknowledgement = taken(environ, project, experiment, is_single=kind == "log", read=lambda: whole_body(environ))
+        acknowledgement = taken(environ, project, experiment, is_single=kind == "log", read=lambda: whole_body(environ), request_id=request_id)
     except UnicodeDecodeError:
         return refusal(BadRequest("The address is no UTF-8."), request_id)
     except Refused as refused:
@@ -69,7 +69,7 @@ def acknowledged(acknowledgement: ingest.Acknowledgement) -> tuple[dict[str, str
     return headers, msgspec.json.encode(ingest.answer(acknowledgement))
 
 
-def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, read: Callable[[], bytes]) -> ingest.Acknowledgement:
+def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, read: Callable[[], bytes], request_id: str) -> ingest.Acknowledgement:
     """Take the points of one request. Whether the caller may write is known before the body is read. Raises a Refused."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     series = ingest.writable_series(authorization, project, experiment)
@@ -84,6 +84,7 @@ def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, r
         idempotency_key=environ.get("HTTP_IDEMPOTENCY_KEY", ""),
         is_single=is_single,
         is_awaited=is_awaited,
+        request_id=request_id,
     )
     return ingest.accept(series, submission)
 

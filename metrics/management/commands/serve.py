@@ -76,6 +76,7 @@ class Command(BaseCommand):
         try:
             process.open_engine()
             migrate_record()
+            process.check_spools()
             process.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
