@@ -38,6 +38,12 @@ def touch(experiments: Iterable[uuid.UUID]) -> None:
         begin_epoch()
 
 
+def touch_all() -> None:
+    """Everything that was cached is old from now on. Nothing to do where the cache began with this process. Raises DatabaseError."""
+    if can_be_away():
+        begin_epoch()
+
+
 def version(experiments: Iterable[uuid.UUID]) -> str:
     """One word for the present points of all these experiments. A version that the cache lost is a new one."""
     keys = [key(experiment) for experiment in experiments]
@@ -50,10 +56,14 @@ def version(experiments: Iterable[uuid.UUID]) -> str:
     return "-".join([*(str(known.get(name, fresh())) for name in keys), *circumstances()])
 
 
+def can_be_away() -> bool:
+    """Whether the cache is a server, with a life of its own."""
+    return hasattr(caches[DEFAULT_CACHE_ALIAS], "life")
+
+
 def circumstances() -> tuple[str, ...]:
     """Life and epoch of a cache that can be away, asked for after the versions were read; nothing for one in this process."""
-    life = getattr(caches[DEFAULT_CACHE_ALIAS], "life", None)
-    return () if life is None else (life(), str(epoch()))
+    return (caches[DEFAULT_CACHE_ALIAS].life(), str(epoch())) if can_be_away() else ()  # type: ignore[attr-defined]
 
 
 def epoch() -> int:

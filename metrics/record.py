@@ -28,9 +28,9 @@ def living(experiments: Iterable[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def note_points(received: Mapping[uuid.UUID, int]) -> None:
-    """Move each experiment's time of the last point forward. Times in microseconds."""
+    """Move each experiment's time of the last point forward. Times in microseconds. In one order everywhere, so that no two processes lock each other out."""
     with transaction.atomic():
-        for experiment, at_us in received.items():
+        for experiment, at_us in sorted(received.items()):
             at = Value(datetime.fromtimestamp(at_us / 1e6, tz=UTC))
             Experiment.objects.filter(pk=experiment).update(last_point_at=Greatest(Coalesce(F("last_point_at"), at), at))
 
