@@ -1,4 +1,4 @@
-"""The cache in Redis, made so that nothing fails while Redis is away: a read is then a miss, a write is forgotten, and nobody waits long."""
+"""Caches. The one in Redis is made so that nothing fails while Redis is away: a read is then a miss, a write is forgotten, and nobody waits long."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
@@ -23,8 +24,6 @@ P, T = ParamSpec("P"), TypeVar("T")
 TIMEOUT_S = 0.5
 REST_S = 1.0
 SAY_AGAIN_S = 60.0
-SLOTS = 128
-SLOT_BYTES = 4_000_000
 
 
 class Circuit:
@@ -145,19 +144,30 @@ class PatientRedisCache(RedisCache):
 
 
 class SlottedRedisCache(PatientRedisCache):
-    """A cache of large values that never takes more than SLOTS x SLOT_BYTES: each key has its place by its hash, and a newer value takes it over."""
+    """A cache of large values that holds at most OPTIONS["slots"] of them: each key has its place by its hash, and a newer value takes it over."""
 
-    @staticmethod
-    def slot(key: str) -> str:
+    def __init__(self, server: str, params: dict[str, Any]) -> None:  # Any: Django's own settings of a cache
+        options = dict(params.get("OPTIONS", {}))
+        self.slots: int = options.pop("slots")
+        super().__init__(server, {**params, "OPTIONS": options})
+
+    def slot(self, key: str) -> str:
         """The place of a key."""
-        return f"slot:{int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) % SLOTS}"
+        return f"slot:{int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) % self.slots}"
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """The value, where no other has taken its place."""
         found = super().get(self.slot(key), None, version)
         return found[1] if found and found[0] == key else default
 
-    def set(self, key: str, value: bytes, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        """Keep a value, if it is not too large."""
-        if len(value) <= SLOT_BYTES:
-            super().set(self.slot(key), (key, value), timeout, version)
+    def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        """Keep a value."""
+        super().set(self.slot(key), (key, value), timeout, version)
+
+
+class LonelyCache(LocMemCache):
+    """The cache of one process among several: what others do to the points it does not hear, and so it calls no two moments one life."""
+
+    def life(self) -> str:
+        """A word that never was."""
+        return secrets.token_hex(8)

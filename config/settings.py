@@ -71,6 +71,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 DATABASE_POOL_SIZE = number(env.int, "DATABASE_POOL_SIZE", 10, least=1)
 DATABASE_MAX_OVERFLOW = number(env.int, "DATABASE_MAX_OVERFLOW", 20)
 DATABASE_POOL_TIMEOUT_S = number(env.float, "DATABASE_POOL_TIMEOUT_S", 3.0, least=0.1)
+CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
@@ -245,12 +246,16 @@ CACHES: dict[str, Any] = {
     "default": {"BACKEND": IN_PROCESS, "OPTIONS": {"MAX_ENTRIES": 20_000}},
     # Encoded charts, up to 3 MB each: few are kept, so that memory stays bounded.
     "charts": {"BACKEND": IN_PROCESS, "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
+    "readings": {"BACKEND": IN_PROCESS, "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }
 if REDIS_URL:
     CACHES = {
         "default": {"BACKEND": "config.cache.PatientRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "platform"},
-        "charts": {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "charts"},
+        "charts": {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
+        "readings": {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
     }
+elif CLICKHOUSE_HOST:  # then there may be other processes, whose points this one's cache does not hear of
+    CACHES["default"]["BACKEND"] = "config.cache.LonelyCache"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -155,12 +155,12 @@ class Timeseries(StoreView):
         asked = charts.read_asked(request.query_params, most=1_000_000)
         kind = request.query_params.get("format", "json")
         if kind == "csv":
-            series, _ = charts.points(process.repository(), place_of(owner), run, metric, asked)
-            return HttpResponse(charts.as_csv(series, asked.x), content_type="text/csv; charset=utf-8")
+            body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
+            return HttpResponse(body, content_type="text/csv; charset=utf-8")
         if kind != "json":
             raise charts.wrong("format", f"format is json or csv; got {kind!r}.")
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
-        return as_json(head | charts.timeseries(process.repository(), place_of(owner), run, metric, asked))
+        return HttpResponse(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), content_type="application/json")
 
 
 class Compare(StoreView):
@@ -206,10 +206,14 @@ class SummaryTable(StoreView):
         chosen = named(owner, asked, most=TABLE_MOST) if asked else runs(owner.experiments.current())
         names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
         ids = [run.id for run in chosen] if asked else None
-        found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
         how = dict(owner.metrics.values_list("name", "aggregation"))
-        rows = [summary_row(run, found.get(run.id, {}), how) for run in chosen]
-        return as_json({"project": owner.slug, "experiments": rows})
+
+        def make() -> bytes:
+            found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
+            return msgspec.json.encode({"project": owner.slug, "experiments": [summary_row(run, found.get(run.id, {}), how) for run in chosen]})
+
+        body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make, shelf="charts")
+        return HttpResponse(body, content_type="application/json")
 
 
 def summary_row(run: charts.Run, summaries: dict[str, Summary], how: dict[str, str]) -> dict[str, Any]:
@@ -248,7 +252,11 @@ class Names(StoreView):
         owner = self.project(project)
         asked = request.query_params.get("experiments")
         ids: list[uuid.UUID] | None = [run.id for run in named(owner, asked, most=TABLE_MOST)] if asked else None
-        counted = process.repository().names(place_of(owner), ids)
+
+        def make() -> bytes:
+            return msgspec.json.encode(process.repository().names(place_of(owner), ids))
+
+        counted: dict[str, int] = msgspec.json.decode(charts.cached(["names", owner.pk, ids], ids or [owner.pk], make, shelf="readings"))
         defined = {metric.name: metric for metric in owner.metrics.all()}
         return as_json({"names": [name_row(name, count, defined.get(name)) for name, count in counted.items()]})
 

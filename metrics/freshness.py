@@ -1,4 +1,4 @@
-"""Which version of an experiment's points a cached answer was made from.
+"""Which version of an experiment's points, or of all the points of a project, a cached answer was made from.
 
 A version lies in the cache, and changes when the points do. Where the cache is a server that can be away, two things more make a version: what
 could not be said to it is counted in the record (CacheEpoch), so that it may come back with all it knew before; and each of its lives counts
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 KEPT_S = 86_400  # longer than any answer is; after that, a version is a new one
 
 
-def key(experiment: uuid.UUID) -> str:
-    """Where the version of an experiment is kept."""
-    return f"points:{experiment.hex}"
+def key(owner: uuid.UUID) -> str:
+    """Where the version of an experiment or a project is kept."""
+    return f"points:{owner.hex}"
 
 
 def fresh() -> str:
@@ -31,9 +31,12 @@ def fresh() -> str:
     return secrets.token_hex(8)
 
 
-def touch(experiments: Iterable[uuid.UUID]) -> None:
-    """The points of these experiments changed: whatever was cached of them is old from now on, also where the cache is away. Raises DatabaseError."""
-    unsaid = cache.set_many({key(experiment): fresh() for experiment in experiments}, timeout=KEPT_S)
+def touch(owners: Iterable[uuid.UUID]) -> None:
+    """The points of these experiments or projects changed: whatever was cached of them is old from now on, also where the cache is away.
+
+    Raises DatabaseError where neither the cache nor the record can be told.
+    """
+    unsaid = cache.set_many({key(owner): fresh() for owner in owners}, timeout=KEPT_S)
     if unsaid:
         begin_epoch()
 
@@ -44,9 +47,9 @@ def touch_all() -> None:
         begin_epoch()
 
 
-def version(experiments: Iterable[uuid.UUID]) -> str:
-    """One word for the present points of all these experiments. A version that the cache lost is a new one."""
-    keys = [key(experiment) for experiment in experiments]
+def version(owners: Iterable[uuid.UUID]) -> str:
+    """One word for the present points of all these experiments or projects. A version that the cache lost is a new one."""
+    keys = [key(owner) for owner in owners]
     known = cache.get_many(keys)
     missing = {name: fresh() for name in keys if name not in known}
     if missing:
