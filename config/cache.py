@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TIMEOUT_S = 0.5
 REST_S = 1.0
@@ -94,7 +95,7 @@ class PatientRedisCache(RedisCache):
 
     def run_id(self) -> str:
         """The random name that Redis gave itself at its start."""
-        return str(self._cache.get_client().info("server")["run_id"])  # type: ignore[attr-defined]  # Django's own client
+        return str(self._cache.get_client().info("server")["run_id"])
 
     # The verbs of Django's cache. Any: a cache keeps values of every type.
 
@@ -132,15 +133,15 @@ class PatientRedisCache(RedisCache):
 
     def set_many(self, data: Mapping[str, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[str]:
         """Keep many values; the keys of those that could not be kept, which is all of them while Redis is away."""
-        return self.tried(super().set_many, list(data), data, timeout, version)
+        return self.tried(super().set_many, list(data), dict(data), timeout, version)
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> None:
         """Forget many values."""
         self.tried(super().delete_many, None, keys, version)
 
-    def clear(self) -> bool:
+    def clear(self) -> None:
         """Forget everything."""
-        return self.tried(super().clear, False)
+        self.tried(super().clear, None)
 
 
 class SlottedRedisCache(PatientRedisCache):

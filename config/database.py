@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from config.addresses import shown
 from config.errors import SetupError
@@ -17,7 +17,7 @@ from config.errors import SetupError
 TURN = 0x7265_7365_6172_6368  # the number of the advisory lock: any that nobody else takes
 
 
-def unusable(error: DatabaseError) -> SetupError:
+def unusable(error: Error) -> SetupError:
     """What to tell an operator whose database does not answer, or not as it should."""
     if connection.vendor == "postgresql":
         return SetupError(f"DATABASE_URL={shown(settings.DATABASE_URL)} cannot be used ({refusal() or in_a_line(error)}): correct it, or start that server.")

@@ -112,7 +112,10 @@ REFRESH_TOKEN_EXPIRE_DAYS = number(env.float, "REFRESH_TOKEN_EXPIRE_DAYS", 7.0, 
 SIGN_IN_FAILURES = number(env.int, "SIGN_IN_FAILURES", 10, least=1)
 if IS_PRODUCTION:
     production.refuse_unsafe(
-        secret=env.str("SECRET_KEY", default=""), is_secret_shared=bool(DATABASE_URL or REDIS_URL), debug=DEBUG, origins=CORS_ALLOWED_ORIGINS
+        secret=env.str("SECRET_KEY", default=""),
+        is_secret_shared=bool(DATABASE_URL or REDIS_URL or CLICKHOUSE_HOST),
+        debug=DEBUG,
+        origins=CORS_ALLOWED_ORIGINS,
     )
 
 # Points on their way in
@@ -248,12 +251,20 @@ CACHES: dict[str, Any] = {
     "charts": {"BACKEND": IN_PROCESS, "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
     "readings": {"BACKEND": IN_PROCESS, "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }
-if REDIS_URL:
-    CACHES = {
-        "default": {"BACKEND": "config.cache.PatientRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "platform"},
-        "charts": {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
-        "readings": {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
+
+
+def shared_caches(url: str) -> dict[str, Any]:
+    """The same caches in the Redis at `url`; the large values have a number of places."""
+    slotted = {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": url}
+    return {
+        "default": {"BACKEND": "config.cache.PatientRedisCache", "LOCATION": url, "KEY_PREFIX": "platform"},
+        "charts": {**slotted, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
+        "readings": {**slotted, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
     }
+
+
+if REDIS_URL:
+    CACHES = shared_caches(REDIS_URL)
 elif CLICKHOUSE_HOST:  # then there may be other processes, whose points this one's cache does not hear of
     CACHES["default"]["BACKEND"] = "config.cache.LonelyCache"
 

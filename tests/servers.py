@@ -113,6 +113,11 @@ class Server:
         """kill -9."""
         self.end(signal.SIGKILL)
 
+    def restart(self) -> None:
+        """Stop it, whatever its state, and start it."""
+        self.stop()
+        self.start()
+
     def end(self, with_signal: signal.Signals) -> None:
         """Send a signal and wait until the process is gone. Nothing happens where it is gone already."""
         if self.process is None or self.process.poll() is not None:
