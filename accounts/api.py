@@ -35,8 +35,8 @@ class NameAndPassword(StrictSerializer):
 class Pair(serializers.Serializer[Any]):  # Any: shown, never read
     """Two JWTs: one to call with, one to get the next with."""
 
-    access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`; it holds for 30 minutes.")
-    refresh = serializers.CharField(help_text="Exchange it at /api/v1/auth/token/refresh; it holds for 7 days.")
+    access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`; it holds for a short while (ACCESS_TOKEN_EXPIRE_MINUTES).")
+    refresh = serializers.CharField(help_text="Exchange it at /api/v1/auth/token/refresh; it holds for some days (REFRESH_TOKEN_EXPIRE_DAYS).")
 
 
 class RefreshAsked(StrictSerializer):
