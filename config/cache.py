@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,51 +15,15 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-logger = logging.getLogger(__name__)
+from config.circuit import Circuit
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TIMEOUT_S = 0.5
-REST_S = 1.0
-SAY_AGAIN_S = 60.0
 
 
-class Circuit:
-    """Whether Redis is tried. After a failure it is left alone for REST_S, and then one caller tries while all others go on without."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.closed_until = self.said_at = 0.0
-
-    def may_try(self) -> bool:
-        """Whether to ask Redis now. While it is away, at most one caller in REST_S may."""
-        if not self.closed_until:
-            return True
-        with self.lock:
-            now = time.monotonic()
-            if now < self.closed_until:
-                return False
-            self.closed_until = now + REST_S
-            return True
-
-    def succeeded(self) -> None:
-        """It answered."""
-        if self.closed_until:
-            self.closed_until = self.said_at = 0.0
-            logger.info("The cache is back.")
-
-    def failed(self, error: Exception) -> None:
-        """It did not. Said in the log once a minute."""
-        with self.lock:
-            now = time.monotonic()
-            self.closed_until = now + REST_S
-            if self.said_at and now - self.said_at < SAY_AGAIN_S:
-                return
-            self.said_at = now
-        logger.warning("The cache (REDIS_URL) is away, pages and the API go on without it: %s", error)
-
-
-CIRCUIT = Circuit()
+CIRCUIT = Circuit("The cache (REDIS_URL) is away, pages and the API go on without it")
 
 
 class PatientRedisCache(RedisCache):

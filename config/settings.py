@@ -236,10 +236,10 @@ def pooled(database: dict[str, Any]) -> dict[str, Any]:
         "min_size": min(2, DATABASE_POOL_SIZE),
         "max_size": DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW,
         "timeout": DATABASE_POOL_TIMEOUT_S,
-        # How long one attempt to connect goes on before the next request makes another: a database that comes back is found at once.
+        # How long one attempt to connect goes on before a request makes another: a database that comes back is found at once.
         "reconnect_timeout": 1.0,
     }
-    return database | {"OPTIONS": {**database["OPTIONS"], "pool": pool}, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    return database | {"OPTIONS": {**database["OPTIONS"], "pool": pool}, "CONN_MAX_AGE": 0}
 
 
 DATABASES: dict[str, Any] = {"default": pooled(addresses.postgres(DATABASE_URL)) if DATABASE_URL else SQLITE}
