@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelInvalid
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -16,10 +20,13 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.authentication import CHALLENGE
-from config.errors import Fault, Forbidden, Invalid, NotFound, Refused
+from config.errors import Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
 from config.request_id import request_id
 
+logger = logging.getLogger(__name__)
 FAULTS_SHOWN = 100
+# What a database says that is away, restarts, or ended a transaction that stood in another's way: it may be asked again.
+RECORD_AWAY = (OperationalError, InterfaceError)
 API = ("/api/", "/health", "/ready", "/metrics")
 JSON = "application/json"
 BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
@@ -66,7 +73,10 @@ def page(request: HttpRequest, *, status: int, title: str, message: str) -> Http
     return render(request, "error.html", {"title": title, "message": message, "status": status}, status=status)
 
 
-TITLES = {401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 503: "Not available just now"}
+TITLES = {
+    401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 429: "Too many attempts",
+    503: "Not available just now",
+}  # fmt: skip
 
 
 def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
@@ -80,7 +90,7 @@ def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
 
 
 class RefusalMiddleware:
-    """Turns a Refused that a page raises into its answer."""
+    """Turns a Refused that a page raises, and a record that is away, into the answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -91,7 +101,18 @@ class RefusalMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The answer to a refusal; None for everything else, which is a 500."""
+        if isinstance(error, RECORD_AWAY):
+            return record_away(request, error)
         return answer(request, error) if isinstance(error, Refused) else None
+
+
+def record_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    """503: the record cannot be asked just now. The page is that of nobody, as who asks cannot be looked up either."""
+    logger.warning("The record did not answer: %s", str(error)[:300])
+    request.user = AnonymousUser()
+    request._caller = None  # type: ignore[attr-defined]
+    message = "The record cannot be read just now: try again in a moment. Points that were acknowledged are safe."
+    return answer(request, Unavailable(message, code="record_unavailable"))
 
 
 def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
@@ -99,6 +120,8 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
     request: HttpRequest = context["request"]._request
     if isinstance(error, Refused):
         return json_answer(request, error)
+    if isinstance(error, RECORD_AWAY):
+        return record_away(request, error)
     if isinstance(error, ModelInvalid):
         return json_answer(request, Invalid("Not valid: nothing was saved.", model_faults(error)))
     if isinstance(error, exceptions.ValidationError):
@@ -148,7 +171,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A 500 that names itself, so that the log can be searched for it."""
+    """A 500 that names itself, so that the log can be searched for it; a record that went away below the views is a 503 here too."""
+    error = sys.exception()
+    if isinstance(error, RECORD_AWAY):
+        return record_away(request, error)
     name = request_id(request)
     if request.path.startswith(API):
         status, headers, content = broken(name)

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from accounts.authentication import bearer, token_for
+from accounts.authentication import bearer, bearer_of
 from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
@@ -38,8 +38,8 @@ def ready(request: HttpRequest) -> JsonResponse:
 def is_operator(request: HttpRequest) -> bool:
     """Whether a superuser asks, by session or by token."""
     secret = bearer(request.headers.get("Authorization", ""))
-    token = token_for(secret) if secret else None
-    user = token.user if token else request.user
+    known = bearer_of(secret) if secret else None
+    user = known.user if known else request.user
     return bool(user.is_authenticated and user.is_superuser)
 
 

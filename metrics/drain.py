@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +79,9 @@ class Drain:
     def __init__(self, spool: Spool, repository: MetricRepository, *, timing: Timing, failpoint: Callable[[str], None] = lambda name: None) -> None:
         self.spool, self.repository, self.timing, self.failpoint = spool, repository, timing, failpoint
         self.reading = spool.reader()
-        self.visible_to = meta(self.reading, "drained_to")
+        # Up to which row points may be seen: 0 until the caches know of what was stored before, perhaps by a process that was killed before it told them.
+        self.visible_to = 0
+        self.stored: deque[tuple[set[uuid.UUID], Counter[uuid.UUID], int]] = deque([(set(), Counter(), meta(self.reading, "drained_to"))])
         self.refused: set[int] = set()
         self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
         # Versions of series' states that the store has and the spool does not know of yet: noted with the next block, so that nobody waits for it.
@@ -182,6 +184,7 @@ class Drain:
 
     def drain_waiting(self) -> None:
         """Store block after block until nothing that waits is due. Raises StoreError where the store does not take one."""
+        self.show_stored()
         self.store_states()
         while self.drain_block():
             self.sweep()
@@ -365,11 +368,22 @@ class Drain:
         try:
             self.define_names()
         finally:
-            freshness.touch({*counts, *(batch.target.project_id for batch in block.batches)})
-            self.visible_to = bounds[1]
-            oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
-            self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+            self.stored.append(({*counts, *(batch.target.project_id for batch in block.batches)}, counts, bounds[1]))
+            self.show_stored()
         record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
+
+    def show_stored(self) -> None:
+        """What is stored may be seen, once every cache knows of it. Raises DatabaseError where that cannot be said now; then it is said the next time."""
+        while self.stored:
+            owners, counts, last = self.stored[0]
+            if owners:
+                freshness.touch(owners)
+            else:
+                freshness.touch_all()
+            self.visible_to = last
+            oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (last,)).fetchone()
+            self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+            self.stored.popleft()
 
     def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
         """Take out again what was inserted of experiments that were deleted meanwhile."""

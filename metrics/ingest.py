@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
-from accounts.authentication import bearer, token_for
+from accounts.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
@@ -173,10 +173,10 @@ def writable_series(authorization: str, project: str, experiment: str) -> Series
 def decided(secret: str, project: str, experiment: str) -> Series:
     """The decision from the record. A refusal is raised, not remembered, so that what is mended works at once."""
     try:
-        token = token_for(secret)
-        if token is None:
-            raise Unauthenticated("This token is not known, or it is revoked or expired: make a new one on the Account page.")
-        caller = Caller(user=token.user, token=token)
+        known = bearer_of(secret)
+        if known is None:
+            raise Unauthenticated(UNKNOWN)
+        caller = Caller(user=known.user, token=known.token)
         owner = Project.objects.visible_to(caller).named(project)
         found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name").named(experiment)
     except DatabaseError as error:

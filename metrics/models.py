@@ -27,3 +27,14 @@ class Spool(models.Model):
     def writer(self) -> int:
         """The upper 24 bits of the point_id of every point that came without a writer number of its own."""
         return FIRST_SPOOL_WRITER + self.pk
+
+
+class CacheEpoch(models.Model):
+    """One row: how often a cache that was away could not be told that points changed. Part of the name of everything cached about points."""
+
+    ONLY = 1
+
+    number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.number)

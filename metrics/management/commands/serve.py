@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
+from config.database import unusable
 from config.errors import SetupError, Unavailable
 from experiments import recording
 from metrics import process
@@ -26,12 +27,11 @@ ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 
 
 def migrate_record() -> None:
-    """Bring the record up to date. Raises SetupError where its file cannot be used."""
+    """Bring the record up to date. Raises SetupError where its database cannot be used."""
     try:
         call_command("migrate", verbosity=0)
     except DatabaseError as error:
-        file = settings.DATABASES["default"]["NAME"]
-        raise SetupError(f"{file} cannot be used ({error}): put it back from a backup, or give another DATA_DIR.") from error
+        raise unusable(error) from error
 
 
 def whole(options: Mapping[str, Any], name: str, *, least: int = 0, most: int = 1000) -> int:
