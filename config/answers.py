@@ -11,7 +11,7 @@ import msgspec
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelInvalid
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.authentication import CHALLENGE
-from config.errors import Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
+from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
 from config.request_id import request_id
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ FAULTS_SHOWN = 100
 RECORD_AWAY = (OperationalError, InterfaceError)
 API = ("/api/", "/health", "/ready", "/metrics")
 JSON = "application/json"
+NOWHERE = "There is nothing at this address, or it is not yours."
 BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
 
@@ -99,20 +100,31 @@ class RefusalMiddleware:
         """Pass the request on."""
         return self.get_response(request)
 
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: dict[str, object]) -> HttpResponse | None:
+        """Nothing has a NUL in its address, and PostgreSQL would not even compare it."""
+        return answer(request, NotFound(NOWHERE)) if any("\x00" in str(value) for value in kwargs.values()) else None
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The answer to a refusal; None for everything else, which is a 500."""
         if isinstance(error, RECORD_AWAY):
             return record_away(request, error)
+        if isinstance(error, DataError) and "NUL" in str(error):
+            return answer(as_nobody(request), BadRequest("The request holds the character NUL, which no text has: leave it out."))
         return answer(request, error) if isinstance(error, Refused) else None
 
 
 def record_away(request: HttpRequest, error: Exception) -> HttpResponse:
-    """503: the record cannot be asked just now. The page is that of nobody, as who asks cannot be looked up either."""
+    """503: the record cannot be asked just now."""
     logger.warning("The record did not answer: %s", str(error)[:300])
+    message = "The record cannot be read just now: try again in a moment. Points that were acknowledged are safe."
+    return answer(as_nobody(request), Unavailable(message, code="record_unavailable"))
+
+
+def as_nobody(request: HttpRequest) -> HttpRequest:
+    """The request for a page about itself: who asks cannot be looked up."""
     request.user = AnonymousUser()
     request._caller = None  # type: ignore[attr-defined]
-    message = "The record cannot be read just now: try again in a moment. Points that were acknowledged are safe."
-    return answer(request, Unavailable(message, code="record_unavailable"))
+    return request
 
 
 def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
@@ -157,7 +169,7 @@ def field_faults(detail: Any, path: str = "") -> list[Fault]:  # Any: DRF nests 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 404."""
-    return answer(request, NotFound("There is nothing at this address, or it is not yours."))
+    return answer(request, NotFound(NOWHERE))
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
