@@ -78,7 +78,7 @@ CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://"
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
 CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
 
 
@@ -210,6 +210,7 @@ INSTALLED_APPS = [
     "template_partials",
     "csp",
     "corsheaders",
+    "django_celery_beat",
     "accounts",
     "projects",
     "experiments",
@@ -383,6 +384,34 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
+# The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.
+RECONCILE_QUIET_S = number(env.float, "RECONCILE_QUIET_S", 600.0)
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1620
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "research-platform"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever; who publishes gives up at once
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"polling_interval": 0.1}
+if not CELERY_BROKER_URL.startswith("memory:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1,
+        "socket_connect_timeout": 1, "socket_timeout": 5, "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT,
+    }  # fmt: skip
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT, CELERY_REDIS_SOCKET_TIMEOUT = 2, 5
+CELERY_RESULT_EXPIRES = 86_400
+CELERY_BEAT_SCHEDULER = "metrics.schedule:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_BEAT_SYNC_EVERY = 1  # each run is noted at once, so that a silent beat is seen
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -390,5 +419,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # The pool would report each attempt to connect; what it means for a request is said by config.answers, and for a command by manage.py.
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}, "psycopg.pool": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+    },
 }

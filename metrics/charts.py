@@ -16,7 +16,7 @@ from django.core.cache import caches
 from numpy.typing import NDArray
 
 from config.errors import Fault, Invalid
-from metrics import freshness
+from metrics import freshness, hours
 from metrics.repository import Extent, GridRow, MetricRepository, Place, Series, ThinnedSeries, Window
 
 DIGITS = 6
@@ -71,10 +71,10 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
         reach = repository.reach(place, ids, metric, asked.x)
         window = asked.window(reach)
         width = bucket_width(window.first, window.last, asked.max_points)
-        grid = repository.grid(place, ids, metric, window, width=width)
+        grid = hours.series_grid(repository, place, ids, metric, window, width=width)
         series = [series_json(run, grid.rows[run.id], asked.x) for run in runs if run.id in grid.rows]
         return msgspec.json.encode(
-            {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([width]), asked.x)[0], "count": reach.points, "series": series}
+            {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([grid.width]), asked.x)[0], "count": reach.points, "series": series}
         )
 
     return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make, shelf="charts")
@@ -136,11 +136,11 @@ def csv_series(repository: MetricRepository, place: Place, run: Run, metric: str
 def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> tuple[Series, int]:
     """The series as asked, and how many points are stored in that window."""
     open_window = asked.window(Extent(0, -(2**63), 2**63 - 1))
-    extent = repository.extent(place, [run.id], metric, open_window)
+    extent = hours.series_extent(repository, place, run.id, metric, open_window)
     if extent.points <= asked.max_points:
-        return repository.series(place, run.id, metric, open_window), extent.points
+        return hours.whole_series(repository, place, run.id, metric, open_window, extent), extent.points
     width = bucket_width(extent.first, extent.last, asked.max_points)
-    return repository.thinned(place, run.id, metric, open_window, start=extent.first, width=width), extent.points
+    return hours.thinned_series(repository, place, run.id, metric, open_window, extent, width=width), extent.points
 
 
 def series_rows(series: Series, x: str) -> dict[str, list[Any]]:

@@ -418,6 +418,9 @@ class Drain:
         for place, experiment in record.unpurged():
             self.forget(place, experiment)
             record.purged(experiment)
+        if record.restore_is_asked(self.spool.writer):
+            self.restore(self.reading)
+            record.restored(self.spool.writer)
 
     def clean_up(self, connection: sqlite3.Connection) -> bool:
         """Drop some drained blocks that are too old or too many, and old receipts; whether there may be more to drop."""

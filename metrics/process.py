@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Iterable
@@ -93,6 +94,11 @@ def server_engine() -> ServerEngine:
     )
 
 
+def open_repository() -> MetricRepository:
+    """The metric store for a process that may not have a spool, such as a Celery worker. Raises SetupError where another process has the directory."""
+    return Running.parts.repository if Running.parts else MetricRepository(open_engine(), database=settings.CLICKHOUSE_DATABASE)
+
+
 def start() -> Process:
     """Open the store, hold a spool, begin to drain. Raises SetupError where another process has the directory.
 
@@ -122,13 +128,16 @@ def ensure_started() -> None:
         logger.error("This process serves without a metric store and takes no points: %s", error)
 
 
-def stop(*, within_s: float = 5.0) -> None:
-    """Refuse new points, try once to store what waits, let everything go."""
+def stop(*, within_s: float = 5.0, is_engine_busy: bool = False) -> None:
+    """Refuse new points, try once to store what waits, let everything go. A busy engine is not waited for: the process ends, as it may at any time."""
     Running.is_over = True
     parts, Running.parts = Running.parts, None
     if parts is not None:
         parts.spools.stop(within_s=within_s)
     engine, Running.engine = Running.engine, None
+    if is_engine_busy:
+        sys.stdout.flush()
+        os._exit(0)
     if engine is not None:
         engine.close()
 
@@ -188,10 +197,10 @@ def is_running() -> bool:
 
 
 def repository() -> MetricRepository:
-    """The metric store. Raises StoreUnavailable where this process does not own it."""
-    if Running.parts is None:
+    """The metric store. Raises StoreUnavailable where this process has not opened it."""
+    if Running.engine is None:
         raise StoreUnavailable("The metric store is not open in this process: it belongs to the running server.")
-    return Running.parts.repository
+    return open_repository()
 
 
 def spools() -> Spools:

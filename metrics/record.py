@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
 from experiments.models import DeletedExperiment, Experiment
+from metrics.models import FIRST_SPOOL_WRITER, Spool
 from metrics.repository import Place
 from projects.models import Project, ProjectMetric
 
@@ -52,3 +53,19 @@ def unpurged() -> list[tuple[Place, uuid.UUID]]:
 def purged(experiment: uuid.UUID) -> None:
     """The points of a deleted experiment are gone."""
     DeletedExperiment.objects.filter(pk=experiment).update(purged_at=clock.now())
+
+
+def places() -> list[Place]:
+    """Where series live: every project."""
+    return [Place(team, project) for project, team in Project.objects.values_list("pk", "team_id").order_by("pk")]
+
+
+def restore_is_asked(writer: int) -> bool:
+    """Whether somebody misses points that the spool with this number may have kept, and has had no answer."""
+    asked = Q(restored_at=None) | Q(restored_at__lt=F("restore_asked_at"))
+    return Spool.objects.filter(asked, pk=writer - FIRST_SPOOL_WRITER, restore_asked_at__isnull=False).exists()
+
+
+def restored(writer: int) -> None:
+    """What the spool had kept is stored again."""
+    Spool.objects.filter(pk=writer - FIRST_SPOOL_WRITER).update(restored_at=clock.now())

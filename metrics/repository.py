@@ -54,7 +54,7 @@ REACH = """
                maxIf(s.last_time, metric_name = %(metric)s) AS last_time,
                toUnixTimestamp64Micro(last_time) - toUnixTimestamp64Micro(min(s.first_time)) AS length_us
         FROM {database}.metric_summaries AS s FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND count > 0
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
         GROUP BY experiment_id HAVING n > 0
     )
 """
@@ -98,14 +98,14 @@ SUMMARIES = """
            max(last_step) AS final_step, min(first_step) AS initial_step,
            toUnixTimestamp64Micro(max(last_time)) AS final_time, toUnixTimestamp64Micro(min(first_time)) AS initial_time
     FROM {database}.metric_summaries FINAL
-    WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND count > 0
-    GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id
+    WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
+    GROUP BY metric_name, experiment_id HAVING n > 0 ORDER BY metric_name, experiment_id
 """
 # One metric of a whole project, to sort by: only what the one number needs.
 VALUES = """
     SELECT toString(experiment_id) AS experiment, {value} AS value FROM {database}.metric_summaries FINAL
-    WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s AND count > 0
-    GROUP BY experiment_id
+    WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s
+    GROUP BY experiment_id HAVING sum(count) > 0
 """
 VALUE = {
     "last": "argMax(last, (last_step, last_point_id))",
@@ -113,40 +113,210 @@ VALUE = {
     "max": "ifNull(max(max), nan)",
     "avg": "sum(sum) / (sum(count) - sum(nonfinite))",
 }
-RECOMPUTED = """
-    SELECT toString(experiment_id) AS experiment, metric_name AS metric, count() AS n, countIf(NOT isFinite(metric_value)) AS odd,
-           sumIf(metric_value, isFinite(metric_value)) AS total,
-           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low,
-           ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
-           argMax(metric_value, (step, point_id)) AS final, max(step) AS final_step, min(step) AS initial_step,
-           toUnixTimestamp64Micro(max(timestamp)) AS final_time, toUnixTimestamp64Micro(min(timestamp)) AS initial_time
-    FROM {database}.metrics FINAL
-    WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
-    GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id
+# Whole series from what is stored of them: the points, and the hours that stand for points that were dropped.
+STORED = """
+    FROM (
+        SELECT experiment_id, metric_name, count() AS n, countIf(NOT isFinite(metric_value)) AS odd, sumIf(metric_value, isFinite(metric_value)) AS finite_sum,
+               minOrNullIf(metric_value, isFinite(metric_value)) AS least, maxOrNullIf(metric_value, isFinite(metric_value)) AS most,
+               argMax(metric_value, (step, point_id)) AS final, max(step) AS final_step, argMax(point_id, (step, point_id)) AS final_point,
+               max(timestamp) AS final_time, min(step) AS initial_step, min(timestamp) AS initial_time, max(logged_at) AS latest
+        FROM {database}.metrics FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY experiment_id, metric_name
+        UNION ALL
+        SELECT experiment_id, metric_name, sum(count), sum(nonfinite), sum(ifNull(avg_value, 0) * (count - nonfinite)), min(min_value), max(max_value),
+               argMax(last_value, (last_step, last_point_id)), max(last_step), argMax(last_point_id, (last_step, last_point_id)),
+               max(last_time), min(first_step), min(first_time), toDateTime64(0, 6, 'UTC')
+        FROM {database}.metrics_hourly FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND part > 0 AND count > 0 {narrower} GROUP BY experiment_id, metric_name
+    ) AS stored
 """
-RECOUNTED = """
-    SELECT count() AS count, countIf(NOT isFinite(metric_value)) AS nonfinite, sumIf(metric_value, isFinite(metric_value)) AS total,
-           ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
-           argMax(metric_value, (step, point_id)) AS last, max(step) AS last_step, toUnixTimestamp64Micro(max(timestamp)) AS last_us,
-           argMax(point_id, (step, point_id)) AS last_point, min(step) AS first_step, toUnixTimestamp64Micro(min(timestamp)) AS first_us
-    FROM {database}.metrics FINAL
-    WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
+RECOMPUTED = (
+    """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, sum(stored.n) AS n, sum(stored.odd) AS odd, sum(finite_sum) AS total,
+           ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, argMax(stored.final, (stored.final_step, final_point)) AS final,
+           max(stored.final_step) AS final_step, min(stored.initial_step) AS initial_step, toUnixTimestamp64Micro(max(stored.final_time)) AS final_time,
+           toUnixTimestamp64Micro(min(stored.initial_time)) AS initial_time, toUnixTimestamp64Micro(max(latest)) AS logged
+"""
+    + STORED
+    + " GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id"
+)
+RECOUNTED = (
+    """
+    SELECT sum(n) AS count, sum(odd) AS nonfinite, sum(finite_sum) AS total, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high,
+           argMax(final, (final_step, final_point)) AS last, max(final_step) AS last_step, toUnixTimestamp64Micro(max(final_time)) AS last_us,
+           argMax(final_point, (final_step, final_point)) AS last_point, min(initial_step) AS first_step, toUnixTimestamp64Micro(min(initial_time)) AS first_us
+"""
+    + STORED
+)
+# What the spools themselves count of each series, and how often it was corrected.
+SPOOLED = """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, sumIf(count, spool_id != 0) AS n, sumIf(nonfinite, spool_id != 0) AS odd,
+           sumIf(sum, spool_id != 0) AS total, maxIf(version, spool_id = 0) AS version, arraySort(groupArrayIf(spool_id, spool_id != 0)) AS spools
+    FROM {database}.metric_summaries FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY experiment_id, metric_name
 """
 COUNTED_BESIDE = """
     SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, sum(sum) AS total FROM {database}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND spool_id != %(spool)s
 """
 NAMES = """
-    SELECT metric_name AS name, uniqExact(experiment_id) AS experiments FROM {database}.metric_summaries FINAL
-    WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND count > 0
+    SELECT metric_name AS name, count() AS experiments FROM (
+        SELECT metric_name, experiment_id FROM {database}.metric_summaries FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY metric_name, experiment_id HAVING sum(count) > 0
+    )
     GROUP BY metric_name ORDER BY metric_name
 """
 FORGET = """
     DELETE FROM {database}.{table} WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
     SETTINGS lightweight_deletes_sync = 2
 """
+# Which series have other points by their summaries than lie in their hours and, from the hour `until` on, in the store. Exact, whatever the clocks
+# said and however late a point came: nothing has to be remembered about what was touched. `last_hour` is the earliest of their last known hours.
+BEHIND = """
+    SELECT toString(experiment_id) AS experiment, toInt64(sum(wanted) - sum(kept)) AS points, min(reached) AS last_hour
+    FROM (
+        SELECT experiment_id, metric_name, sum(by_summary) AS wanted, sum(by_hour) AS kept, max(hour) AS reached
+        FROM (
+            SELECT experiment_id, metric_name, count AS by_summary, toUInt64(0) AS by_hour, toUInt32(0) AS hour
+            FROM {database}.metric_summaries FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
+            UNION ALL
+            SELECT experiment_id, metric_name, toUInt64(0), count, if(part = 0 AND count > 0, toUnixTimestamp(date), toUInt32(0))
+            FROM {database}.metrics_hourly FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
+            UNION ALL
+            SELECT experiment_id, metric_name, toUInt64(0), toUInt64(1), toUInt32(0)
+            FROM {database}.metrics FINAL
+            WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND timestamp >= fromUnixTimestamp64Micro(%(until)s, 'UTC')
+                  AND experiment_id GLOBAL IN (
+                      SELECT experiment_id FROM {database}.metric_summaries
+                      WHERE team_id = %(team)s AND project_id = %(project)s AND last_time >= fromUnixTimestamp64Micro(%(until)s, 'UTC')
+                  )
+        )
+        GROUP BY experiment_id, metric_name HAVING wanted != kept
+    )
+    GROUP BY experiment_id ORDER BY last_hour, experiment_id
+"""
+# Points by the hour they were measured in, to cut long work by. Repeats may be counted twice.
+DENSITY = """
+    SELECT toUnixTimestamp(toStartOfHour(timestamp)) AS hour, count() AS points FROM {database}.metrics
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+          AND timestamp >= fromUnixTimestamp64Micro(%(first)s, 'UTC') AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC')
+    GROUP BY hour ORDER BY hour
+"""
+HOUR_COLUMNS = """
+    date, team_id, project_id, experiment_id, metric_name, part, min_value, max_value, avg_value, last_value, count, nonfinite,
+    first_step, last_step, last_point_id, first_time, last_time, version
+"""
+# One statement from the points to their hours. Hours that are known and have no point any more are overwritten with a count of 0, which no read shows.
+REBUILD = """
+    INSERT INTO {database}.metrics_hourly ({columns})
+    SELECT hour, %(team)s, %(project)s, experiment_id, metric_name, 0,
+           minOrNullIf(metric_value, is_finite), maxOrNullIf(metric_value, is_finite), avgOrNullIf(metric_value, is_finite),
+           argMaxIf(metric_value, (step, point_id), is_point), countIf(is_point), countIf(is_point AND NOT is_finite),
+           minIf(step, is_point), maxIf(step, is_point), argMaxIf(point_id, (step, point_id), is_point),
+           minIf(timestamp, is_point), maxIf(timestamp, is_point), greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(known_version) + 1)
+    FROM (
+        SELECT toStartOfHour(timestamp) AS hour, experiment_id, metric_name, metric_value, isFinite(metric_value) AS is_finite, 1 AS is_point,
+               step, point_id, timestamp, toUInt64(0) AS known_version, toUInt64(0) AS known_count
+        FROM {database}.metrics FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+              AND timestamp >= fromUnixTimestamp64Micro(%(first)s, 'UTC') AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC')
+        UNION ALL
+        SELECT date, experiment_id, metric_name, 0, 0, 0, 0, 0, first_time, version, count
+        FROM {database}.metrics_hourly FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = 0
+              AND date >= toDateTime(intDiv(%(first)s, 1000000), 'UTC') AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC')
+    )
+    GROUP BY experiment_id, metric_name, hour HAVING countIf(is_point) > 0 OR max(known_count) > 0
+    SETTINGS max_execution_time = 300, max_threads = 1, max_insert_threads = 1, max_bytes_before_external_group_by = 100000000,
+             max_partitions_per_insert_block = 0, use_skip_indexes_if_final = 1, async_insert = 0
+"""
+# What the hours of part 0 say before a cut becomes the hours of a drop. May be repeated while the points are still there.
+FREEZE = """
+    INSERT INTO {database}.metrics_hourly ({columns})
+    SELECT date, team_id, project_id, experiment_id, metric_name, toUInt32(%(part)s), min_value, max_value, avg_value, last_value, count, nonfinite,
+           first_step, last_step, last_point_id, first_time, last_time, toUInt64(toUnixTimestamp64Micro(now64(6)))
+    FROM {database}.metrics_hourly FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = 0 AND count > 0
+          AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC')
+    SETTINGS max_execution_time = 300, max_threads = 1, max_insert_threads = 1, max_partitions_per_insert_block = 0, async_insert = 0
+"""
+COUNT_OF_HOURS = """
+    SELECT toString(experiment_id) AS experiment, sum(count) AS points FROM {database}.metrics_hourly FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND part = %(part)s AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC') AND count > 0
+    GROUP BY experiment_id ORDER BY experiment_id
+"""
+COUNT_OF_POINTS = """
+    SELECT toString(experiment_id) AS experiment, count() AS points FROM {database}.metrics FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+          AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC') AND logged_at <= fromUnixTimestamp64Micro(%(logged)s, 'UTC')
+    GROUP BY experiment_id
+"""
+DROP_POINTS = """
+    DELETE FROM {database}.metrics WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+    AND timestamp >= fromUnixTimestamp64Micro(%(first)s, 'UTC') AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC')
+    AND logged_at <= fromUnixTimestamp64Micro(%(logged)s, 'UTC')
+    SETTINGS lightweight_deletes_sync = 2
+"""
+# Reading hours and points as one. Hours of part 0 count within [hours_from, hours_until), the points outside it; hours of other parts always, as
+# their points are gone. A row of an hour stands at its first point.
+MIXED = """
+    FROM (
+        SELECT experiment_id, step, timestamp, step AS until_step, timestamp AS until_time, point_id, metric_value AS mean,
+               toUInt64(isFinite(metric_value)) AS finite, toUInt64(1) AS n, if(isFinite(metric_value), metric_value, NULL) AS least, least AS most
+        FROM {database}.metrics FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+              AND (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro(%(hours_until)s, 'UTC'))
+        UNION ALL
+        SELECT experiment_id, first_step, first_time, last_step, last_time, last_point_id, ifNull(avg_value, nan),
+               toUInt64(count - nonfinite), count, min_value, max_value
+        FROM {database}.metrics_hourly FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND count > 0
+              AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv(%(hours_until)s, 1000000), 'UTC')))
+    ) AS points {began}
+    WHERE {x} >= %(first)s AND {x} <= %(last)s
+"""
+MIXED_EXTENT = "SELECT sum(n) AS n, min({x}) AS first, max({x}) AS last" + MIXED
+MIXED_CENTRE = {True: "argMaxOrNullIf(mean, point_id, finite > 0)", False: "sumIf(mean * finite, finite > 0) / sum(finite)"}
+MIXED_GRID = """
+    SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
+           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at
+    FROM (
+        SELECT experiment_id, intDiv(toUInt64({x} - %(origin)s), %(width)s) AS bucket, min({x}) AS place, ifNull({centre}, nan) AS centre,
+               ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, sum(n - finite) AS odd, minOrNullIf({x}, n > finite) AS odd_at
+        {mixed}
+        GROUP BY experiment_id, bucket ORDER BY experiment_id, bucket
+    )
+    GROUP BY experiment_id
+"""
+MIXED_THINNED = """
+    SELECT max(until_step) AS at_step, toUnixTimestamp64Micro(max(until_time)) AS at_time, max({x}) AS at_x,
+           ifNull({centre}, nan) AS value, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high
+    {mixed}
+    GROUP BY intDiv(toUInt64({x} - %(origin)s), %(width)s) ORDER BY at_x
+"""
+# The end of the last hour that is known of any of the series, 0 where there is none.
+AGGREGATED = """
+    SELECT max(toUnixTimestamp(date) + 3600) AS until FROM {database}.metrics_hourly
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND count > 0
+"""
+# Which series lie whole in their hours before `until` and the points after it: by their summaries nothing is missing.
+COMPLETE = """
+    SELECT toString(experiment_id) AS experiment FROM (
+        SELECT experiment_id, -toInt64(count) AS n FROM {database}.metric_summaries FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+        UNION ALL
+        SELECT experiment_id, toInt64(count) FROM {database}.metrics_hourly FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+              AND (part > 0 OR date < toDateTime(intDiv(%(until)s, 1000000), 'UTC'))
+        UNION ALL
+        SELECT experiment_id, toInt64(1) FROM {database}.metrics FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+              AND timestamp >= fromUnixTimestamp64Micro(%(until)s, 'UTC')
+    )
+    GROUP BY experiment_id HAVING sum(n) >= 0
+"""
 POINT_TABLES = ("metrics", "metrics_hourly", "metric_summaries")
 NOW = "SELECT 1 AS alive"
+# What runs by the clock may take longer than what a reader waits for.
+LONG_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -260,6 +430,37 @@ class Summary:
 Summaries = dict[uuid.UUID, dict[str, Summary]]
 
 
+@dataclass(frozen=True)
+class Behind:
+    """An experiment whose hours do not hold what its summaries count: how many points more or fewer, and the end of what is known, in microseconds."""
+
+    experiment: uuid.UUID
+    points: int
+    since_us: int
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """What the spools count of one series, taken together (`count` may wrap), and the version of its last correction, 0 where there is none."""
+
+    count: int
+    nonfinite: int
+    total: float
+    version: int
+    spools: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Which hours are read for their points: from `first` to before `until`, microseconds. Nothing where both are 0."""
+
+    first: int = 0
+    until: int = 0
+
+
+SeriesKey = tuple[uuid.UUID, str]
+
+
 class MetricRepository:
     """Every question and every write that the metric store knows."""
 
@@ -334,12 +535,22 @@ class MetricRepository:
 
     def recounted(self, place: Place, experiment: uuid.UUID, metric: str, *, beside: int) -> State:
         """The state of one series from its stored points, without what spools other than `beside` count of it."""
-        by, bound = narrower([experiment], [metric]), self.narrowed(place, [experiment], [metric])
-        found = self.engine.query(self.sql(RECOUNTED, narrower=by), bound)
-        others = self.engine.query(self.sql(COUNTED_BESIDE, narrower=by), bound | {"spool": beside})
-        state = State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
+        state = self.state(place, experiment, metric)
+        sql = self.sql(COUNTED_BESIDE, narrower=narrower([experiment], [metric]))
+        others = self.engine.query(sql, self.narrowed(place, [experiment], [metric]) | {"spool": beside})
         count, nonfinite, total = (listed(others, name)[0] for name in ("count", "nonfinite", "total"))
         return replace(state, count=max(0, state.count - count), nonfinite=max(0, state.nonfinite - nonfinite), total=state.total - total)
+
+    def state(self, place: Place, experiment: uuid.UUID, metric: str) -> State:
+        """The state of one series from its stored points."""
+        sql = self.sql(RECOUNTED, narrower=narrower([experiment], [metric]))
+        found = self.engine.query(sql, self.narrowed(place, [experiment], [metric]))
+        return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
+
+    def stored_state(self, place: Place, experiment: uuid.UUID, metric: str) -> State | None:
+        """The same, None where nothing is stored."""
+        state = self.state(place, experiment, metric)
+        return state if state.count else None
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""
@@ -350,6 +561,92 @@ class MetricRepository:
         """Every metric name with the number of experiments that have it, in the order of names."""
         found = self.engine.query(self.sql(NAMES, narrower=narrower(experiments, None)), self.narrowed(place, experiments, None))
         return dict(zip(found.get("name", ()), listed(found, "experiments"), strict=True))
+
+    def logged(self, place: Place, experiments: Sequence[uuid.UUID]) -> tuple[Summaries, dict[SeriesKey, int]]:
+        """`recomputed` for reconciling, with all the time that takes, and when the latest point of each series was logged, in microseconds."""
+        by = narrower(experiments, None)
+        found = self.engine.query(self.sql(RECOMPUTED, narrower=by), self.narrowed(place, experiments, None), timeout_s=LONG_S)
+        keys = zip(map(uuid.UUID, found.get("experiment", ())), found.get("metric", ()), strict=True)
+        return summaries(found), dict(zip(keys, listed(found, "logged"), strict=True))
+
+    def spooled(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str]) -> dict[SeriesKey, Spooled]:
+        """What the spools count of the series, apart from corrections."""
+        by = narrower(experiments, metrics)
+        found = self.engine.query(self.sql(SPOOLED, narrower=by), self.narrowed(place, experiments, metrics))
+        keys = zip(map(uuid.UUID, found.get("experiment", ())), found.get("metric", ()), strict=True)
+        numbers = (listed(found, name) for name in ("n", "odd", "total", "version"))
+        spools = (tuple(np.asarray(ids).tolist()) for ids in found.get("spools", ()))
+        return {key: Spooled(*row) for key, *row in zip(keys, *numbers, spools, strict=True)}
+
+    # Hours ---------------------------------------------------------------------------------------------------------------------------------------
+
+    def behind(self, place: Place, *, until: int, experiments: Sequence[uuid.UUID] | None = None) -> list[Behind]:
+        """The experiments whose hours before `until` (microseconds, a full hour) are not what their points make them, the longest behind first."""
+        text = self.sql(BEHIND, narrower=narrower(experiments, None))
+        found = self.engine.query(text, self.narrowed(place, experiments, None) | {"until": until}, timeout_s=LONG_S)
+        hours = (hour * 1_000_000 for hour in listed(found, "last_hour"))
+        return [Behind(uuid.UUID(one), points, hour) for one, points, hour in zip(found.get("experiment", ()), listed(found, "points"), hours, strict=True)]
+
+    def density(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> list[tuple[int, int]]:
+        """(start of an hour in microseconds, points) for each hour with points in [first, until)."""
+        found = self.engine.query(self.sql(DENSITY), self.spanning(place, experiments, first, until), timeout_s=LONG_S)
+        return [(hour * 1_000_000, points) for hour, points in zip(listed(found, "hour"), listed(found, "points"), strict=True)]
+
+    def rebuild_hours(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> None:
+        """Make the hours in [first, until), both full hours in microseconds, anew from the points. Twice the same; the highest version counts."""
+        self.engine.execute(self.sql(REBUILD, columns=HOUR_COLUMNS), self.spanning(place, experiments, first, until))
+
+    def freeze_hours(self, place: Place, experiments: Sequence[uuid.UUID], *, until: int, part: int) -> None:
+        """Keep the hours before `until` as the hours of the drop `part`. May be repeated until the points go."""
+        self.engine.execute(self.sql(FREEZE, columns=HOUR_COLUMNS), self.spanning(place, experiments, 0, until) | {"part": part})
+
+    def hour_counts(self, place: Place, *, until: int, part: int) -> dict[uuid.UUID, int]:
+        """How many points the hours of a part before `until` stand for, by experiment."""
+        return counted(self.engine.query(self.sql(COUNT_OF_HOURS), self.spanning(place, (), 0, until) | {"part": part}))
+
+    def point_counts(self, place: Place, experiments: Sequence[uuid.UUID], *, until: int, logged: int) -> dict[uuid.UUID, int]:
+        """How many points were measured before `until` and logged until `logged` (microseconds), by experiment."""
+        bound = self.spanning(place, experiments, 0, until) | {"logged": logged}
+        return counted(self.engine.query(self.sql(COUNT_OF_POINTS), bound, timeout_s=LONG_S))
+
+    def drop_points(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int, logged: int) -> None:
+        """Delete the points measured in [first, until) and logged until `logged`. May be repeated."""
+        self.engine.execute(self.sql(DROP_POINTS), self.spanning(place, experiments, first, until) | {"logged": logged})
+
+    def aggregated_until(self, place: Place, experiments: Sequence[uuid.UUID], metric: str) -> int:
+        """The end of the last hour that is known of any of these series, in microseconds; 0 where there is none."""
+        found = self.engine.query(self.sql(AGGREGATED), self.narrowed(place, experiments, None) | {"metric": metric})
+        return int(next(iter(listed(found, "until")), 0)) * 1_000_000
+
+    def complete(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, until: int) -> list[uuid.UUID]:
+        """The experiments whose series lies whole in its hours before `until` (microseconds) and the points after it."""
+        found = self.engine.query(self.sql(COMPLETE), self.narrowed(place, experiments, None) | {"metric": metric, "until": until})
+        return [uuid.UUID(experiment) for experiment in found.get("experiment", ())]
+
+    def mixed_extent(self, place: Place, experiment: uuid.UUID, metric: str, window: Window) -> Extent:
+        """`extent` over the points that are stored and the hours of those that were dropped."""
+        found = self.engine.query(self.of_window(MIXED_EXTENT, window), self.bound(place, [experiment], metric, window, hours_from=0, hours_until=0))
+        return Extent(points=int(found["n"][0]), first=int(found["first"][0]), last=int(found["last"][0]))
+
+    def mixed_grid(
+        self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, hours: Hours, *, origin: int, width: int
+    ) -> dict[uuid.UUID, SparseRow]:
+        """`sparse` with hours for points where `hours` says so, in buckets of `width` from `origin`."""
+        sql = self.of_window(self.sql(MIXED_GRID, mixed=MIXED, centre=MIXED_CENTRE[width == 1]), window)
+        bound = self.bound(place, experiments, metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
+        return sparse_rows(self.engine.query(sql, bound))
+
+    def mixed_thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, hours: Hours, *, origin: int, width: int) -> ThinnedSeries:
+        """`thinned` with hours for points where `hours` says so."""
+        sql = self.of_window(self.sql(MIXED_THINNED, mixed=MIXED, centre=MIXED_CENTRE[width == 1]), window)
+        bound = self.bound(place, [experiment], metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
+        found = self.engine.query(sql, bound)
+        step, time, x = (ints(found, name) for name in ("at_step", "at_time", "at_x"))
+        return ThinnedSeries(step, time, x, *(floats(found, name) for name in ("value", "low", "high")))
+
+    def spanning(self, place: Place, experiments: Sequence[uuid.UUID], first: int, until: int) -> dict[str, Any]:
+        """The parameters of work on a span of time."""
+        return self.narrowed(place, experiments, None) | {"first": first, "until": until}
 
     def forget(self, place: Place, experiments: Sequence[uuid.UUID]) -> None:
         """Delete every trace of the experiments' points. May be repeated."""
@@ -385,6 +682,11 @@ def narrower(experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | N
     by_experiment = " AND experiment_id IN %(experiments)s" if experiments is not None else ""
     by_metric = " AND metric_name IN %(metrics)s" if metrics is not None else ""
     return by_experiment + by_metric
+
+
+def counted(found: Mapping[str, Any]) -> dict[uuid.UUID, int]:
+    """A result of experiments and points."""
+    return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "points"), strict=True))
 
 
 def ints(found: Mapping[str, Any], name: str) -> Ints:

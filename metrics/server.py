@@ -46,8 +46,8 @@ def bound_server(host: str, port: int, *, threads: int) -> Server:
     return server
 
 
-def serve(server: Server, *, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then finish the requests in flight and return. `ready` is called once signals are heeded."""
+def serve(server: Server, *, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then finish the requests in flight and return. `ready` is called once signals are heeded, `stopping` at the signal."""
     sys.setswitchinterval(SWITCH_S)
     asked_to_stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
@@ -56,5 +56,6 @@ def serve(server: Server, *, ready: Callable[[], None]) -> None:
     serving.start()
     ready()
     asked_to_stop.wait()
+    stopping()
     server.stop()
     serving.join(timeout=FINISH_S)

@@ -16,7 +16,7 @@ from projects.models import Project, ProjectMetric
 class ProjectAdmin(CountingDeletion, BigTableAdmin):
     """Projects. Deleting one deletes its experiments and points."""
 
-    list_display = ("name", "slug", "team", "archived", "created_at", "updated_at")
+    list_display = ("name", "slug", "team", "archived", "retention_days", "created_at", "updated_at")
     list_filter = ("archived", "created_at")
     list_select_related = ("team",)
     search_fields = ("name", "slug", "description", "team__name", "=id")

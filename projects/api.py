@@ -23,7 +23,7 @@ from config.errors import Conflict
 from config.rest import RecordView, StableOrdering, StrictSerializer
 from metrics.points import NAME_BYTES, is_name
 from projects import services
-from projects.models import Aggregation, Direction, Project, ProjectMetric
+from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
 
 
 class TeamReference(serializers.ModelSerializer[Team]):
@@ -42,7 +42,7 @@ class ProjectRow(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ("id", "slug", "name", "description", "archived", "team", "url", "created_at", "updated_at")
+        fields = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
 
     def get_url(self, project: Project) -> str:
         """The path of its page."""
@@ -63,6 +63,9 @@ class ProjectChange(StrictSerializer):
     name = serializers.CharField(max_length=255, required=False)
     description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
     archived = serializers.BooleanField(required=False)
+    retention_days = serializers.IntegerField(
+        min_value=RETENTION_DAYS[0], max_value=RETENTION_DAYS[1], required=False, allow_null=True, help_text="Null keeps every point."
+    )
 
 
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
@@ -119,9 +122,12 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
 
     @extend_schema(operation_id="project_change", summary="Change a project", request=ProjectChange, responses=ProjectRow)
     def partial_update(self, request: Request, project: str) -> Response:
-        """Change name, description or archived."""
+        """Change name, description or archived. For admins of its team: for how many days points are kept before one row an hour takes their place."""
         found = self.project(role=Role.EDITOR)
-        services.edit(found, **self.asked(ProjectChange))
+        asked = self.asked(ProjectChange)
+        if "retention_days" in asked:
+            self.require(Role.ADMIN, found.team_id)
+        services.edit(found, **asked)
         return Response(self.get_serializer(found).data)
 
     @extend_schema(operation_id="project_delete", summary="Delete a project", responses={204: None})

@@ -19,18 +19,25 @@ TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Name and description of a project."""
+    """Name and description of a project; for who may delete also how long it keeps its points."""
 
     class Meta:
         """Which fields of which model."""
 
         model = Project
-        fields = ("name", "description", "archived")
+        fields: tuple[str, ...] = ("name", "description", "retention_days", "archived")
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={**TEXT, "autofocus": True}),
             "description": forms.Textarea(attrs={"class": "input area", "rows": 3, "dir": "auto"}),
+            "retention_days": forms.NumberInput(attrs={"class": "input", "placeholder": "for ever", "inputmode": "numeric"}),
         }
+        labels: ClassVar = {"retention_days": "Keep points for (days)"}
         help_texts: ClassVar = {"description": "One or two sentences: the question, the data.", "archived": "Leaves the list of projects. Its pages stay."}
+
+    def __init__(self, data: QueryDict | None = None, *, instance: Project | None = None, may_delete: bool = False) -> None:
+        super().__init__(data, instance=instance)
+        if not may_delete:
+            self.fields.pop("retention_days", None)
 
 
 class NewProjectForm(ProjectForm):

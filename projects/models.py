@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from accounts.models import Team
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from accounts.access import Caller
 
 NAME_BYTES = 250
+RETENTION_DAYS = (1, 36_500)
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -47,6 +49,12 @@ class Project(models.Model):
     slug = models.SlugField(max_length=100, allow_unicode=True, blank=True)
     description = models.CharField(max_length=1024, blank=True)
     archived = models.BooleanField(default=False)
+    retention_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(RETENTION_DAYS[0]), MaxValueValidator(RETENTION_DAYS[1])],
+        help_text="Points measured longer ago than this many days are replaced by one row an hour (mean, min, max). Empty keeps every point.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

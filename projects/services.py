@@ -56,7 +56,7 @@ def slug_of(name: str) -> str:
 
 @transaction.atomic
 def edit(project: Project, **fields: Any) -> None:  # Any: values of several fields
-    """Change name, description or archived."""
+    """Change name, description, archived or retention_days."""
     for name, value in fields.items():
         setattr(project, name, value)
     if fields:

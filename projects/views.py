@@ -65,7 +65,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Change a project's name and description, or put it away. The slug stays, so that scripts and links keep working."""
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
-    form = ProjectForm(request.POST or None, instance=opened.project)
+    form = ProjectForm(request.POST or None, instance=opened.project, may_delete=opened.may_delete)
     if request.method == "POST" and form.is_valid():
         services.edit(opened.project, **form.cleaned_data)
         return redirect(opened.url)

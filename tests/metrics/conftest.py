@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
+from experiments.models import Experiment
 from metrics import process
+from metrics.block import summary_columns
 from metrics.clickhouse.client import Coded, Columns, Engine
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.migrate import migrate
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
+from metrics.occurrences import Turn
 from metrics.repository import MetricRepository, Place
+from metrics.states import State, states
 from tests.clickhouse_server import ClickHouseServer
 
 EMBEDDED = {"database": settings.CLICKHOUSE_DATABASE, "max_memory_bytes": 750_000_000, "max_threads": 2, "timeout_s": 30.0}
@@ -101,3 +108,53 @@ def engine_on(*servers: ClickHouseServer, **options: Any) -> ServerEngine:
     login = Login(servers[0].user, servers[0].password, secure=servers[0].certificate is not None)
     given = {"database": settings.CLICKHOUSE_DATABASE, "pool_size": 4, "max_overflow": 8, "timeout_s": 30.0} | options
     return ServerEngine([Address(server.host, server.port) for server in servers], login, **given)
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def turn() -> Turn:
+    """The nightly turn of this day."""
+    return Turn(timezone.now().replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@pytest.fixture
+def put(store: Any) -> Callable[..., Points]:
+    """put(experiment, values, since=timedelta): points straight into the store, with the summary that one spool would have of them, long at rest."""
+
+    def write(experiment: Experiment, values: Sequence[float], *, since: timedelta = 3 * DAY, apart: timedelta = timedelta(minutes=10), **extra: Any) -> Points:
+        began = int((turn_midnight() - since).timestamp()) * 1_000_000
+        spool, first = extra.pop("spool", 1 << 20), extra.pop("first", 0)
+        times = [began + i * int(apart / timedelta(microseconds=1)) for i in range(len(values))]
+        numbers = range(first, first + len(values))
+        place = Place(experiment.project.team_id, experiment.project_id)
+        points = Points(place, experiment.pk, values=values, steps=numbers, ids=numbers, times=times, **extra)
+        store.repository.insert_points(points.columns())
+        known = store.repository.spooled(place, [experiment.pk], [points.metric]).get((experiment.pk, points.metric))
+        before = store.repository.state(place, experiment.pk, points.metric) if known and spool in known.spools else None
+        store_state(store.repository, points, before or state_of(points), spool=spool)
+        at_rest = datetime.fromtimestamp(NOW_US / 1e6, tz=UTC) + timedelta(seconds=1)
+        Experiment.objects.filter(pk=experiment.pk).update(last_point_at=at_rest)
+        return points
+
+    return write
+
+
+def turn_midnight() -> datetime:
+    """The last midnight, UTC."""
+    return timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def state_of(points: Points) -> State:
+    """What a spool would keep of these points."""
+    columns = points.columns()
+    series = np.zeros(len(points.values), dtype=np.int64)
+    return states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"])[0]
+
+
+def store_state(repository: MetricRepository, points: Points, state: State, *, spool: int) -> None:
+    """Put a series' state into the store as a spool would."""
+    place = points.place
+    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, time.time_ns(), state.packed())
+    repository.insert_summaries(summary_columns([row], spool=spool))

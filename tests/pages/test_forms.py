@@ -142,3 +142,19 @@ def test_a_form_without_its_token_is_refused(alice, experiment):
     browser.force_login(alice)
     assert browser.post(f"{OWN}delete").status_code == 403
     assert Experiment.objects.filter(pk=experiment.pk).exists()
+
+
+def test_who_may_delete_says_how_long_points_are_kept(browser_for, alice, erin, project):
+    address, sent = f"/projects/{project.team.slug}/{project.slug}/edit", {"name": "digits", "description": "", "retention_days": "30"}
+    assert b"retention_days" not in browser_for(erin).get(address).content
+    assert browser_for(erin).post(address, sent).status_code == 302
+    project.refresh_from_db()
+    assert project.retention_days is None
+    assert b"Keep points for (days)" in browser_for(alice).get(address).content
+    assert browser_for(alice).post(address, sent | {"retention_days": "0"}).status_code == 422
+    assert browser_for(alice).post(address, sent).status_code == 302
+    project.refresh_from_db()
+    assert project.retention_days == 30
+    browser_for(alice).post(address, sent | {"retention_days": ""})
+    project.refresh_from_db()
+    assert project.retention_days is None

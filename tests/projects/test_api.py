@@ -155,3 +155,12 @@ def test_a_viewer_defines_nothing(api_for, bob, project):
     assert viewer.get(f"{URL}/digits/metrics").status_code == 200
     assert post(viewer, f"{URL}/digits/metrics", name="x").status_code == 403
     assert viewer.patch(f"{URL}/digits/metrics/loss", {}, content_type=JSON).status_code == viewer.delete(f"{URL}/digits/metrics/loss").status_code == 403
+
+
+def test_how_long_points_are_kept_is_for_admins_to_say(admin, editor, project):
+    assert editor.get(f"{URL}/digits").json()["retention_days"] is None
+    assert editor.patch(f"{URL}/digits", {"retention_days": 30}, content_type=JSON).status_code == 403
+    assert admin.patch(f"{URL}/digits", {"retention_days": 30}, content_type=JSON).json()["retention_days"] == 30
+    for wrong in (0, -1, 36_501, "soon"):
+        assert "retention_days" in faults(admin.patch(f"{URL}/digits", {"retention_days": wrong}, content_type=JSON))
+    assert admin.patch(f"{URL}/digits", {"retention_days": None}, content_type=JSON).json()["retention_days"] is None

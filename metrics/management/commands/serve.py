@@ -16,13 +16,17 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
+from config.celery import IS_EMBEDDED
 from config.database import unusable
 from config.errors import SetupError, Unavailable
 from experiments import recording
 from metrics import process
+from metrics.clockwork import Clockwork
 from metrics.server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
+# Its threads were asked to stop when the server was: this is for the statement that the schedule has under way.
+CLOCK_STOP_S = 3.0
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 
 
@@ -72,7 +76,7 @@ class Command(BaseCommand):
             raise SetupError("--host is empty: give an address, such as 127.0.0.1.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         refuse_full_disk()
-        server = bound_server(options["host"], port, threads=threads)
+        server, clockwork = bound_server(options["host"], port, threads=threads), Clockwork()
         try:
             process.open_engine()
             migrate_record()
@@ -82,10 +86,17 @@ class Command(BaseCommand):
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
             self.warn_of_missing_files()
-            serve(server, ready=lambda: self.say(f"Serving on {url}  (stop with Ctrl-C)"))
+            serve(server, ready=lambda: self.ready(url, clockwork), stopping=clockwork.ask_to_stop)
         finally:
             server.stop()
-            process.stop()
+            is_idle = clockwork.stop(within_s=CLOCK_STOP_S)
+            process.stop(is_engine_busy=not is_idle)
+
+    def ready(self, url: str, clockwork: Clockwork) -> None:
+        """Say where, and start what runs by the clock, unless a broker of their own serves separate workers."""
+        self.say(f"Serving on {url}  (stop with Ctrl-C)")
+        if IS_EMBEDDED:
+            clockwork.start()
 
     def warn_of_missing_files(self) -> None:
         """Say it where the pages will lack their curves."""

@@ -1,0 +1,308 @@
+"""The summaries against the points themselves: each night, for series that are at rest. What differs is repaired, and told.
+
+What holds after a repair, and goes on to hold when more points come: the counts and sums of a series are those of its spools' rows plus those of
+the correction, the row of spool 0, and equal the points that are stored. The correction is a difference: its counts wrap around 2^64 where the
+spools count too many (a batch that two hosts took), its sum may be negative. Its extremes and last value are those of the points, and join the
+spools' as one more row. Spools know nothing of it: their rows are absolute and only ever grow by the points that they store.
+
+The spools' extremes cannot be taken back: where points are lost for good, least, greatest and last value may still tell of them. They were
+measured, and whoever reads the alert knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from experiments.models import Experiment
+from metrics import freshness, process
+from metrics.block import summary_columns
+from metrics.models import FIRST_SPOOL_WRITER, Difference, Drop, Occurrence, Spool
+from metrics.occurrences import OutOfTime, Turn
+from metrics.repository import MetricRepository, Place, SeriesKey, Spooled, Summary
+from metrics.schedule import RECONCILE
+from metrics.states import State
+
+logger = logging.getLogger(__name__)
+MARGIN = timedelta(days=1)
+# Besides what changed, a part of everything: all of it within a month.
+SLICES = 30
+CHUNK_EXPERIMENTS = 200
+CHUNK_POINTS = 5_000_000
+RESTORE_WAIT = timedelta(hours=1)
+WRAP = 1 << 64
+LATEST_US = 7_258_118_400_000_000  # the year 2200, after every point
+TOLERANCE = 1e-9
+Outcome = Difference.Outcome
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A series whose summary and points differ; None for the one that there is not."""
+
+    place: Place
+    experiment: uuid.UUID
+    metric: str
+    kept: Summary | None
+    found: Summary | None
+
+    @property
+    def key(self) -> SeriesKey:
+        """The series."""
+        return self.experiment, self.metric
+
+
+# The nightly pass ----------------------------------------------------------------------------------------------------------------------------
+
+
+def reconcile(turn: Turn) -> str:
+    """Compare what changed since the last pass, and a part of all else; repair and report what differs. Raises StoreError."""
+    repository, looked, doubted = process.open_repository(), 0, 0
+    for place, ids in due(turn):
+        try:
+            turn.require_time()
+        except OutOfTime:
+            return f"Looked at {looked} experiments, {doubted} series differed. The turn was over: the rest is looked at within a month."
+        looked += len(ids)
+        doubted += len(settle(repository, doubts(repository, place, ids)))
+    return f"Looked at {looked} experiments, {doubted} series differed."
+
+
+def due(turn: Turn) -> Iterator[tuple[Place, list[uuid.UUID]]]:
+    """The experiments to look at, by place, in chunks. A project whose points are being dropped waits until that is done."""
+    asked = changed() | Experiment.objects.filter(of_slice(turn.slot.toordinal() % SLICES))
+    quiet = asked.filter(last_point_at__lt=rest_before()).exclude(project_id__in=Drop.objects.under_way().values("project_id"))
+    rows = quiet.values_list("project__team_id", "project_id", "pk").order_by("project_id", "pk")
+    held: list[uuid.UUID] = []
+    at: Place | None = None
+    for team, project, experiment in rows.iterator(chunk_size=2000):
+        place = Place(team, project)
+        if at is not None and held and (place != at or len(held) == CHUNK_EXPERIMENTS):
+            yield at, held
+            held = []
+        at = place
+        held.append(experiment)
+    if at is not None and held:
+        yield at, held
+
+
+def rest_before() -> datetime:
+    """Points on their way into the store, or summaries on theirs, are no difference: who had a point after this is looked at another time."""
+    return timezone.now() - timedelta(seconds=settings.RECONCILE_QUIET_S)
+
+
+def changed() -> QuerySet[Experiment]:
+    """The experiments that had points since a day before the last pass."""
+    last = Occurrence.objects.filter(task=RECONCILE.name, finished_at__isnull=False).order_by("-started_at").first()
+    return Experiment.objects.filter(last_point_at__gte=last.started_at - MARGIN) if last else Experiment.objects.exclude(last_point_at=None)
+
+
+def of_slice(number: int) -> Q:
+    """One of SLICES parts of all experiments, by their ids."""
+    first, until = (uuid.UUID(int=(1 << 128) // SLICES * edge) for edge in (number, number + 1))
+    return Q(pk__gte=first) if number == SLICES - 1 else Q(pk__gte=first, pk__lt=until)
+
+
+# Comparing -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def doubts(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID]) -> list[Doubt]:
+    """The series at rest whose summary and points differ, seen twice: what was on its way at the first look has arrived at the second."""
+    first = {doubt.key for doubt in compared(repository, place, experiments)}
+    if not first:
+        return []
+    return [doubt for doubt in compared(repository, place, sorted({experiment for experiment, _ in first})) if doubt.key in first]
+
+
+def compared(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID]) -> Iterator[Doubt]:
+    """One look."""
+    for ids in by_points(repository, place, experiments):
+        kept = repository.summaries(place, experiments=ids)
+        found, logged = repository.logged(place, ids)
+        noted = dict(Experiment.objects.filter(pk__in=ids).values_list("pk", "last_point_at"))
+        for experiment in ids:
+            if experiment not in noted or not is_at_rest(noted[experiment], max((at for key, at in logged.items() if key[0] == experiment), default=0)):
+                continue
+            one, other = kept.get(experiment, {}), found.get(experiment, {})
+            for metric in sorted(one.keys() | other.keys()):
+                if differs(one.get(metric), other.get(metric)):
+                    yield Doubt(place, experiment, metric, one.get(metric), other.get(metric))
+
+
+def by_points(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+    """Experiments in groups of a bounded number of points."""
+    counts = {one: sum(summary.count for summary in found.values()) for one, found in repository.summaries(place, experiments=experiments).items()}
+    held: list[uuid.UUID] = []
+    points = 0
+    for experiment in experiments:
+        if held and points + counts.get(experiment, 0) > CHUNK_POINTS:
+            yield held
+            held, points = [], 0
+        held.append(experiment)
+        points += counts.get(experiment, 0)
+    if held:
+        yield held
+
+
+def is_at_rest(noted: datetime | None, logged_us: int) -> bool:
+    """Whether every block of an experiment has come to its end: its summaries are stored, and the record knows of the last point, a while ago."""
+    return noted is not None and noted < rest_before() and logged_us <= int(noted.timestamp() * 1e6) + 1000
+
+
+def differs(kept: Summary | None, found: Summary | None) -> bool:
+    """Whether a summary is not what the points make it. Extremes of points that are not there any more are no difference by themselves."""
+    if kept is None or found is None:
+        return kept is not found
+    return (kept.count, kept.nonfinite) != (found.count, found.nonfinite) or not is_same_sum(kept, found) or exceeds(found, kept)
+
+
+def is_same_sum(kept: Summary, found: Summary) -> bool:
+    """Whether two sums are equal within what adding in another order changes. One that ran over Float64 cannot be compared."""
+    if not (math.isfinite(kept.total) and math.isfinite(found.total)):
+        return True
+    largest = 0.0 if math.isnan(found.low) else max(abs(found.low), abs(found.high))
+    return abs(kept.total - found.total) <= TOLERANCE * max(abs(found.total), found.count * largest)
+
+
+def exceeds(one: Summary, other: Summary) -> bool:
+    """Whether `one` reaches further than `other` anywhere."""
+    return (
+        one.low < other.low or one.high > other.high or (math.isnan(other.low) and not math.isnan(one.low))
+        or one.last_step > other.last_step or one.first_step < other.first_step
+        or one.last_time > other.last_time or one.first_time < other.first_time
+        or (one.last_step == other.last_step and repr(one.last) != repr(other.last))
+    )  # fmt: skip
+
+
+# Repairing -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def settle(repository: MetricRepository, doubted: Sequence[Doubt]) -> list[Difference]:
+    """Repair what can be repaired; where points are missing, ask the spools for them first. What was done, reported."""
+    done = [difference for doubt in doubted if not is_known(doubt) and (difference := settled(repository, doubt))]
+    report([difference for difference in done if difference.outcome != Outcome.AWAITED])
+    return done
+
+
+def is_known(doubt: Doubt) -> bool:
+    """Whether its points are awaited already, or known to be lost while every count agrees."""
+    known = Difference.objects.filter(experiment_id=doubt.experiment, metric_name=doubt.metric)
+    if known.open().exists():
+        return True
+    is_counted = doubt.kept is not None and doubt.found is not None and doubt.kept.count == doubt.found.count
+    return is_counted and known.filter(outcome=Outcome.LOST).exists()
+
+
+def settled(repository: MetricRepository, doubt: Doubt) -> Difference | None:
+    """What is done about one series; None where it is whole after all."""
+    spooled = repository.spooled(doubt.place, [doubt.experiment], [doubt.metric]).get(doubt.key, Spooled(0, 0, 0.0, 0, ()))
+    if is_missing(doubt, spooled):
+        if ask_spools(spooled.spools):
+            return noted(doubt, Outcome.AWAITED)
+        repair(repository, doubt, spooled)
+        return noted(doubt, Outcome.LOST)
+    repair(repository, doubt, spooled)
+    return noted(doubt, Outcome.REPAIRED)
+
+
+def is_missing(doubt: Doubt, spooled: Spooled) -> bool:
+    """Whether points are lost. One spool counts no point twice; and no count of repeats reaches further than the points themselves."""
+    if doubt.kept is None or doubt.found is None:
+        return doubt.found is None
+    return doubt.kept.count > doubt.found.count and (len(spooled.spools) == 1 or exceeds(doubt.kept, doubt.found))
+
+
+def ask_spools(writers: Iterable[int]) -> bool:
+    """Leave a mark for the owners of these spools to store again what they kept; whether there is any."""
+    return bool(Spool.objects.filter(pk__in=[writer - FIRST_SPOOL_WRITER for writer in writers]).update(restore_asked_at=timezone.now()))
+
+
+def repair(repository: MetricRepository, doubt: Doubt, spooled: Spooled) -> None:
+    """Write the correction that makes summary and points equal. Lands once, under (series, spool 0), where the highest version counts."""
+    state = correction(repository.stored_state(doubt.place, doubt.experiment, doubt.metric), spooled)
+    place = doubt.place
+    row = (doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, spooled.version + 1, state.packed())
+    repository.insert_summaries(summary_columns([row], spool=0))
+    freshness.touch([doubt.experiment])
+
+
+def correction(found: State | None, spooled: Spooled) -> State:
+    """What must be added to the spools' rows. Where no point is stored its extremes are such that any other row wins."""
+    found = found or State(0, 0, 0.0, math.nan, math.nan, math.nan, -(2**63), 0, 0, 2**63 - 1, LATEST_US)
+    total = found.total - spooled.total
+    return replace(
+        found,
+        count=(found.count - spooled.count) % WRAP,
+        nonfinite=(found.nonfinite - spooled.nonfinite) % WRAP,
+        total=total if math.isfinite(total) else 0.0,
+    )
+
+
+def noted(doubt: Doubt, outcome: Difference.Outcome) -> Difference:
+    """The record of it."""
+    accepted, stored = (0 if summary is None else signed(summary.count) for summary in (doubt.kept, doubt.found))
+    now = timezone.now()
+    return Difference.objects.create(
+        team_id=doubt.place.team_id,
+        project_id=doubt.place.project_id,
+        experiment_id=doubt.experiment,
+        metric_name=doubt.metric,
+        accepted=accepted,
+        stored=stored,
+        outcome=outcome,
+        found_at=now,
+        settled_at=None if outcome == Outcome.AWAITED else now,
+    )
+
+
+def signed(count: int) -> int:
+    """A count that may have wrapped."""
+    return count - WRAP if count >= WRAP // 2 else count
+
+
+def report(differences: Sequence[Difference]) -> None:
+    """Tell whoever watches. Points that are lost are an error, the rest was mended."""
+    for difference in differences:
+        level = logging.ERROR if difference.outcome == Outcome.LOST else logging.WARNING
+        logger.log(level, "%s: %s", difference.get_outcome_display(), difference)
+
+
+# What the spools were asked for --------------------------------------------------------------------------------------------------------------
+
+
+def review() -> int:
+    """Look again at series whose points were awaited, once the spools have answered; how many were settled. Raises StoreError."""
+    waiting = [one for one in Difference.objects.open() if not is_awaited(one)]
+    if waiting:
+        repository = process.open_repository()
+        report([reviewed(repository, one) for one in waiting])
+    return len(waiting)
+
+
+def is_awaited(difference: Difference) -> bool:
+    """Whether a spool that was asked may still answer."""
+    unanswered = Spool.objects.filter(Q(restored_at=None) | Q(restored_at__lt=F("restore_asked_at")), restore_asked_at__gte=difference.found_at - MARGIN)
+    return difference.found_at > timezone.now() - RESTORE_WAIT and unanswered.exists()
+
+
+def reviewed(repository: MetricRepository, difference: Difference) -> Difference:
+    """Restored where the series is whole again; else the points are lost, and the summary is made to say what is left."""
+    place, key = Place(difference.team_id, difference.project_id), (difference.experiment_id, difference.metric_name)
+    kept, found = (read(place, experiments=[key[0]], metrics=[key[1]]).get(key[0], {}).get(key[1]) for read in (repository.summaries, repository.recomputed))
+    if differs(kept, found):
+        spooled = repository.spooled(place, [key[0]], [key[1]]).get(key, Spooled(0, 0, 0.0, 0, ()))
+        repair(repository, Doubt(place, *key, kept, found), spooled)
+    difference.outcome = Outcome.LOST if differs(kept, found) else Outcome.RESTORED
+    difference.stored = 0 if found is None else found.count
+    difference.settled_at = timezone.now()
+    difference.save(update_fields=["outcome", "stored", "settled_at"])
+    freshness.touch([difference.experiment_id])
+    return difference

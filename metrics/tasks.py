@@ -1,0 +1,72 @@
+"""What runs by the clock. Each task does one occurrence of its entry, once, and may be delivered twice or late without harm."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from config.celery import app, nudge
+from experiments import lifecycle
+from metrics import aggregation, expiry, process, schedule
+from metrics import reconcile as reconciling
+from metrics import retention as retaining
+from metrics.occurrences import Turn, left_undone, once
+
+Task = Any  # Celery's task comes without types
+
+
+def slot_of(task: Task) -> datetime | None:
+    """The slot that whoever asked for this run gave it, None where the entry says it."""
+    given = (task.request.headers or {}).get("slot")
+    return datetime.fromisoformat(given).astimezone(UTC) if given else None
+
+
+@app.task(bind=True)
+def aggregate_daily_metrics(task: Task) -> str:
+    """Rebuild the hours of every series that gained points."""
+    return once(schedule.AGGREGATE.name, aggregation.aggregate, slot=slot_of(task))
+
+
+@app.task(bind=True)
+def retention(task: Task) -> str:
+    """Replace points that are older than their project keeps them by their hours."""
+    return once(schedule.RETENTION.name, retaining.drop_old, slot=slot_of(task))
+
+
+@app.task(bind=True)
+def reconcile(task: Task) -> str:
+    """Compare summaries with the points themselves, and repair what differs."""
+    return once(schedule.RECONCILE.name, reconciling.reconcile, slot=slot_of(task))
+
+
+@app.task(bind=True)
+def expire(task: Task) -> str:
+    """Delete what is past its time."""
+    return once(schedule.EXPIRE.name, expiry.expire, slot=slot_of(task))
+
+
+@app.task(bind=True)
+def check_metrics_health(task: Task) -> str:
+    """Look for what should be told to somebody."""
+    return once(schedule.HEALTH.name, checked, slot=slot_of(task))
+
+
+def checked(turn: Turn) -> str:
+    """How many entries of the schedule are late."""
+    return f"{len(list(left_undone(timezone.now())))} entries are late."
+
+
+@app.task(bind=True)
+def sweep(task: Task) -> str:
+    """Find required work that was left undone."""
+    return once(schedule.SWEEP.name, swept, slot=slot_of(task))
+
+
+def swept(turn: Turn) -> str:
+    """Deletions left undone, series that wait for their points, and occurrences that nobody began or whose worker died."""
+    process.open_repository()
+    purged, settled = lifecycle.purge(), reconciling.review()
+    asked = [name for name in left_undone(timezone.now()) if nudge(name)]
+    return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."
