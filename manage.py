@@ -24,13 +24,23 @@ def main() -> int:
     if given:
         os.environ["DATA_DIR"] = given
     from django.core.management import execute_from_command_line
+    from django.db import InterfaceError, OperationalError
 
     try:
         execute_from_command_line(sys.argv)
     except SetupError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        return refuse(error)
+    except (OperationalError, InterfaceError) as error:
+        from config.database import unusable
+
+        return refuse(unusable(error))
     return 0
+
+
+def refuse(error: SetupError) -> int:
+    """One sentence, and exit code 1."""
+    sys.stderr.write(f"{error}\n")
+    return 1
 
 
 if __name__ == "__main__":

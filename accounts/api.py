@@ -1,10 +1,11 @@
-"""Teams, their members, and the caller's own tokens as JSON."""
+"""Signing in for scripts and tools; teams, their members, and the caller's own tokens as JSON."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import authenticate
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -13,12 +14,74 @@ from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import services
+from accounts.authentication import refreshed
 from accounts.models import ApiToken, Membership, Role, Team
+from config.errors import Unauthenticated
 from config.rest import RecordView, StrictSerializer
 
 ROLES = Role.choices
+
+
+class NameAndPassword(StrictSerializer):
+    """Who signs in."""
+
+    username = serializers.CharField(max_length=254, help_text="Username or e-mail address.")
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+
+
+class Pair(serializers.Serializer[Any]):  # Any: shown, never read
+    """Two JWTs: one to call with, one to get the next with."""
+
+    access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`; it holds for a short while (ACCESS_TOKEN_EXPIRE_MINUTES).")
+    refresh = serializers.CharField(help_text="Exchange it at /api/v1/auth/token/refresh; it holds for some days (REFRESH_TOKEN_EXPIRE_DAYS).")
+
+
+class RefreshAsked(StrictSerializer):
+    """The refresh token."""
+
+    refresh = serializers.CharField(max_length=4096)
+
+
+class Access(serializers.Serializer[Any]):  # Any: shown, never read
+    """A new access token."""
+
+    access = serializers.CharField()
+
+
+class OpenView(RecordView):
+    """An address for who has no token yet, or none that still holds."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+
+class SignIn(OpenView):
+    """JWTs for a name and a password."""
+
+    @extend_schema(operation_id="sign_in", summary="Sign in", request=NameAndPassword, responses={200: Pair}, auth=[])
+    def post(self, request: Request) -> Response:
+        """An access and a refresh token for a user's name (or e-mail address) and password. They speak for all teams of the user."""
+        asked = self.asked(NameAndPassword)
+        user = authenticate(request._request, username=asked["username"], password=asked["password"])
+        if user is None:
+            raise Unauthenticated("Name and password do not fit together, or the account is switched off. Capital letters count in the password.")
+        tokens = RefreshToken.for_user(user)
+        return Response({"access": str(tokens.access_token), "refresh": str(tokens)})
+
+
+class Refresh(OpenView):
+    """The next access token."""
+
+    @extend_schema(operation_id="sign_in_refresh", summary="Get the next access token", request=RefreshAsked, responses={200: Access}, auth=[])
+    def post(self, request: Request) -> Response:
+        """Refused for a deactivated user, and after a change of password."""
+        access = refreshed(self.asked(RefreshAsked)["refresh"])
+        if access is None:
+            raise Unauthenticated("This refresh token has expired, or its user changed the password or is switched off: sign in again.")
+        return Response({"access": access})
 
 
 class TeamRow(serializers.ModelSerializer[Team]):

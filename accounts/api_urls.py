@@ -6,6 +6,8 @@ from accounts import api
 
 app_name = "accounts-api"
 urlpatterns = [
+    path("auth/token", api.SignIn.as_view(), name="sign_in"),
+    path("auth/token/refresh", api.Refresh.as_view(), name="refresh"),
     path("teams", api.Teams.as_view({"get": "list"}), name="teams"),
     path("teams/<str:team>", api.Teams.as_view({"get": "retrieve"}), name="team"),
     path("teams/<str:team>/members", api.Members.as_view({"get": "list", "post": "create"}), name="members"),

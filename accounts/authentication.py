@@ -1,16 +1,24 @@
-"""How the API learns who calls: `Authorization: Bearer <API token>`, or the session of a signed-in page."""
+"""How the API learns who calls: `Authorization: Bearer <API token or JWT>`, or the session of a signed-in page."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts.models import ApiToken, User
 
+UNKNOWN = "This token is not known, or it is revoked or expired: make a new one on the Account page, or sign in again at /api/v1/auth/token."
 CHALLENGE = 'Bearer realm="api"'
+SCHEME = "An API token, from the Account page or `credentials.json`; or the access token of /api/v1/auth/token."
+JWT_DOTS = 2
 
 
 def bearer(header: str) -> str | None:
@@ -28,18 +36,62 @@ def token_for(secret: str) -> ApiToken | None:
     return token
 
 
-class TokenAuthentication(authentication.BaseAuthentication):
-    """API tokens."""
+@dataclass(frozen=True)
+class Bearer:
+    """Who carries a token: an API token speaks for its one team, a JWT (then `token` is None) for all teams of its user."""
 
-    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        """(user, token), or None where the request carries no Bearer token. Raises AuthenticationFailed for a bad one."""
+    user: User
+    token: ApiToken | None
+
+
+def bearer_of(secret: str) -> Bearer | None:
+    """Who may call with this API token or JWT; None where nobody may."""
+    if secret.count(".") == JWT_DOTS:
+        user = user_of(secret)
+        return Bearer(user, None) if user else None
+    token = token_for(secret)
+    return Bearer(token.user, token) if token else None
+
+
+def user_of(secret: str) -> User | None:
+    """The user of an access JWT that holds: signed here, not expired, of an active user, made since the last change of password. Else None."""
+    jwt = JWTAuthentication()
+    try:
+        return known_user(jwt.get_validated_token(secret.encode()))
+    except exceptions.AuthenticationFailed:
+        return None
+
+
+def known_user(token: Token) -> User | None:
+    """The user that a JWT with a good signature speaks for; None for one who is deactivated, deleted, or has changed the password since."""
+    try:
+        user = JWTAuthentication().get_user(token)
+    except (exceptions.AuthenticationFailed, ValueError):
+        return None
+    return user if isinstance(user, User) else None
+
+
+def refreshed(secret: str) -> str | None:
+    """A new access JWT for a refresh JWT that holds, else None."""
+    try:
+        token = RefreshToken(secret.encode())  # type: ignore[arg-type]  # its own annotation is too narrow
+    except TokenError:
+        return None
+    return str(token.access_token) if known_user(token) else None
+
+
+class TokenAuthentication(authentication.BaseAuthentication):
+    """API tokens and JWTs."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken | None] | None:
+        """(user, API token), or None where the request carries no Bearer token. Raises AuthenticationFailed for a bad one."""
         secret = bearer(request.headers.get("Authorization", ""))
         if secret is None:
             return None
-        token = token_for(secret)
-        if token is None:
-            raise exceptions.AuthenticationFailed("This token is not known, or it is revoked or expired: make a new one on the Account page.")
-        return token.user, token
+        known = bearer_of(secret)
+        if known is None:
+            raise exceptions.AuthenticationFailed(UNKNOWN)
+        return known.user, known.token
 
     def authenticate_header(self, request: HttpRequest) -> str:
         """What a 401 asks for."""
@@ -58,4 +110,4 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """An HTTP Bearer scheme."""
-        return {"type": "http", "scheme": "bearer", "description": "An API token, from the Account page or `credentials.json`."}
+        return {"type": "http", "scheme": "bearer", "description": SCHEME}

@@ -1,4 +1,4 @@
-"""What the first start makes, once: an admin with a generated password, a team, a token, and a file that says so."""
+"""What the first start of `serve`, or `manage.py setup`, makes once: an admin with a generated password, a team and a token."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import ApiToken, Membership, Role, Team, User
+from config.errors import SetupError
 
 TEAM = "Research team"
 
@@ -25,22 +27,48 @@ class Credentials:
     token: str
 
 
+@dataclass(frozen=True)
+class Account:
+    """The first admin, as nobody will be told again."""
+
+    username: str
+    password: str
+    token: str
+
+
 def is_first_start() -> bool:
     """Whether the record has no user yet."""
     return not User.objects.exists()
 
 
 @transaction.atomic
-def first_credentials(path: Path, *, url: str, username: str = "admin") -> Credentials:
-    """Make the first admin, team and token, and write them to `path`: they exist together or not at all."""
+def first_account(username: str) -> Account:
+    """Make the first admin, team and token: they exist together or not at all. Raises SetupError for a name that no user can have."""
+    user = User(username=User.normalize_username(username), is_staff=True, is_superuser=True)
     password = secrets.token_urlsafe(12)
-    user = User.objects.create_superuser(username, password=password)
+    user.set_password(password)
+    try:
+        user.full_clean()
+    except ValidationError as error:
+        raise SetupError(f"--username {username!r} cannot be a user's name: {' '.join(error.messages)}") from error
+    user.save()
     team = Team.objects.create(name=TEAM)
     Membership.objects.create(team=team, user=user, role=Role.ADMIN)
     _, token = ApiToken.issue(user=user, team=team, name="first start")
-    credentials = Credentials(url, username, password, token)
+    return Account(user.username, password, token)
+
+
+@transaction.atomic
+def first_credentials(path: Path, *, url: str, username: str = "admin") -> Credentials:
+    """Make the first account, and write it to `path`: both exist or neither."""
+    credentials = Credentials(url=url, **asdict(first_account(username)))
     write_credentials(credentials, path)
     return credentials
+
+
+def first_admin() -> str:
+    """The name of the first superuser, "" where there is none."""
+    return User.objects.filter(is_superuser=True).order_by("pk").values_list("username", flat=True).first() or ""
 
 
 def write_credentials(credentials: Credentials, path: Path) -> None:

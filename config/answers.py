@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelInvalid
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -16,36 +20,53 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.authentication import CHALLENGE
-from config.errors import Fault, Forbidden, Invalid, NotFound, Refused
+from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
 from config.request_id import request_id
 
+logger = logging.getLogger(__name__)
 FAULTS_SHOWN = 100
+# What a database says that is away, restarts, or ended a transaction that stood in another's way: it may be asked again.
+RECORD_AWAY = (OperationalError, InterfaceError)
 API = ("/api/", "/health", "/ready", "/metrics")
+JSON = "application/json"
+NOWHERE = "There is nothing at this address, or it is not yours."
+BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
 
-def body(request: HttpRequest, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+def body(request_id: str, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
     """The one shape of every error: {"error": {"code", "message", "errors"?}, "request_id"}."""
     error: dict[str, Any] = {"code": code, "message": message}
     if faults:
         error["errors"] = [{"index": f.index, "field": f.field, "code": f.code, "message": f.message} for f in faults[:FAULTS_SHOWN]]
-    return {"error": error, "request_id": request_id(request)}
+    return {"error": error, "request_id": request_id}
+
+
+def refusal(refused: Refused, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, JSON) of a refusal."""
+    faults = refused.faults if isinstance(refused, Invalid) else None
+    content = msgspec.json.encode(body(request_id, code=refused.code, message=str(refused), faults=faults))
+    return refused.status, {"Content-Type": JSON} | headers_of(refused), content
+
+
+def headers_of(refused: Refused) -> dict[str, str]:
+    """Retry-After and WWW-Authenticate where they belong."""
+    headers = {}
+    if refused.retry_after_s is not None:
+        headers["Retry-After"] = str(refused.retry_after_s)
+    if refused.status == http.HTTP_401_UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE
+    return headers
+
+
+def broken(request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, JSON) where something went wrong that nobody expected."""
+    return http.HTTP_500_INTERNAL_SERVER_ERROR, {"Content-Type": JSON}, msgspec.json.encode(body(request_id, code="server_error", message=BROKEN % request_id))
 
 
 def json_answer(request: HttpRequest, refused: Refused) -> HttpResponse:
-    """A refusal as JSON, with Retry-After and WWW-Authenticate where they belong."""
-    faults = refused.faults if isinstance(refused, Invalid) else None
-    content = body(request, code=refused.code, message=str(refused), faults=faults)
-    response = HttpResponse(msgspec.json.encode(content), status=refused.status, content_type="application/json")
-    return with_headers(response, refused)
-
-
-def with_headers(response: HttpResponse, refused: Refused) -> HttpResponse:
-    """The headers that go with a refusal."""
-    if refused.retry_after_s is not None:
-        response["Retry-After"] = str(refused.retry_after_s)
-    if refused.status == http.HTTP_401_UNAUTHORIZED:
-        response["WWW-Authenticate"] = CHALLENGE
-    return response
+    """A refusal as JSON."""
+    status, headers, content = refusal(refused, request_id(request))
+    return HttpResponse(content, status=status, headers=headers)
 
 
 def page(request: HttpRequest, *, status: int, title: str, message: str) -> HttpResponse:
@@ -53,18 +74,24 @@ def page(request: HttpRequest, *, status: int, title: str, message: str) -> Http
     return render(request, "error.html", {"title": title, "message": message, "status": status}, status=status)
 
 
-TITLES = {401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 503: "Not available just now"}
+TITLES = {
+    401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 429: "Too many attempts",
+    503: "Not available just now",
+}  # fmt: skip
 
 
 def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
     """A refusal in the form that the caller reads."""
     if request.path.startswith(API):
         return json_answer(request, refused)
-    return with_headers(page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused)), refused)
+    response = page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused))
+    for name, value in headers_of(refused).items():
+        response[name] = value
+    return response
 
 
 class RefusalMiddleware:
-    """Turns a Refused that a page raises into its answer."""
+    """Turns a Refused that a page raises, and a record that is away, into the answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -73,9 +100,31 @@ class RefusalMiddleware:
         """Pass the request on."""
         return self.get_response(request)
 
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: dict[str, object]) -> HttpResponse | None:
+        """Nothing has a NUL in its address, and PostgreSQL would not even compare it."""
+        return answer(request, NotFound(NOWHERE)) if any("\x00" in str(value) for value in kwargs.values()) else None
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The answer to a refusal; None for everything else, which is a 500."""
+        if isinstance(error, RECORD_AWAY):
+            return record_away(request, error)
+        if isinstance(error, DataError) and "NUL" in str(error):
+            return answer(as_nobody(request), BadRequest("The request holds the character NUL, which no text has: leave it out."))
         return answer(request, error) if isinstance(error, Refused) else None
+
+
+def record_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    """503: the record cannot be asked just now."""
+    logger.warning("The record did not answer: %s", str(error)[:300])
+    message = "The record cannot be read just now: try again in a moment. Points that were acknowledged are safe."
+    return answer(as_nobody(request), Unavailable(message, code="record_unavailable"))
+
+
+def as_nobody(request: HttpRequest) -> HttpRequest:
+    """The request for a page about itself: who asks cannot be looked up."""
+    request.user = AnonymousUser()
+    request._caller = None  # type: ignore[attr-defined]
+    return request
 
 
 def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
@@ -83,6 +132,8 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
     request: HttpRequest = context["request"]._request
     if isinstance(error, Refused):
         return json_answer(request, error)
+    if isinstance(error, RECORD_AWAY):
+        return record_away(request, error)
     if isinstance(error, ModelInvalid):
         return json_answer(request, Invalid("Not valid: nothing was saved.", model_faults(error)))
     if isinstance(error, exceptions.ValidationError):
@@ -97,7 +148,7 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
         code, message = NotFound.code, "Not there, or not yours."
     if response.status_code == http.HTTP_403_FORBIDDEN:
         code = Forbidden.code
-    response.data = body(request, code=code, message=message)
+    response.data = body(request_id(request), code=code, message=message)
     return response
 
 
@@ -118,7 +169,7 @@ def field_faults(detail: Any, path: str = "") -> list[Fault]:  # Any: DRF nests 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 404."""
-    return answer(request, NotFound("There is nothing at this address, or it is not yours."))
+    return answer(request, NotFound(NOWHERE))
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
@@ -132,13 +183,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A 500 that names itself, so that the log can be searched for it."""
+    """A 500 that names itself, so that the log can be searched for it; a record that went away below the views is a 503 here too."""
+    error = sys.exception()
+    if isinstance(error, RECORD_AWAY):
+        return record_away(request, error)
     name = request_id(request)
-    message = f"Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: {name}"
     if request.path.startswith(API):
-        content = body(request, code="server_error", message=message)
-        return HttpResponse(msgspec.json.encode(content), status=500, content_type="application/json")
-    return page(request, status=500, title="Something broke", message=message)
+        status, headers, content = broken(name)
+        return HttpResponse(content, status=status, headers=headers)
+    return page(request, status=500, title="Something broke", message=BROKEN % name)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

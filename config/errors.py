@@ -100,13 +100,14 @@ class Invalid(Refused):
 
 
 class TooManyRequests(Refused):
-    """A quota is used up for now."""
+    """A quota is used up for now, or too many attempts failed."""
 
     status = 429
     code = "quota_exceeded"
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, code: str = "quota_exceeded") -> None:
         super().__init__(message)
+        self.code = code
         self.retry_after_s = retry_after_s
 
 

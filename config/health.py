@@ -13,7 +13,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from accounts.authentication import bearer, token_for
+from accounts.authentication import bearer, bearer_of
+from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 
@@ -37,8 +38,8 @@ def ready(request: HttpRequest) -> JsonResponse:
 def is_operator(request: HttpRequest) -> bool:
     """Whether a superuser asks, by session or by token."""
     secret = bearer(request.headers.get("Authorization", ""))
-    token = token_for(secret) if secret else None
-    user = token.user if token else request.user
+    known = bearer_of(secret) if secret else None
+    user = known.user if known else request.user
     return bool(user.is_authenticated and user.is_superuser)
 
 
@@ -46,7 +47,7 @@ def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """A check's findings; what it raises is a finding too."""
     try:
         return {"ok": True, **check()}
-    except (DatabaseError, StoreError, OSError, NotReady) as error:
+    except (DatabaseError, StoreError, OSError, NotReady, Unavailable) as error:
         return {"ok": False, "reason": str(error)[:300]}
 
 
@@ -76,7 +77,7 @@ def spool() -> dict[str, Any]:
     found = process.spool()
     if found.full_reason:
         raise NotReady(found.full_reason)
-    return {"waiting_points": sum(found.waiting.values()), "size_bytes": found.size_bytes}
+    return {"waiting_points": process.spools().waiting_points(), "size_bytes": process.spools().size_bytes()}
 
 
 def disk() -> dict[str, Any]:
@@ -101,7 +102,10 @@ def drain() -> dict[str, Any]:
     found = process.drain()
     if found.last_error:
         raise NotReady(found.last_error)
-    return {"dead_letters": found.dead_count(), "discarded_points": found.discarded}
+    damaged = process.spools().damaged
+    if damaged:
+        raise NotReady("; ".join(f"{path} is damaged ({reason}) and left alone" for path, reason in damaged.items()))
+    return {"dead_letters": process.spools().dead_count(), "discarded_points": found.discarded}
 
 
 CHECKS = {"database": database, "migrations": migrations, "spool": spool, "disk": disk, "metric_store": store, "drain": drain}

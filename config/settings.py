@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config import addresses, production
 from config.errors import SetupError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -52,15 +56,30 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 # The application
 APP_NAME = env.str("APP_NAME", default="Research Platform")
-APP_VERSION = "0.1.0"
+APP_VERSION = env.str("APP_VERSION", default="0.1.0")
 ENVIRONMENT = choice("ENVIRONMENT", "development", ("development", "production", "test"))
+IS_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 24, least=1)
+WEB_CONCURRENCY = number(env.int, "WEB_CONCURRENCY", 4, least=1)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = addresses.origins("CORS_ALLOWED_ORIGINS", env.list("CORS_ALLOWED_ORIGINS", default=[]))
+
+# The servers of the server form; where one is not given, the embedded form has its own
+DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASE_POOL_SIZE = number(env.int, "DATABASE_POOL_SIZE", 10, least=1)
+DATABASE_MAX_OVERFLOW = number(env.int, "DATABASE_MAX_OVERFLOW", 20)
+DATABASE_POOL_TIMEOUT_S = number(env.float, "DATABASE_POOL_TIMEOUT_S", 3.0, least=0.1)
+CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    addresses.redis("REDIS_URL", REDIS_URL)
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
 
 
 def data_dir() -> Path:
@@ -90,6 +109,17 @@ def secret_key() -> str:
 
 
 SECRET_KEY = secret_key()
+ALGORITHM = choice("ALGORITHM", "HS256", ("HS256", "HS384", "HS512"))
+ACCESS_TOKEN_EXPIRE_MINUTES = number(env.float, "ACCESS_TOKEN_EXPIRE_MINUTES", 30.0, least=0.1)
+REFRESH_TOKEN_EXPIRE_DAYS = number(env.float, "REFRESH_TOKEN_EXPIRE_DAYS", 7.0, least=0.01)
+SIGN_IN_FAILURES = number(env.int, "SIGN_IN_FAILURES", 10, least=1)
+if IS_PRODUCTION:
+    production.refuse_unsafe(
+        secret=env.str("SECRET_KEY", default=""),
+        is_secret_shared=bool(DATABASE_URL or REDIS_URL or CLICKHOUSE_HOST),
+        debug=DEBUG,
+        origins=CORS_ALLOWED_ORIGINS,
+    )
 
 # Points on their way in
 METRICS_BATCH_SIZE = number(env.int, "METRICS_BATCH_SIZE", 100, least=1)
@@ -105,13 +135,51 @@ SPOOL_KEEP_HOURS = number(env.float, "SPOOL_KEEP_HOURS", 24.0)
 SPOOL_KEEP_BYTES = number(env.int, "SPOOL_KEEP_BYTES", 256_000_000)
 DISK_FREE_MIN_BYTES = number(env.int, "DISK_FREE_MIN_BYTES", 500_000_000)
 
-# The embedded engine
+# The metric store: a ClickHouse server where CLICKHOUSE_HOST is given, the embedded engine otherwise
+CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
+CLICKHOUSE_PORT = number(env.int, "CLICKHOUSE_PORT", 9000, least=1)
+CLICKHOUSE_USER = env.str("CLICKHOUSE_USER", default="default")
+CLICKHOUSE_PASSWORD = env.str("CLICKHOUSE_PASSWORD", default="")
+CLICKHOUSE_SECURE = switch("CLICKHOUSE_SECURE", False)
+CLICKHOUSE_REPLICA = env.str("CLICKHOUSE_REPLICA", default="")
+CLICKHOUSE_CLUSTER = env.str("CLICKHOUSE_CLUSTER", default="")
+if not re.fullmatch(r"[\w.{}-]*", CLICKHOUSE_CLUSTER):
+    raise SetupError(f"CLICKHOUSE_CLUSTER={CLICKHOUSE_CLUSTER!r} is no name for a cluster: give the name from the server's remote_servers.")
+CLICKHOUSE_POOL_SIZE = number(env.int, "CLICKHOUSE_POOL_SIZE", 10, least=1)
+CLICKHOUSE_MAX_OVERFLOW = number(env.int, "CLICKHOUSE_MAX_OVERFLOW", 20)
+
+
+def clickhouse_addresses() -> list[tuple[str, int]]:
+    """(host, port) of the server, then of its replica where there is one. Raises SetupError where the replica's cannot be read."""
+    if not CLICKHOUSE_REPLICA:
+        return [(CLICKHOUSE_HOST, CLICKHOUSE_PORT)]
+    try:
+        given = urlsplit(f"//{CLICKHOUSE_REPLICA}")
+        replica = (given.hostname or "", given.port or CLICKHOUSE_PORT)
+    except ValueError:
+        replica = ("", 0)
+    if not replica[0] or not CLICKHOUSE_HOST:
+        raise SetupError(
+            f"CLICKHOUSE_REPLICA={CLICKHOUSE_REPLICA!r} is no address beside CLICKHOUSE_HOST={CLICKHOUSE_HOST!r}: give host or host:port for both."
+        )
+    return [(CLICKHOUSE_HOST, CLICKHOUSE_PORT), replica]
+
+
+CLICKHOUSE_ADDRESSES = clickhouse_addresses()
 CLICKHOUSE_DATABASE = env.str("CLICKHOUSE_DATABASE", default="metrics")
 if not CLICKHOUSE_DATABASE.isidentifier() or not CLICKHOUSE_DATABASE.isascii():
     raise SetupError(f"CLICKHOUSE_DATABASE={CLICKHOUSE_DATABASE!r} is no name for a database: give letters, digits and underscores.")
 CHDB_MAX_MEMORY_BYTES = number(env.int, "CHDB_MAX_MEMORY_BYTES", 750_000_000, least=100_000_000)
 CHDB_MAX_THREADS = number(env.int, "CHDB_MAX_THREADS", 2, least=1)
 QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)
+
+# Judging hypotheses: from this confidence score on a claim counts as supported, and down from that one as refuted
+HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=-1)
+HYPOTHESIS_REFUTE_THRESHOLD = number(env.float, "HYPOTHESIS_REFUTE_THRESHOLD", -0.5, least=-1)
+if HYPOTHESIS_REFUTE_THRESHOLD >= HYPOTHESIS_SUPPORT_THRESHOLD:
+    raise SetupError(
+        f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} is not below HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD}: give a lower one."
+    )
 
 # Django
 ROOT_URLCONF = "config.urls"
@@ -141,6 +209,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
+    "corsheaders",
     "django_celery_beat",
     "accounts",
     "projects",
@@ -151,7 +220,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
-    "metrics.shortcut.ShortcutMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -164,6 +232,8 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "config.answers.RefusalMiddleware",
 ]
+if CORS_ALLOWED_ORIGINS:  # before the short way for points, whose answers need its headers too
+    MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 
 TEMPLATES = [
     {
@@ -181,25 +251,56 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, Any] = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "platform.sqlite3",
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA mmap_size=134217728;",
-        },
-        "CONN_MAX_AGE": None,
-        "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
-    }
+SQLITE: dict[str, Any] = {
+    "ENGINE": "config.sqlite",
+    "NAME": DATA_DIR / "platform.sqlite3",
+    "OPTIONS": {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA mmap_size=134217728;",
+    },
+    "CONN_MAX_AGE": None,
+    "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
 }
 
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
+
+def pooled(database: dict[str, Any]) -> dict[str, Any]:
+    """A PostgreSQL with a pool of connections for each process, each connection checked before it is used."""
+    pool = {
+        "min_size": min(2, DATABASE_POOL_SIZE),
+        "max_size": DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW,
+        "timeout": DATABASE_POOL_TIMEOUT_S,
+        # How long one attempt to connect goes on before a request makes another: a database that comes back is found at once.
+        "reconnect_timeout": 1.0,
+    }
+    return database | {"OPTIONS": {**database["OPTIONS"], "pool": pool}, "CONN_MAX_AGE": 0}
+
+
+DATABASES: dict[str, Any] = {"default": pooled(addresses.postgres(DATABASE_URL)) if DATABASE_URL else SQLITE}
+
+IN_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": IN_PROCESS, "OPTIONS": {"MAX_ENTRIES": 20_000}},
     # Encoded charts, up to 3 MB each: few are kept, so that memory stays bounded.
-    "charts": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
+    "charts": {"BACKEND": IN_PROCESS, "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
+    "readings": {"BACKEND": IN_PROCESS, "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }
+
+
+def shared_caches(url: str) -> dict[str, Any]:
+    """The same caches in the Redis at `url`; the large values have a number of places."""
+    slotted = {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": url}
+    return {
+        "default": {"BACKEND": "config.cache.PatientRedisCache", "LOCATION": url, "KEY_PREFIX": "platform"},
+        "charts": {**slotted, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
+        "readings": {**slotted, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
+    }
+
+
+if REDIS_URL:
+    CACHES = shared_caches(REDIS_URL)
+elif CLICKHOUSE_HOST:  # then there may be other processes, whose points this one's cache does not hear of
+    CACHES["default"]["BACKEND"] = "config.cache.LonelyCache"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -211,7 +312,11 @@ if ENVIRONMENT == "test":  # a strong hash would be most of what the tests do
 CSRF_FAILURE_VIEW = "config.answers.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = switch("COOKIES_SECURE", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = switch("COOKIES_SECURE", IS_PRODUCTION)
+SECURE_HSTS_SECONDS = number(env.int, "HSTS_SECONDS", 2_592_000 if IS_PRODUCTION else 0)
+PROXY_TRUSTED = switch("PROXY_TRUSTED", False)
+if PROXY_TRUSTED:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = METRICS_MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
@@ -239,7 +344,22 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
+# Pages of other origins may call the API with a token, never with the cookies of whoever is signed in here
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+if CORS_ALLOW_ALL_ORIGINS:
+    CORS_ALLOWED_ORIGINS = []
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [*default_headers, "content-encoding", "idempotency-key", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["idempotent-replayed", "retry-after", "x-request-id"]
+
 # The API
+SIMPLE_JWT = {
+    "ALGORITHM": ALGORITHM,
+    "SIGNING_KEY": SECRET_KEY,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=ACCESS_TOKEN_EXPIRE_MINUTES),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=REFRESH_TOKEN_EXPIRE_DAYS),
+    "CHECK_REVOKE_TOKEN": True,
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication", "accounts.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -265,17 +385,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.
-
-
-def redis_database(number: int, otherwise: str) -> str:
-    """REDIS_URL with another database number, where there is a REDIS_URL."""
-    given: str = env.str("REDIS_URL", default="")
-    return urlsplit(given)._replace(path=f"/{number}").geturl() if given else otherwise
-
-
 RECONCILE_QUIET_S = number(env.float, "RECONCILE_QUIET_S", 600.0)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or redis_database(1, "memory://localhost")
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or redis_database(2, "cache+memory://")
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
@@ -308,5 +418,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}, "celery": {"level": "WARNING"}},
+    # The pool would report each attempt to connect; what it means for a request is said by config.answers, and for a command by manage.py.
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+    },
 }

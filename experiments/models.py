@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, Invalid, NotFound
+from config.kept_json import KeptJSONField
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ class Experiment(models.Model):
     failure_kind = models.CharField(max_length=12, choices=FailureKind.choices, default=FailureKind.NONE, blank=True)
     parent_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
     root_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="tree", editable=False)
-    features_diff = models.JSONField(default=dict, blank=True, help_text="What changed against the parent; worked out from the params where not given.")
-    params = models.JSONField(default=dict, blank=True)
+    features_diff = KeptJSONField(default=dict, blank=True, help_text="What changed against the parent; worked out from the params where not given.")
+    params = KeptJSONField(default=dict, blank=True)
     tags = models.ManyToManyField(Tag, blank=True, related_name="experiments")
     notes = models.TextField(blank=True)
     replicate_group = models.CharField(max_length=200, blank=True, help_text="Runs with one group are replicates of each other.")
@@ -247,8 +248,9 @@ class Experiment(models.Model):
 
     def hand_out_writer(self) -> int:
         """The next writer number of this experiment, 1 or more, never given twice."""
-        Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1)
-        self.refresh_from_db(fields=["writers"])
+        with transaction.atomic(savepoint=False):  # the row stays locked until the number is read
+            Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1)
+            self.refresh_from_db(fields=["writers"])
         return self.writers
 
 

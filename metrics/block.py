@@ -108,9 +108,9 @@ def joined(parts: Sequence[tuple[Sequence[str], NDArray[np.uint32]]]) -> Coded:
 
 def to_batch(row: Sequence[Any]) -> Batch:
     """A row of OF_BLOCK."""
-    number, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload = row
+    number, team, project, experiment, month, points, writer, ordinal, received_us, repeats, request_id, payload = row
     target = Series(uuid.UUID(bytes=team), uuid.UUID(bytes=project), uuid.UUID(bytes=experiment), month)
-    return Batch(number, target, points, writer, ordinal, received_us, payload, bool(repeats))
+    return Batch(number, target, points, writer, ordinal, received_us, payload, bool(repeats), request_id)
 
 
 def key_of(series: Series, name: str) -> tuple[bytes, str]:
@@ -122,7 +122,7 @@ def dead_row(batch: Batch, reason: str, now_us: int) -> tuple[Any, ...]:
     """A row of the dead-letter table."""
     t = batch.target
     ids = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month)
-    return (*ids, batch.points, batch.writer, batch.ordinal, batch.received_us, batch.payload, reason, now_us)
+    return (*ids, batch.points, batch.writer, batch.ordinal, batch.received_us, batch.payload, batch.request_id, reason, now_us)
 
 
 def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,8 @@ from metrics.states import State
 logger = logging.getLogger(__name__)
 BACKOFF_S = (0.1, 15.0)
 STATES_REMEMBERED = 100_000
+# Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
+NOTED_MOST = 10_000
 SWEEP_S = 60.0
 CLEAN_S = 5.0
 CLEAN_BLOCKS = 8
@@ -40,7 +42,8 @@ WAITERS_WHILE_AWAY = 4
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
 UNSTORED = "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
 OF_BLOCK = (
-    "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
+    "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, request_id, payload"
+    " FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
 )
 
 
@@ -53,6 +56,10 @@ OUTDATED = """
     ) WHERE drained_us < ? OR kept > ? ORDER BY id LIMIT ?
 """
 RECEIPTS_KEPT_US = 24 * 3_600_000_000
+REQUESTS_NAMED = 5
+STATES = """
+    SELECT experiment, name, team, project, version, state FROM summaries WHERE (experiment, name) > (?, ?) ORDER BY experiment, name LIMIT 20000
+"""
 
 
 @dataclass(frozen=True)
@@ -72,14 +79,20 @@ class Drain:
     def __init__(self, spool: Spool, repository: MetricRepository, *, timing: Timing, failpoint: Callable[[str], None] = lambda name: None) -> None:
         self.spool, self.repository, self.timing, self.failpoint = spool, repository, timing, failpoint
         self.reading = spool.reader()
-        self.visible_to = meta(self.reading, "drained_to")
+        # Up to which row points may be seen: 0 until the caches know of what was stored before, perhaps by a process that was killed before it told them.
+        self.visible_to = 0
+        self.stored: deque[tuple[set[uuid.UUID], Counter[uuid.UUID], int]] = deque([(set(), Counter(), meta(self.reading, "drained_to"))])
         self.refused: set[int] = set()
         self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
+        # Versions of series' states that the store has and the spool does not know of yet: noted with the next block, so that nobody waits for it.
+        self.noted: dict[tuple[bytes, str], int] = {}
         self.discarded = 0
         self.failures = self.waiters = 0
         self.last_error = ""
+        self.trace: dict[str, Any] = {}
         self.swept_at = self.cleaned_at = self.drained_at = 0.0
         self.is_stopping = False
+        self.is_over: Callable[[], bool] = lambda: False
         self.thread = threading.Thread(target=self.drain_for_ever, name="drain", daemon=True)
 
     def start(self) -> None:
@@ -93,6 +106,16 @@ class Drain:
             self.spool.arrived.notify_all()
         self.thread.join(timeout=within_s)
         if not self.thread.is_alive():
+            self.reading.close()
+
+    def drain_out(self, *, is_over: Callable[[], bool]) -> None:
+        """Store all that waits and tidy up, without a thread, block by block until `is_over`. Raises StoreError, DatabaseError, sqlite3.Error."""
+        self.is_over, self.spool.is_urgent = is_over, True
+        try:
+            self.drain_waiting()
+            self.write_notes()
+            self.sweep()
+        finally:
             self.reading.close()
 
     def wait_visible(self, batch: int, *, timeout_s: float) -> bool:
@@ -115,11 +138,12 @@ class Drain:
             was_stopping = self.is_stopping
             try:
                 self.drain_waiting()
+                self.write_notes()
                 self.sweep()
                 self.failures, self.last_error = 0, ""
             except (StoreError, DatabaseError, sqlite3.Error) as error:
                 self.failures, self.last_error = self.failures + 1, str(error)
-                logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300])
+                logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300], extra=self.trace)
             finally:
                 close_old_connections()
             if was_stopping:
@@ -136,7 +160,7 @@ class Drain:
 
     def is_due(self) -> bool:
         """Whether the drain should work now. The caller holds `spool.arrived`."""
-        return self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0
+        return not self.is_over() and (self.is_stopping or self.spool.is_urgent or self.time_left_s() <= 0)
 
     def time_left_s(self) -> float:
         """Until the next sweep, the oldest waiting point's time is up, or a batch's worth waits and the last block is a moment ago."""
@@ -160,6 +184,7 @@ class Drain:
 
     def drain_waiting(self) -> None:
         """Store block after block until nothing that waits is due. Raises StoreError where the store does not take one."""
+        self.show_stored()
         self.store_states()
         while self.drain_block():
             self.sweep()
@@ -175,6 +200,7 @@ class Drain:
                 self.spool.oldest_us = 0 if not self.spool.waiting else self.spool.oldest_us
             return False
         batches = [to_batch(row) for row in self.reading.execute(OF_BLOCK, bounds)]
+        self.trace = trace(batches)
         counts = Counter[uuid.UUID]()
         for batch in batches:
             counts[batch.target.experiment_id] += batch.points
@@ -188,6 +214,8 @@ class Drain:
         self.failpoint("after-mark")
         self.store_states()
         self.after(block, bounds, counts)
+        logger.info("Stored %d points of %d requests", counts.total(), self.trace["requests"], extra=self.trace)
+        self.trace = {}
         return True
 
     def block_bounds(self) -> tuple[int, int] | None:
@@ -205,7 +233,7 @@ class Drain:
         if not taken:
             return None
         bounds = (taken[0], taken[-1])
-        self.spool.transact(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
+        self.transact_with_notes(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
         return bounds
 
     def of_living(self, batches: list[Batch]) -> Block:
@@ -221,6 +249,7 @@ class Drain:
             self.repository.insert_points(block.columns)
         except RejectedData as error:
             if len(block) == 1:
+                logger.warning("The metric store refused a row, which is set aside: %s", str(error)[:300], extra=trace(block.batches))
                 return [], [(block, str(error)[:1000])]
             stored, dead = [], []
             for half in block.halves():
@@ -250,8 +279,8 @@ class Drain:
                 rows,
             )
             connection.executemany(
-                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, reason, at_us)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO dead (team, project, experiment, month, points, writer, ordinal, received_us, payload, request_id, reason, at_us)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 [dead_row(part.batches[0], reason, now) for part, reason in dead],
             )
 
@@ -271,7 +300,8 @@ class Drain:
                 changed[series, name] = (version + 1, before.joined(gained) if before else gained)
         for series, name in repeated:
             place = Place(series.team_id, series.project_id)
-            changed[series, name] = (changed[series, name][0], self.repository.recounted(place, series.experiment_id, name))
+            own = self.repository.recounted(place, series.experiment_id, name, beside=self.spool.writer)
+            changed[series, name] = (changed[series, name][0], own)
         return changed
 
     def known_state(self, experiment: uuid.UUID, name: str) -> tuple[int, State | None]:
@@ -284,17 +314,41 @@ class Drain:
 
     def store_states(self) -> None:
         """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
-        while found := self.reading.execute(UNSTORED).fetchall():
-            experiments = {uuid.UUID(bytes=row[0]) for row in found}
-            living = record.living(experiments)
-            self.forget_states(experiments - living)
-            kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
-            if not kept:
-                continue
-            self.repository.insert_summaries(summary_columns(kept, spool=self.spool.writer))
+        while found := self.unstored():
+            kept = self.insert_states(found, writer=self.spool.writer)
+            self.forget_states({uuid.UUID(bytes=row[0]) for row in found} - {uuid.UUID(bytes=row[0]) for row in kept})
+            self.noted |= {(experiment, name): version for experiment, name, _, _, version, _ in kept}
+            if len(self.noted) >= NOTED_MOST:
+                self.write_notes()
+
+    def unstored(self) -> list[Any]:
+        """Rows of UNSTORED that are not noted as stored either."""
+        return [row for row in self.reading.execute(UNSTORED) if self.noted.get((row[0], row[1])) != row[4]]
+
+    def write_notes(self) -> None:
+        """Let the spool know now which states are stored."""
+        if self.noted:
+            self.transact_with_notes(lambda connection: None)
+
+    def transact_with_notes(self, job: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `job` in one transaction that also notes which states are stored."""
+        notes = [(version, experiment, name) for (experiment, name), version in self.noted.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", notes)
+            job(connection)
+
+        self.spool.transact(write)
+        self.noted = {}
+
+    def insert_states(self, found: list[Any], *, writer: int) -> list[Any]:
+        """Insert rows of a spool's summaries, those of deleted experiments left out; the rows that were inserted."""
+        living = record.living({uuid.UUID(bytes=row[0]) for row in found})
+        kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
+        if kept:
+            self.repository.insert_summaries(summary_columns(kept, spool=writer))
             self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
-            done = [(version, experiment, name) for experiment, name, _, _, version, _ in kept]
-            self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
+        return kept
 
     def forget_states(self, experiments: set[uuid.UUID]) -> None:
         """Drop what the spool knows of deleted experiments."""
@@ -314,16 +368,32 @@ class Drain:
         try:
             self.define_names()
         finally:
-            freshness.touch(counts)
-            self.visible_to = bounds[1]
-            oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
-            self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+            self.stored.append(({*counts, *(batch.target.project_id for batch in block.batches)}, counts, bounds[1]))
+            self.show_stored()
         record.note_points({batch.target.experiment_id: batch.received_us for batch in block.batches})
+
+    def show_stored(self) -> None:
+        """What is stored may be seen, once every cache knows of it. Raises DatabaseError where that cannot be said now; then it is said the next time."""
+        while self.stored:
+            owners, counts, last = self.stored[0]
+            if owners:
+                freshness.touch(owners)
+            else:
+                freshness.touch_all()
+            self.visible_to = last
+            oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (last,)).fetchone()
+            self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
+            self.stored.popleft()
 
     def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
         """Take out again what was inserted of experiments that were deleted meanwhile."""
         for experiment in places.keys() - record.living(places):
-            self.repository.forget(places[experiment], [experiment])
+            self.forget(places[experiment], experiment)
+
+    def forget(self, place: Place, experiment: uuid.UUID) -> None:
+        """Take a deleted experiment's points out of the store."""
+        self.repository.forget(place, [experiment])
+        freshness.touch([experiment, place.project_id])
 
     def define_names(self) -> None:
         """Make the project's metric for every name that came up without one."""
@@ -346,10 +416,10 @@ class Drain:
         self.swept_at = time.monotonic()
         self.define_names()
         for place, experiment in record.unpurged():
-            self.repository.forget(place, [experiment])
+            self.forget(place, experiment)
             record.purged(experiment)
         if record.restore_is_asked(self.spool.writer):
-            self.restore()
+            self.restore(self.reading)
             record.restored(self.spool.writer)
 
     def clean_up(self, connection: sqlite3.Connection) -> bool:
@@ -363,45 +433,24 @@ class Drain:
         connection.execute("DELETE FROM receipts WHERE at_us < ?", (now - RECEIPTS_KEPT_US,))
         return len(found) == CLEAN_BLOCKS
 
-    def restore(self) -> int:
-        """Send every kept block again, after the store was damaged or replaced by an older copy; how many points.
+    def restore(self, reading: sqlite3.Connection) -> int:
+        """Send every kept block and state of a spool file again, whoever holds it, after the store was damaged or replaced by an older copy; how many points.
 
         Points overwrite themselves, and states are absolute: what the store has already does not change.
         """
-        reading, points = self.spool.reader(), 0
-        try:
-            for bounds in reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NOT NULL ORDER BY id").fetchall():
-                block = self.of_living([to_batch(row) for row in reading.execute(OF_BLOCK, bounds)])
-                if block.batches:
-                    self.insert(block)
-                    points += len(block)
-        finally:
-            reading.close()
-        self.spool.transact(lambda c: c.execute("UPDATE summaries SET stored = 0"))
-        self.spool.hurry()
+        points = 0
+        for bounds in reading.execute("SELECT first, last FROM blocks WHERE drained_us IS NOT NULL ORDER BY id").fetchall():
+            block = self.of_living([to_batch(row) for row in reading.execute(OF_BLOCK, bounds)])
+            if block.batches:
+                self.insert(block)
+                points += len(block)
+        place = (b"", "")
+        while found := reading.execute(STATES, place).fetchall():
+            self.insert_states(found, writer=meta(reading, "writer"))
+            place = found[-1][:2]
         return points
 
     # Dead letters ------------------------------------------------------------------------------------------------------------------------------
-
-    def dead_letters(self, *, limit: int = 100) -> list[dict[str, Any]]:
-        """What was refused, oldest first: id, experiment, metrics, reason, when (microseconds)."""
-        reading = self.spool.reader()
-        try:
-            found = reading.execute("SELECT id, experiment, payload, reason, at_us FROM dead ORDER BY id LIMIT ?", (limit,)).fetchall()
-        finally:
-            reading.close()
-        return [
-            {"id": row, "experiment": str(uuid.UUID(bytes=experiment)), "metrics": Points.decoded(payload).names, "reason": reason, "at_us": at}
-            for row, experiment, payload, reason, at in found
-        ]
-
-    def dead_count(self) -> int:
-        """How many rows lie in the dead-letter table."""
-        reading = self.spool.reader()
-        try:
-            return int(reading.execute("SELECT count(*) FROM dead").fetchone()[0])
-        finally:
-            reading.close()
 
     def replay_dead(self) -> int:
         """Put every refused row back into the queue under its own identity; how many."""
@@ -409,8 +458,8 @@ class Drain:
         def write(connection: sqlite3.Connection) -> list[tuple[bytes, int]]:
             found = connection.execute("SELECT experiment, points FROM dead").fetchall()
             connection.execute(
-                "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload)"
-                " SELECT team, project, experiment, month, points, writer, ordinal, received_us, payload FROM dead ORDER BY id"
+                "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, request_id, payload)"
+                " SELECT team, project, experiment, month, points, writer, ordinal, received_us, request_id, payload FROM dead ORDER BY id"
             )
             connection.execute("DELETE FROM dead")
             return found
@@ -421,3 +470,9 @@ class Drain:
                 self.spool.waiting[uuid.UUID(bytes=experiment)] += points
         self.spool.hurry()
         return len(found)
+
+
+def trace(batches: list[Batch]) -> dict[str, Any]:
+    """What a log line says of the requests whose batches it is about: the ids of the first few, and how many there are."""
+    ids = list(dict.fromkeys(batch.request_id for batch in batches if batch.request_id))
+    return {"request_ids": ids[:REQUESTS_NAMED], "requests": len(ids)}

@@ -15,10 +15,10 @@ from typing import Any
 
 import zstandard
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
-from accounts.authentication import bearer, token_for
+from accounts.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
@@ -44,6 +44,7 @@ class Submission:
     idempotency_key: str = ""
     is_single: bool = False
     is_awaited: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
     """The same for a caller who may write to `series`, which is known before the body is read."""
     batch = validated(submission)
     QUOTA.spend(series.team_id, len(batch))
-    spool = process.spool()
-    receipt = spool.append(series, batch, key=scoped_key(submission, series), body_hash=body_hash(submission, series))
-    return Acknowledgement(receipt, visible=is_visible(receipt) if submission.is_awaited else False)
+    key, hashed = scoped_key(submission, series), body_hash(submission, series)
+    receipt = process.spools().append(series, batch, key=key, body_hash=hashed, request_id=submission.request_id)
+    return Acknowledgement(receipt, visible=is_visible(receipt, series) if submission.is_awaited else False)
 
 
-def is_visible(receipt: Receipt) -> bool:
-    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in the spool now, its first copy among it."""
-    return process.drain().wait_visible(receipt.id or process.spool().last_row(), timeout_s=VISIBLE_WAIT_S)
+def is_visible(receipt: Receipt, series: Series) -> bool:
+    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in its spool now, its first copy among it."""
+    return process.spools().wait_visible(receipt, series, timeout_s=VISIBLE_WAIT_S)
 
 
 def validated(submission: Submission) -> Points:
@@ -150,7 +151,10 @@ class Grants:
         if grant is None or grant.until < time.monotonic():
             if len(known) >= GRANTS_REMEMBERED:
                 self.forget()
-            grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            try:
+                grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            finally:
+                close_old_connections()  # the short way has no request that ends, and so nobody else who does it
             known[asked] = grant
         return grant.series
 
@@ -169,10 +173,10 @@ def writable_series(authorization: str, project: str, experiment: str) -> Series
 def decided(secret: str, project: str, experiment: str) -> Series:
     """The decision from the record. A refusal is raised, not remembered, so that what is mended works at once."""
     try:
-        token = token_for(secret)
-        if token is None:
-            raise Unauthenticated("This token is not known, or it is revoked or expired: make a new one on the Account page.")
-        caller = Caller(user=token.user, token=token)
+        known = bearer_of(secret)
+        if known is None:
+            raise Unauthenticated(UNKNOWN)
+        caller = Caller(user=known.user, token=known.token)
         owner = Project.objects.visible_to(caller).named(project)
         found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name").named(experiment)
     except DatabaseError as error:

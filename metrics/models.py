@@ -31,6 +31,17 @@ class Spool(models.Model):
         return FIRST_SPOOL_WRITER + self.pk
 
 
+class CacheEpoch(models.Model):
+    """One row: how often a cache that was away could not be told that points changed. Part of the name of everything cached about points."""
+
+    ONLY = 1
+
+    number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
 class Occurrence(models.Model):
     """One time at which a task was due. Whoever has the row does the work: two beats, or a message delivered twice, change nothing."""
 

@@ -29,9 +29,9 @@ def living(experiments: Iterable[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def note_points(received: Mapping[uuid.UUID, int]) -> None:
-    """Move each experiment's time of the last point forward. Times in microseconds."""
+    """Move each experiment's time of the last point forward. Times in microseconds. In one order, so that no two drains wait for each other."""
     with transaction.atomic():
-        for experiment, at_us in received.items():
+        for experiment, at_us in sorted(received.items()):
             at = Value(datetime.fromtimestamp(at_us / 1e6, tz=UTC))
             Experiment.objects.filter(pk=experiment).update(last_point_at=Greatest(Coalesce(F("last_point_at"), at), at))
 
@@ -40,7 +40,7 @@ def define_metrics(names: Iterable[tuple[uuid.UUID, str]]) -> None:
     """Make a project metric, its direction unset, for each (project, name) that has none."""
     wanted = list(names)
     projects = set(Project.objects.filter(pk__in={project for project, _ in wanted}).values_list("pk", flat=True))
-    rows = [ProjectMetric(project_id=project, name=name) for project, name in wanted if project in projects]
+    rows = [ProjectMetric(project_id=project, name=name) for project, name in sorted(wanted) if project in projects]
     ProjectMetric.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
 
 

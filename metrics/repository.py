@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,10 @@ SPOOLED = """
            sumIf(sum, spool_id != 0) AS total, maxIf(version, spool_id = 0) AS version, arraySort(groupArrayIf(spool_id, spool_id != 0)) AS spools
     FROM {database}.metric_summaries FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY experiment_id, metric_name
 """
+COUNTED_BESIDE = """
+    SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, sum(sum) AS total FROM {database}.metric_summaries FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND spool_id != %(spool)s
+"""
 NAMES = """
     SELECT metric_name AS name, count() AS experiments FROM (
         SELECT metric_name, experiment_id FROM {database}.metric_summaries FINAL
@@ -162,7 +166,7 @@ NAMES = """
 """
 FORGET = """
     DELETE FROM {database}.{table} WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
-    SETTINGS lightweight_deletes_sync = 1
+    SETTINGS lightweight_deletes_sync = 2
 """
 # Which series have other points by their summaries than lie in their hours and, from the hour `until` on, in the store. Exact, whatever the clocks
 # said and however late a point came: nothing has to be remembered about what was touched. `last_hour` is the earliest of their last known hours.
@@ -529,14 +533,23 @@ class MetricRepository:
         """The same from the points themselves: slow, and what `summaries` must equal."""
         return self.summed(RECOMPUTED, place, experiments, metrics)
 
-    def recounted(self, place: Place, experiment: uuid.UUID, metric: str) -> State:
+    def recounted(self, place: Place, experiment: uuid.UUID, metric: str, *, beside: int) -> State:
+        """The state of one series from its stored points, without what spools other than `beside` count of it."""
+        state = self.state(place, experiment, metric)
+        sql = self.sql(COUNTED_BESIDE, narrower=narrower([experiment], [metric]))
+        others = self.engine.query(sql, self.narrowed(place, [experiment], [metric]) | {"spool": beside})
+        count, nonfinite, total = (listed(others, name)[0] for name in ("count", "nonfinite", "total"))
+        return replace(state, count=max(0, state.count - count), nonfinite=max(0, state.nonfinite - nonfinite), total=state.total - total)
+
+    def state(self, place: Place, experiment: uuid.UUID, metric: str) -> State:
         """The state of one series from its stored points."""
-        found = self.engine.query(self.sql(RECOUNTED, narrower=narrower([experiment], [metric])), self.narrowed(place, [experiment], [metric]))
+        sql = self.sql(RECOUNTED, narrower=narrower([experiment], [metric]))
+        found = self.engine.query(sql, self.narrowed(place, [experiment], [metric]))
         return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
 
     def stored_state(self, place: Place, experiment: uuid.UUID, metric: str) -> State | None:
-        """The same for repairing, None where nothing is stored."""
-        state = self.recounted(place, experiment, metric)
+        """The same, None where nothing is stored."""
+        state = self.state(place, experiment, metric)
         return state if state.count else None
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:

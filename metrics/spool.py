@@ -1,4 +1,4 @@
-"""The durable queue between an acknowledged point and the metric store: one SQLite file a process, one writer thread.
+"""The durable queue between an acknowledged point and the metric store: one SQLite file, one process that holds it, one writer thread.
 
 A request hands a batch to `Spool.append` and waits. The writer thread takes all that wait, writes them in one transaction with
 `synchronous=FULL`, and only then lets them answer: acknowledged means on disk. Everything else that changes the file (blocks, marks,
@@ -18,14 +18,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
-from config.errors import Fault, InFlight, Invalid, SetupError, Unavailable
+from config.errors import Fault, Invalid, SetupError, Unavailable
 from metrics.points import Points
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS batches (
         id INTEGER PRIMARY KEY AUTOINCREMENT, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL,
         points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL,
-        repeats INTEGER NOT NULL DEFAULT 0, payload BLOB NOT NULL
+        repeats INTEGER NOT NULL DEFAULT 0, request_id TEXT NOT NULL DEFAULT '', payload BLOB NOT NULL
     );
     CREATE TABLE IF NOT EXISTS writers (
         experiment BLOB, writer INTEGER, next INTEGER NOT NULL, PRIMARY KEY (experiment, writer)
@@ -59,9 +59,12 @@ SCHEMA = """
     CREATE INDEX IF NOT EXISTS summaries_unstored ON summaries (experiment, name) WHERE stored < version;
     CREATE TABLE IF NOT EXISTS dead (
         id INTEGER PRIMARY KEY, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL, points INTEGER NOT NULL,
-        writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL
+        writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL,
+        request_id TEXT NOT NULL DEFAULT ''
     );
 """
+# Columns that files of earlier versions lack: (table, column, declaration).
+ADDED = (("batches", "request_id", "TEXT NOT NULL DEFAULT ''"), ("dead", "request_id", "TEXT NOT NULL DEFAULT ''"))
 PRAGMAS = """
     PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
     PRAGMA journal_size_limit = 67108864;
@@ -83,12 +86,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one."""
+    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one.
+
+    Where the first copy lies in another file, `file` is that, and `received_us` the batch's time there.
+    """
 
     batch_id: str
     accepted: int
     id: int
     replayed: bool = False
+    file: Path | None = None
+    received_us: int = 0
 
 
 @dataclass
@@ -101,6 +109,7 @@ class Entry:
     received_us: int
     key: str | None
     body_hash: bytes
+    request_id: str
     done: Future[Receipt] = field(default_factory=Future)
 
 
@@ -116,32 +125,57 @@ class Batch:
     received_us: int
     payload: bytes
     repeats: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
 class Caps:
-    """How much may lie here, and how much of the disk stays free; bytes."""
+    """How much may lie in the folder, all its files together, and how much of the disk stays free; bytes. Metric names an experiment may have."""
 
     spool_bytes: int
     disk_free_bytes: int
     names: int
 
 
-class Spool:
-    """One spool file, held by flock. `register` gives a new file its writer number from the record."""
+@dataclass(frozen=True)
+class Beside:
+    """What the other files of the folder hold."""
 
-    def __init__(self, path: Path, *, caps: Caps, register: Callable[[Path], int]) -> None:
-        self.path, self.caps = path, caps
+    size_bytes: int = 0
+    is_waiting: bool = False
+
+
+class InUse(SetupError):
+    """Another process holds the file."""
+
+
+class Damaged(SetupError):
+    """The file is no database any more."""
+
+
+class Spool:
+    """One spool file, held by flock. `register` gives a new file its writer number from the record; `beside` looks at the folder's other files.
+
+    Raises InUse where another process holds the file, Damaged or another SetupError where it cannot be used, and what `register` raises.
+    """
+
+    connection: sqlite3.Connection
+    writer: int
+    next_ordinal: int
+    waiting: Counter[uuid.UUID]
+    oldest_us: int
+
+    def __init__(self, path: Path, *, caps: Caps, register: Callable[[Path], int], beside: Callable[[], Beside] = Beside) -> None:
+        self.path, self.caps, self.beside = path, caps, beside
         self.lock = own(path)
-        self.connection = connected(path)
-        self.connection.executescript(SCHEMA)
-        self.writer = self.numbered(register)
-        self.next_ordinal = self.first_free_ordinal()
-        self.waiting, self.oldest_us = self.backlog()
+        try:
+            self.open(register)
+        except BaseException:
+            os.close(self.lock)
+            raise
         self.queue: queue.SimpleQueue[Entry | tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self.names: dict[bytes, set[str]] = {}
         self.arrived = threading.Condition()
-        self.in_flight: set[str] = set()
         self.is_urgent = False
         self.is_stopping = False
         self.size_bytes, self.measured_at = live_bytes(self.connection), 0.0
@@ -152,32 +186,16 @@ class Spool:
 
     # What requests do ------------------------------------------------------------------------------------------------------------------
 
-    def append(self, target: Series, points: Points, *, key: str | None = None, body_hash: bytes = b"") -> Receipt:
+    def append(self, target: Series, points: Points, *, key: str | None = None, body_hash: bytes = b"", request_id: str = "") -> Receipt:
         """Put a batch on disk and return its receipt; a known key and body gives the first receipt again.
 
-        Raises Unavailable (spool full, low disk, stopping), InFlight (same key), Invalid (same key, another body; too many names).
+        The caller sees to it that a key is written by one request at a time. Raises Unavailable (spool full, low disk, stopping), Invalid (same
+        key, another body; too many names).
         """
         self.refuse_when_full()
-        entry = Entry(target, points, points.encoded(), time.time_ns() // 1000, key, body_hash)
-        with self.alone(key):
-            self.queue.put(entry)
-            return entry.done.result()
-
-    @contextmanager
-    def alone(self, key: str | None) -> Iterator[None]:
-        """Hold an idempotency key while its batch is written. Raises InFlight where another request holds it."""
-        if key is None:
-            yield
-            return
-        with self.arrived:
-            if key in self.in_flight:
-                raise InFlight("A request with this Idempotency-Key is being written: ask again in a moment.")
-            self.in_flight.add(key)
-        try:
-            yield
-        finally:
-            with self.arrived:
-                self.in_flight.discard(key)
+        entry = Entry(target, points, points.encoded(), time.time_ns() // 1000, key, body_hash, request_id)
+        self.queue.put(entry)
+        return entry.done.result()
 
     def refuse_when_full(self) -> None:
         """Raise Unavailable where the spool may not grow. Looks at the disk at most once a second."""
@@ -192,8 +210,10 @@ class Spool:
 
     def reason_to_refuse(self) -> str:
         """Why no batch may be taken now, or nothing."""
-        if self.waiting and self.size_bytes > self.caps.spool_bytes:
-            return f"The spool holds {self.size_bytes} bytes, its limit is {self.caps.spool_bytes}: the metric store is behind. Send again later."
+        beside = self.beside()
+        held_bytes = self.size_bytes + beside.size_bytes
+        if (self.waiting or beside.is_waiting) and held_bytes > self.caps.spool_bytes:
+            return f"The spool holds {held_bytes} bytes, its limit is {self.caps.spool_bytes}: the metric store is behind. Send again later."
         free = shutil.disk_usage(self.path.parent).free
         if free < self.caps.disk_free_bytes:
             return f"The disk has {free} bytes free, {self.caps.disk_free_bytes} must stay: make room, then send again."
@@ -268,8 +288,9 @@ class Spool:
         repeats = False if own_identity else self.repeats(t.experiment_id, int(writer or 0), int(ordinal or 0), len(entry.points))
         ids = (t.team_id.bytes, t.project_id.bytes, t.experiment_id.bytes, t.month)
         cursor = self.connection.execute(
-            "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, repeats, payload) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (*ids, len(entry.points), writer, ordinal, entry.received_us, repeats, entry.payload),
+            "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, repeats, request_id, payload)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (*ids, len(entry.points), writer, ordinal, entry.received_us, repeats, entry.request_id, entry.payload),
         )
         if own_identity:
             self.next_ordinal += len(entry.points)
@@ -353,13 +374,25 @@ class Spool:
         return done.result()
 
     def close(self) -> None:
-        """Refuse new batches, write what waits, let the file go."""
+        """Refuse new batches, write what waits, let the file go. Where the disk does not answer, it is held until the process ends."""
         self.is_stopping = True
         self.queue.put(None)
         self.thread.join(timeout=5)
-        os.close(self.lock)
+        if not self.thread.is_alive():
+            os.close(self.lock)
 
     # Opening -----------------------------------------------------------------------------------------------------------------------------
+
+    def open(self, register: Callable[[Path], int]) -> None:
+        """Connect, and see where the file stands."""
+        self.connection = connected(self.path)
+        try:
+            self.writer = self.numbered(register)
+            self.next_ordinal = self.first_free_ordinal()
+            self.waiting, self.oldest_us = self.backlog()
+        except BaseException:
+            self.connection.close()
+            raise
 
     def numbered(self, register: Callable[[Path], int]) -> int:
         """This file's writer number; a new file gets one from the record."""
@@ -407,7 +440,12 @@ class Spool:
 
     def reader(self) -> sqlite3.Connection:
         """A new connection for reading beside the writer. The caller closes it."""
-        return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+        return reader(self.path)
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that reads a spool file beside the process that holds it. The caller closes it."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30)
 
 
 def meta(connection: sqlite3.Connection, name: str) -> int:
@@ -432,28 +470,48 @@ def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid
 
 
 def own(path: Path) -> int:
-    """A descriptor that holds the spool file's lock. Raises SetupError where another process has it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"{path.parent} cannot be made ({error.strerror}): move what is there away, or give another DATA_DIR.") from error
+    """A descriptor that holds the spool file's lock. Raises InUse where another process has it."""
     descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise SetupError(f"The spool {path} is in use by another process: stop that server, or give another DATA_DIR.") from error
+        raise InUse(f"The spool {path} is in use by another process: stop that server, or give another DATA_DIR.") from error
     return descriptor
 
 
+def is_free(path: Path) -> bool:
+    """Whether no process holds the file."""
+    try:
+        os.close(own(path))
+    except InUse:
+        return False
+    return True
+
+
 def connected(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit, durable at every commit."""
+    """A connection in autocommit, durable at every commit, to a file with all its tables. Raises Damaged or another SetupError."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
     try:
-        connection.executescript(PRAGMAS)
+        connection.executescript(PRAGMAS + SCHEMA)
+        add_columns(connection)
     except sqlite3.DatabaseError as error:
-        raise SetupError(f"The spool {path} cannot be used ({error}): put it back from a backup, or move it away and lose what it held.") from error
+        connection.close()
+        kind = Damaged if is_damage(error) else SetupError
+        raise kind(f"The spool {path} cannot be used ({error}): put it back from a backup, or move it away and lose what it held.") from error
     return connection
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is broken for good; anything else may pass."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def add_columns(connection: sqlite3.Connection) -> None:
+    """Give a file of an earlier version the columns that it lacks."""
+    for table, column, declaration in ADDED:
+        if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
 
 
 def live_bytes(connection: sqlite3.Connection) -> int:

@@ -25,7 +25,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         """Which fields of which model."""
 
         model = Project
-        fields = ("name", "description", "retention_days", "archived")
+        fields: tuple[str, ...] = ("name", "description", "retention_days", "archived")
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={**TEXT, "autofocus": True}),
             "description": forms.Textarea(attrs={"class": "input area", "rows": 3, "dir": "auto"}),

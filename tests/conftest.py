@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.core.cache import cache, caches
+from django.conf import settings
+from django.core.cache import caches
 from django.test import Client
 
 from accounts.models import ApiToken, Membership, Role, Team, User
 from experiments.models import Experiment
 from metrics import process
+from metrics.clickhouse.migrate import migrate
 from projects.models import Project
 
 PASSWORD = "correct horse battery"
@@ -21,8 +23,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(autouse=True)
 def _empty_caches() -> Iterator[None]:
     yield
-    cache.clear()
-    caches["charts"].clear()
+    for each in caches.settings:
+        caches[each].clear()
 
 
 @pytest.fixture
@@ -97,6 +99,7 @@ def api_for(token_for: Callable[[User], str]) -> Callable[[User], Client]:
 @pytest.fixture(scope="session")
 def _process(django_db_setup: None, django_db_blocker: Any) -> Iterator[process.Process]:
     with django_db_blocker.unblock():
+        migrate(process.open_engine(), settings.CLICKHOUSE_DATABASE)
         parts = process.start()
         yield parts
         process.stop()

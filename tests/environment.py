@@ -1,4 +1,8 @@
-"""Loaded before Django (`-p tests.environment`): every test run has a data directory of its own, gone afterwards."""
+"""Loaded before Django (`-p tests.environment`): every test run has a data directory of its own, gone afterwards.
+
+With `TEST_FORM=server` the run is on PostgreSQL, Redis and a ClickHouse server, as a team has them: on those that DATABASE_URL,
+REDIS_URL and CLICKHOUSE_HOST name, and for each that is not named, on one of the run's own.
+"""
 
 import atexit
 import os
@@ -16,3 +20,9 @@ OWNER = os.getpid()
 def remove() -> None:
     if os.getpid() == OWNER:
         shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+if os.environ.get("TEST_FORM") == "server":
+    from tests import server_form
+
+    server_form.start()

@@ -19,7 +19,8 @@ REMEMBER = """
     ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
 """
 APPLIED = "SELECT name FROM {database}.migrations FINAL"
-RECORD = "INSERT INTO {database}.migrations (name) SETTINGS async_insert = 0 VALUES (%(name)s)"
+# SELECT, since a server waits for rows to be sent after VALUES.
+RECORD = "INSERT INTO {database}.migrations (name) SELECT %(name)s"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.clickhouse_server import ClickHouseServer
 from tests.faults.served import Served
+from tests.faults.workers import Workers
 
 
 @pytest.fixture
@@ -20,5 +23,27 @@ def served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         return made[-1]
 
     yield serve
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    """A ClickHouse server of this test's own."""
+    with ClickHouseServer(tmp_path / "clickhouse") as server:
+        yield server
+
+
+@pytest.fixture
+def workers(tmp_path: Path, clickhouse: ClickHouseServer) -> Iterator[Callable[..., Workers]]:
+    """workers(**settings): a prepared gunicorn that is not started yet, on this test's data directory unless another is given."""
+    made: list[Workers] = []
+
+    def gunicorn(data_dir: Path | None = None, **settings: Any) -> Workers:
+        (data_dir or tmp_path / "data").mkdir(exist_ok=True)
+        made.append(Workers(data_dir or tmp_path / "data", clickhouse, **settings))
+        return made[-1]
+
+    yield gunicorn
     for one in made:
         one.end()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,11 @@ class Stored:
     left_in_spool: int
 
 
-def stored(data_dir: Path) -> Stored:
-    """Read a data directory that no process owns."""
+def stored(data_dir: Path, **settings: str) -> Stored:
+    """Read a data directory that no process owns, and the metric store of `settings`."""
     with tempfile.NamedTemporaryFile() as answer:
         command = [sys.executable, "-m", "tests.faults.stored", str(data_dir), answer.name]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir)}, check=True, timeout=300)
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **settings, "DATA_DIR": str(data_dir)}, check=True, timeout=300)
         return Stored(*pickle.loads(Path(answer.name).read_bytes()))
 
 
@@ -114,15 +115,12 @@ def compared(had: Summary, wanted: Summary) -> Iterator[str]:
 
 
 def left_in_spool(data_dir: Path) -> int:
-    """Points that were acknowledged and are not marked drained."""
-    connection = sqlite3.connect(data_dir / "spool" / "0.sqlite")
-    try:
-        found = connection.execute(
-            "SELECT coalesce(sum(points), 0) FROM batches WHERE id > coalesce((SELECT value FROM meta WHERE name = 'drained_to'), 0)"
-        ).fetchone()
-    finally:
-        connection.close()
-    return int(found[0])
+    """Points that were acknowledged and are not marked drained, in all spool files."""
+    left = 0
+    for path in (data_dir / "spool").glob("*.sqlite"):
+        with closing(sqlite3.connect(path)) as connection:
+            left += int(connection.execute(WAITING).fetchone()[0])
+    return left
 
 
 if __name__ == "__main__":

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from experiments.models import Experiment
+from metrics import process
 from metrics.block import summary_columns
-from metrics.clickhouse.client import Coded, Columns
+from metrics.clickhouse.client import Coded, Columns, Engine
+from metrics.clickhouse.embedded import EmbeddedEngine
+from metrics.clickhouse.migrate import migrate
+from metrics.clickhouse.server import ServerEngine
+from metrics.clickhouse.wire import Address, Login
 from metrics.occurrences import Turn
 from metrics.repository import MetricRepository, Place
 from metrics.states import State, states
+from tests.clickhouse_server import ClickHouseServer
 
+EMBEDDED = {"database": settings.CLICKHOUSE_DATABASE, "max_memory_bytes": 750_000_000, "max_threads": 2, "timeout_s": 30.0}
 NOW_US = 1_763_900_000_000_000
 
 
@@ -62,15 +71,43 @@ def place() -> Place:
     return Place(uuid.uuid4(), uuid.uuid4())
 
 
-@pytest.fixture(params=["embedded"])
-def repository(request: pytest.FixtureRequest) -> MetricRepository:
-    """The repository over each engine that there is."""
-    return request.getfixturevalue(f"{request.param}_repository")
+@pytest.fixture(params=["embedded", "server"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that there is, with its tables."""
+    return request.getfixturevalue(f"{request.param}_engine")
 
 
 @pytest.fixture
-def embedded_repository(_process: Any) -> MetricRepository:
-    return _process.repository
+def repository(engine: Engine) -> MetricRepository:
+    """The repository over each engine that there is."""
+    return MetricRepository(engine, database=settings.CLICKHOUSE_DATABASE)
+
+
+@pytest.fixture(scope="session")
+def embedded_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+    """The engine of this process; where the product runs on a server, one beside it."""
+    if not settings.CLICKHOUSE_HOST:
+        yield request.getfixturevalue("_process").engine
+        return
+    with contextlib.closing(EmbeddedEngine(tmp_path_factory.mktemp("embedded"), **EMBEDDED)) as engine:
+        migrate(engine, settings.CLICKHOUSE_DATABASE)
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def server_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerEngine]:
+    """An engine on the ClickHouse of the settings; where there is none, on one of the tests' own."""
+    own = contextlib.nullcontext() if settings.CLICKHOUSE_HOST else ClickHouseServer(tmp_path_factory.mktemp("served"))
+    with own as server, contextlib.closing(engine_on(server) if server else process.server_engine()) as engine:
+        migrate(engine, settings.CLICKHOUSE_DATABASE)
+        yield engine
+
+
+def engine_on(*servers: ClickHouseServer, **options: Any) -> ServerEngine:
+    """An engine on servers of the tests' own, the first being the primary."""
+    login = Login(servers[0].user, servers[0].password, secure=servers[0].certificate is not None)
+    given = {"database": settings.CLICKHOUSE_DATABASE, "pool_size": 4, "max_overflow": 8, "timeout_s": 30.0} | options
+    return ServerEngine([Address(server.host, server.port) for server in servers], login, **given)
 
 
 DAY = timedelta(days=1)
@@ -95,7 +132,7 @@ def put(store: Any) -> Callable[..., Points]:
         points = Points(place, experiment.pk, values=values, steps=numbers, ids=numbers, times=times, **extra)
         store.repository.insert_points(points.columns())
         known = store.repository.spooled(place, [experiment.pk], [points.metric]).get((experiment.pk, points.metric))
-        before = store.repository.recounted(place, experiment.pk, points.metric) if known and spool in known.spools else None
+        before = store.repository.state(place, experiment.pk, points.metric) if known and spool in known.spools else None
         store_state(store.repository, points, before or state_of(points), spool=spool)
         at_rest = datetime.fromtimestamp(NOW_US / 1e6, tz=UTC) + timedelta(seconds=1)
         Experiment.objects.filter(pk=experiment.pk).update(last_point_at=at_rest)

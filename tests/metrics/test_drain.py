@@ -24,7 +24,7 @@ def test_a_damaged_store_gets_back_what_the_spool_kept(store, experiment, log):
     before = store.repository.summaries(place)
     store.repository.forget(place, [experiment.pk])
     assert store.repository.summaries(place) == {}
-    assert store.drain.restore() >= 3
+    assert store.spools.restore() >= 3
     assert store.drain.wait_visible(store.spool.last_row(), timeout_s=10)
     deadline = time.monotonic() + 10
     while store.repository.summaries(place) != before and time.monotonic() < deadline:
@@ -99,7 +99,7 @@ def test_nothing_of_a_deleted_experiment_comes_back_not_even_by_a_restore(store,
     place = place_of(experiment)
     assert api_for(alice).delete(f"/api/v1/experiments/{experiment.pk}").status_code == 204
     assert store.repository.summaries(place) == {}
-    store.drain.restore()
+    store.spools.restore()
     deadline = time.monotonic() + 10
     while (
         store.drain.reading.execute("SELECT count(*) FROM summaries WHERE experiment = ?", (experiment.pk.bytes,)).fetchone()[0] and time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""The embedded engine: what it refuses, and how it says so."""
+"""What every engine refuses, and how it says so."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ import pytest
 
 from config.errors import SetupError
 from metrics.clickhouse import migrate
-from metrics.clickhouse.client import Coded
+from metrics.clickhouse.client import Coded, Engine
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.errors import Misuse, RejectedData, StoreUnavailable, TooSlow, store_error
 
 # The session's process registers its spool in the record.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def engine(_process) -> EmbeddedEngine:
-    return _process.engine
 
 
 @pytest.fixture
@@ -30,7 +25,7 @@ def checked_table(engine):
     engine.execute("DROP TABLE metrics.checked SYNC")
 
 
-def rows(engine: EmbeddedEngine, table: str) -> int:
+def rows(engine: Engine, table: str) -> int:
     return engine.query(f"SELECT count() AS n FROM metrics.{table}")["n"][0]
 
 
@@ -56,7 +51,17 @@ def test_a_wrong_statement_is_misuse(engine):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(469, RejectedData), (159, TooSlow), (62, Misuse), (210, StoreUnavailable), (241, StoreUnavailable), (12345, RejectedData)]
+    ("code", "kind"),
+    [
+        (469, RejectedData),
+        (159, TooSlow),
+        (62, Misuse),
+        (210, StoreUnavailable),
+        (241, StoreUnavailable),
+        (286, StoreUnavailable),
+        (164, Misuse),
+        (12345, RejectedData),
+    ],
 )
 def test_a_code_decides_the_kind_of_error(code, kind):
     assert type(store_error(f"Code: {code}. DB::Exception: something")) is kind
@@ -85,10 +90,10 @@ def open_elsewhere(directory: Path, answer) -> None:
         answer.put("opened")
 
 
-def test_a_second_process_is_told_who_has_the_directory(engine):
+def test_a_second_process_is_told_who_has_the_directory(embedded_engine):
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
-    other = context.Process(target=open_elsewhere, args=(engine.directory, answer))
+    other = context.Process(target=open_elsewhere, args=(embedded_engine.directory, answer))
     other.start()
     assert "in use by another process" in answer.get(timeout=60)
     other.join()

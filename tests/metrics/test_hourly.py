@@ -178,7 +178,7 @@ def test_frozen_hours_stand_for_points_that_are_gone(repository, place):
     points.values[3] = math.nan
     logged(repository, points)
     before = repository.recomputed(place)[experiment]["loss"]
-    state = repository.recounted(place, experiment, "loss")
+    state = repository.state(place, experiment, "loss")
     repository.rebuild_hours(place, [experiment], first=0, until=MIDNIGHT + 2 * DAY)
     for _ in range(2):
         repository.freeze_hours(place, [experiment], until=MIDNIGHT + DAY, part=7)
@@ -189,7 +189,7 @@ def test_frozen_hours_stand_for_points_that_are_gone(repository, place):
     assert repository.hour_counts(place, until=MIDNIGHT + DAY, part=7) == {experiment: 144}
     assert repository.hour_counts(place, until=MIDNIGHT + DAY, part=0) == {}
     after = repository.recomputed(place)[experiment]["loss"]
-    again = repository.recounted(place, experiment, "loss")
+    again = repository.state(place, experiment, "loss")
     for one, other in ((before, after), (state, again)):
         for name in (field.name for field in fields(one)):
             assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12), name

@@ -122,7 +122,7 @@ def test_a_batch_that_is_sent_again_later_leaves_the_summary_right(store, experi
     place = place_of(experiment)
     before = store.repository.summaries(place)[experiment.pk]["loss"]
     drop_old(turn)
-    state = store.repository.recounted(place, experiment.pk, "loss")
+    state = store.repository.state(place, experiment.pk, "loss")
     assert (state.count, state.low, state.high) == (before.count, before.low, before.high)
 
 

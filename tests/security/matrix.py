@@ -78,6 +78,9 @@ ROUTES: dict[str, dict[str, Call]] = {
     "client/<str:name>": {},
     # Every other address of the admin asks for the same: is_staff.
     "admin/": {"GET": call(302, 302, 302, 302, 302)},
+    # Signing in; the answer hangs on what is sent alone
+    "api/v1/auth/token": {"POST": call(401, 401, 401, 401, 401, body={"username": "nobody", "password": "a guess"})},
+    "api/v1/auth/token/refresh": {"POST": call(401, 401, 401, 401, 401, body={"refresh": "not.one.ours"})},
     # Teams, members, tokens
     "api/v1/teams": {"GET": LIST},
     "api/v1/teams/<str:team>": {"GET": READ},

@@ -19,3 +19,4 @@ ENGINE = ReplacingMergeTree(logged_at)
 PARTITION BY created_month
 PRIMARY KEY (team_id, project_id, experiment_id, metric_name, step)
 ORDER BY (team_id, project_id, experiment_id, metric_name, step, point_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

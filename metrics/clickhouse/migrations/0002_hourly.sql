@@ -17,3 +17,4 @@ CREATE TABLE IF NOT EXISTS {database}.metrics_hourly
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(date)
 ORDER BY (team_id, project_id, experiment_id, metric_name, date)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

@@ -20,3 +20,4 @@ CREATE TABLE IF NOT EXISTS {database}.evidence_metrics
 ENGINE = ReplacingMergeTree(logged_at)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (team_id, project_id, hypothesis_id, experiment_id, metric_name, timestamp, judgement_id, scope, arm)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

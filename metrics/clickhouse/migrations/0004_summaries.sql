@@ -21,3 +21,4 @@ CREATE TABLE IF NOT EXISTS {database}.metric_summaries
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (team_id, project_id, metric_name, experiment_id, spool_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

@@ -17,6 +17,7 @@ from django.db import DatabaseError
 
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
 from config.celery import IS_EMBEDDED
+from config.database import unusable
 from config.errors import SetupError, Unavailable
 from experiments import recording
 from metrics import process
@@ -30,12 +31,11 @@ ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 
 
 def migrate_record() -> None:
-    """Bring the record up to date. Raises SetupError where its file cannot be used."""
+    """Bring the record up to date. Raises SetupError where its database cannot be used."""
     try:
         call_command("migrate", verbosity=0)
     except DatabaseError as error:
-        file = settings.DATABASES["default"]["NAME"]
-        raise SetupError(f"{file} cannot be used ({error}): put it back from a backup, or give another DATA_DIR.") from error
+        raise unusable(error) from error
 
 
 def whole(options: Mapping[str, Any], name: str, *, least: int = 0, most: int = 1000) -> int:
@@ -80,6 +80,7 @@ class Command(BaseCommand):
         try:
             process.open_engine()
             migrate_record()
+            process.check_spools()
             process.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"

@@ -1,0 +1,73 @@
+"""How `gunicorn config.wsgi` serves; it loads this file by itself. Several processes of threads, each with a spool of its own, on a ClickHouse server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.http import message
+
+from config.errors import SetupError
+from metrics.spool_folder import check
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+try:
+    from config import settings
+except SetupError as error:
+    sys.exit(str(error))
+
+HEAD_BYTES = 65_536
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its file there safely
+
+bind = f"127.0.0.1:{settings.PORT}"
+worker_class = "gthread"
+workers = settings.WEB_CONCURRENCY
+threads = settings.SERVER_THREADS
+# Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
+keepalive = 75
+# Requests in flight (one that waits for visible points takes up to 10 s), then one attempt at what waits in the spool.
+graceful_timeout = 25
+timeout = 60
+errorlog = "-"
+loglevel = settings.LOG_LEVEL.lower()
+control_socket_disable = True
+# The workers' heartbeat must not wait for a disk.
+worker_tmp_dir = str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
+# A comparison of 500 experiments names each of them in its address. gunicorn allows 8190 bytes or any number; `serve` allows this many.
+message.MAX_REQUEST_LINE = limit_request_line = limit_request_field_size = HEAD_BYTES
+
+
+def on_starting(server: Any) -> None:
+    """Refuse what cannot work, before any worker is there."""
+    if not settings.CLICKHOUSE_HOST and server.cfg.workers > 1:
+        sys.exit(
+            f"{server.cfg.workers} workers cannot share the embedded metric store: give CLICKHOUSE_HOST for a ClickHouse server,"
+            " or WEB_CONCURRENCY=1 for one process."
+        )
+    try:
+        check(settings.DATA_DIR / "spool")
+    except SetupError as error:
+        sys.exit(str(error))
+
+
+def post_worker_init(worker: Any) -> None:
+    """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
+    from metrics import process  # Django is set up only by now
+    from metrics.server import SWITCH_S
+
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        process.start()
+    except SetupError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
+    worker.close_parts = process.stop
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """One attempt at what waits, then everything is let go. The master calls this too, for workers that are gone."""
+    if hasattr(worker, "close_parts"):
+        worker.close_parts()
