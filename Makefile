@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 .DEFAULT_GOAL := run
-.PHONY: run test soak bench lint clean client browser
+.PHONY: env run test soak bench lint clean client browser
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
@@ -21,6 +21,10 @@ test: $(VENV)/.dev node_modules/.installed client browser
 # The kill test ten times as long.
 soak: $(VENV)/.dev client
 	KILLS=200 $(BIN)/python -m pytest -m "faults"
+
+# Fresh secrets for docker compose.
+env:
+	@$(PYTHON) deploy/make_env.py
 
 bench: $(VENV)/.dev node_modules/.installed client
 	$(BIN)/python -m bench

