@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
+from redis import RedisError
 
 from accounts.authentication import bearer, token_for
 from metrics import process
 from metrics.clickhouse.errors import StoreError
+from metrics.pulse import schedule_pulse
+from metrics.watch import SILENT
 
 
 @require_safe
@@ -46,7 +52,7 @@ def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """A check's findings; what it raises is a finding too."""
     try:
         return {"ok": True, **check()}
-    except (DatabaseError, StoreError, OSError, NotReady) as error:
+    except (DatabaseError, StoreError, OSError, RedisError, NotReady) as error:
         return {"ok": False, "reason": str(error)[:300]}
 
 
@@ -101,7 +107,35 @@ def drain() -> dict[str, Any]:
     found = process.drain()
     if found.last_error:
         raise NotReady(found.last_error)
-    return {"dead_letters": found.dead_count(), "discarded_points": found.discarded}
+    return {"dead_letters": found.dead_count(), "discarded_points": found.discarded, "lag_s": round(lag_s(), 1)}
 
 
-CHECKS = {"database": database, "migrations": migrations, "spool": spool, "disk": disk, "metric_store": store, "drain": drain}
+def lag_s() -> float:
+    """How long the oldest point that is not stored has waited, in seconds."""
+    oldest_us = process.spool().oldest_us
+    return max(0.0, time.time() - oldest_us / 1e6) if oldest_us else 0.0
+
+
+def shared_cache() -> dict[str, Any]:
+    """The cache keeps what it is given."""
+    began, word = time.monotonic(), secrets.token_hex(4)
+    cache.set("ready", word, timeout=60)
+    if cache.get("ready") != word:
+        raise NotReady("The cache forgot what it was given: see that Redis runs.")
+    return {"answered_ms": round((time.monotonic() - began) * 1000, 1)}
+
+
+def schedule() -> dict[str, Any]:
+    """Beat and a worker were seen lately."""
+    now, pulse = timezone.now(), schedule_pulse()
+    seen = {"beat_seen": pulse.beat_seen, "worker_seen": pulse.worker_seen}
+    silent = [name.removesuffix("_seen") for name, moment in seen.items() if moment is None or now - moment > SILENT]
+    if silent:
+        raise NotReady(f"{' and '.join(silent)} not seen for {int(SILENT.total_seconds())} s: see that celery beat and worker run.")
+    return {name: moment.isoformat() for name, moment in seen.items() if moment}
+
+
+CHECKS = {
+    "database": database, "migrations": migrations, "spool": spool, "disk": disk,
+    "metric_store": store, "drain": drain, "cache": shared_cache, "schedule": schedule,
+}  # fmt: skip

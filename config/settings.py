@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config import logs
 from config.errors import SetupError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -18,6 +21,7 @@ env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
 T = TypeVar("T", int, float)
+MAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail", "filemail")
 SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
 
 
@@ -55,11 +59,19 @@ APP_VERSION = "0.1.0"
 ENVIRONMENT = choice("ENVIRONMENT", "development", ("development", "production", "test"))
 DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = choice("LOG_FORMAT", "", ("", "json", "console")) or ("json" if ENVIRONMENT == "production" else "console")
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 24, least=1)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings from EMAIL_URL. Raises SetupError for an address of another kind."""
+    if urlsplit(url).scheme not in MAIL_SCHEMES:
+        raise SetupError(f"EMAIL_URL is no mail server's address: give {MAIL_SCHEMES[1]}://user:password@host:port; known are {', '.join(MAIL_SCHEMES)}.")
+    return dict(env.email_url_config(url))
 
 
 def data_dir() -> Path:
@@ -112,6 +124,21 @@ CHDB_MAX_MEMORY_BYTES = number(env.int, "CHDB_MAX_MEMORY_BYTES", 750_000_000, le
 CHDB_MAX_THREADS = number(env.int, "CHDB_MAX_THREADS", 2, least=1)
 QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)
 
+# The watch: what is measured, and where alerts are sent
+SITE_URL = env.str("SITE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
+if not SITE_URL.startswith(("http://", "https://")):
+    raise SetupError(f"SITE_URL={SITE_URL!r} is no address: give what people type, such as https://research.example.org.")
+WEBHOOK_ALLOWED_HOSTS = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="research-platform@localhost")
+EMAIL_SUBJECT_PREFIX = f"[{APP_NAME}] "
+if EMAIL_URL:
+    vars().update(mail_server(EMAIL_URL))
+# prometheus-client reads this when it is imported: the counts of all web processes of a host lie here, and each can tell of all.
+METERS_DIR = DATA_DIR / "prometheus" / socket.gethostname()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METERS_DIR)
+
 # Django
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -140,6 +167,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
+    "django_celery_beat",
     "accounts",
     "projects",
     "experiments",
@@ -150,6 +178,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
     "metrics.shortcut.ShortcutMiddleware",
+    "config.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -262,11 +291,4 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}},
-}
+LOGGING = logs.configured(level=LOG_LEVEL, form=LOG_FORMAT)

@@ -22,7 +22,7 @@ from accounts.authentication import bearer, token_for
 from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
-from metrics import decoding, process
+from metrics import decoding, meters, process
 from metrics.points import Limits, Points
 from metrics.spool import Receipt, Series
 from projects.models import Project
@@ -65,6 +65,8 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
     QUOTA.spend(series.team_id, len(batch))
     spool = process.spool()
     receipt = spool.append(series, batch, key=scoped_key(submission, series), body_hash=body_hash(submission, series))
+    if not receipt.replayed:
+        meters.note_points(receipt.accepted)
     return Acknowledgement(receipt, visible=is_visible(receipt) if submission.is_awaited else False)
 
 

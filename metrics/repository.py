@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,33 @@ RECOMPUTED = """
     FROM {database}.metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
     GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id
+"""
+# The summaries of a few experiments of any projects, for the watch.
+ACTIVITY = SUMMARIES.replace(
+    "team_id = %(team)s AND project_id = %(project)s {narrower}", "(team_id, project_id) IN %(places)s AND experiment_id IN %(experiments)s"
+)
+FIRST_ODD = """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, min(step) AS at FROM {database}.metrics FINAL
+    WHERE (team_id, project_id) IN %(places)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s AND NOT isFinite(metric_value)
+    GROUP BY experiment_id, metric_name
+"""
+# One end of each of several series. The key leads to each range, so that what is read does not grow with the series.
+ENDS = """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, groupArray(metric_value) AS values
+    FROM (
+        SELECT experiment_id, metric_name, metric_value FROM {database}.metrics FINAL
+        WHERE {ranges} ORDER BY {order} LIMIT %(most)s BY experiment_id, metric_name
+    )
+    GROUP BY experiment_id, metric_name
+"""
+END_RANGE = """
+    (team_id = %(team_{n})s AND project_id = %(project_{n})s AND experiment_id = %(experiment_{n})s AND metric_name = %(metric_{n})s
+    AND step BETWEEN %(low_{n})s AND %(high_{n})s)
+"""
+EARLY, LATE = "step, point_id", "step DESC, point_id DESC"
+PARTS = """
+    SELECT table AS name, partition, count() AS parts FROM system.parts WHERE active AND database = %(database)s
+    GROUP BY table, partition ORDER BY parts DESC LIMIT 1
 """
 RECOUNTED = """
     SELECT count() AS count, countIf(NOT isFinite(metric_value)) AS nonfinite, sumIf(metric_value, isFinite(metric_value)) AS total,
@@ -253,7 +280,19 @@ class Summary:
         return {"last": self.last, "min": self.low, "max": self.high, "avg": self.average}[aggregation]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A range of steps of one series, its ends included."""
+
+    place: Place
+    experiment: uuid.UUID
+    metric: str
+    low: int
+    high: int
+
+
 Summaries = dict[uuid.UUID, dict[str, Summary]]
+SeriesKey = tuple[uuid.UUID, str]
 
 
 class MetricRepository:
@@ -343,6 +382,38 @@ class MetricRepository:
         found = self.engine.query(self.sql(NAMES, narrower=narrower(experiments, None)), self.narrowed(place, experiments, None))
         return dict(zip(found.get("name", ()), listed(found, "experiments"), strict=True))
 
+    def activity(self, places: Iterable[Place], experiments: Sequence[uuid.UUID]) -> Summaries:
+        """The summaries of experiments of several projects, in one question."""
+        return summaries(self.engine.query(self.sql(ACTIVITY), {"places": pairs(places), "experiments": tuple(experiments)})) if experiments else {}
+
+    def first_odd(self, places: Iterable[Place], experiments: Sequence[uuid.UUID], metrics: Sequence[str], *, timeout_s: float) -> dict[SeriesKey, int]:
+        """The first step at which each series is NaN or infinite. It reads the series: raises TooSlow past `timeout_s`."""
+        params = {"places": pairs(places), "experiments": tuple(experiments), "metrics": tuple(metrics)}
+        found = self.engine.query(self.sql(FIRST_ODD), params, timeout_s=timeout_s)
+        return dict(zip(series_keys(found), listed(found, "at"), strict=True))
+
+    def beginnings(self, stretches: Sequence[Stretch], *, most: int) -> dict[SeriesKey, Floats]:
+        """The first values of each range, `most` of them, in no order."""
+        return self.ends(stretches, EARLY, most)
+
+    def endings(self, stretches: Sequence[Stretch], *, most: int) -> dict[SeriesKey, Floats]:
+        """The last values of each range, `most` of them, in no order."""
+        return self.ends(stretches, LATE, most)
+
+    def ends(self, stretches: Sequence[Stretch], order: str, most: int) -> dict[SeriesKey, Floats]:
+        """Run ENDS."""
+        if not stretches:
+            return {}
+        ranges = " OR ".join(END_RANGE.replace("{n}", str(n)) for n in range(len(stretches)))
+        params = {name: value for n, stretch in enumerate(stretches) for name, value in range_params(n, stretch).items()}
+        found = self.engine.query(self.sql(ENDS, ranges=ranges, order=order), params | {"most": most})
+        return {key: np.array(values, dtype=np.float64) for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
+
+    def most_parts(self) -> tuple[str, int]:
+        """(table and partition, active parts) of the partition with the most; ("", 0) in an empty store."""
+        found = self.engine.query(PARTS, {"database": self.database})
+        return (f"{found['name'][0]} {found['partition'][0]}", int(found["parts"][0])) if found and len(found["parts"]) else ("", 0)
+
     def forget(self, place: Place, experiments: Sequence[uuid.UUID]) -> None:
         """Delete every trace of the experiments' points. May be repeated."""
         for table in POINT_TABLES:
@@ -377,6 +448,22 @@ def narrower(experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | N
     by_experiment = " AND experiment_id IN %(experiments)s" if experiments is not None else ""
     by_metric = " AND metric_name IN %(metrics)s" if metrics is not None else ""
     return by_experiment + by_metric
+
+
+def pairs(places: Iterable[Place]) -> tuple[tuple[uuid.UUID, uuid.UUID], ...]:
+    """Places as the store compares them."""
+    return tuple({(place.team_id, place.project_id) for place in places})
+
+
+def range_params(n: int, stretch: Stretch) -> dict[str, Any]:
+    """The parameters of the n-th END_RANGE."""
+    values = {"team": stretch.place.team_id, "project": stretch.place.project_id, "experiment": stretch.experiment, "metric": stretch.metric}
+    return {f"{name}_{n}": value for name, value in {**values, "low": stretch.low, "high": stretch.high}.items()}
+
+
+def series_keys(found: Mapping[str, Any]) -> list[SeriesKey]:
+    """(experiment, metric) of each row."""
+    return [(uuid.UUID(experiment), metric) for experiment, metric in zip(found.get("experiment", ()), found.get("metric", ()), strict=True)]
 
 
 def ints(found: Mapping[str, Any], name: str) -> Ints:

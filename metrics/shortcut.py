@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
+from config import access_log
+from metrics import meters
+
 PREFIX = "/api/v1/metrics/log"
+REFUSED = 400
 
 
 class ShortcutMiddleware:
@@ -23,7 +28,15 @@ class ShortcutMiddleware:
                 match = resolve(request.path_info)
             except Resolver404:
                 return self.get_response(request)
-            response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+            began, status = time.perf_counter(), 500
+            try:
+                response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+                status = response.status_code
+            finally:
+                seconds = time.perf_counter() - began
+                meters.note_request(status, seconds)
+            if status >= REFUSED:  # no line for what went well: it would cost more than the points
+                access_log.note(request, status, seconds)
             response["Content-Length"] = str(len(response.content))
             return response
         return self.get_response(request)

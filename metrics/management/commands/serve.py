@@ -18,7 +18,7 @@ from django.db import DatabaseError
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
 from config.errors import SetupError, Unavailable
 from experiments import recording
-from metrics import process
+from metrics import meters, process, watch
 from metrics.server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
@@ -76,7 +76,9 @@ class Command(BaseCommand):
         try:
             process.open_engine()
             migrate_record()
+            meters.forget_dead()
             process.start()
+            watch.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
@@ -84,6 +86,7 @@ class Command(BaseCommand):
             serve(server, ready=lambda: self.say(f"Serving on {url}  (stop with Ctrl-C)"))
         finally:
             server.stop()
+            watch.stop()
             process.stop()
 
     def warn_of_missing_files(self) -> None:
