@@ -33,7 +33,7 @@ def is_stalled(experiment: Experiment, *, at: datetime | None = None) -> bool:
 
 def stalled(*, at: datetime, of: str = "") -> Q:
     """The same as a condition on experiments, or on what leads to them by the lookup `of` ("experiments__")."""
-    limit = ExpressionWrapper(Value(at) - F(f"{of}patience"), output_field=DateTimeField())
+    limit = ExpressionWrapper(Value(at, output_field=DateTimeField()) - F(f"{of}patience"), output_field=DateTimeField())
     silent = Q(**{f"{of}status": Experiment.Status.RUNNING})
     for name in SIGNS_OF_LIFE:
         silent &= Q(**{f"{of}{name}__lt": limit}) | Q(**{f"{of}{name}__isnull": True})

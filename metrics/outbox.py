@@ -26,6 +26,7 @@ BACKOFF_S = (30.0, 7200.0)
 GIVEN_UP_AFTER = timedelta(days=1)
 # Longer than any one delivery can take: a process that died with it in hand lets it go then.
 HELD = timedelta(minutes=2)
+KEPT = timedelta(days=30)
 RUN_S = 40.0
 DUE_MOST = 200
 WORDS = {Delivery.Event.OPENED: "", Delivery.Event.RESOLVED: "Resolved: "}
@@ -153,6 +154,12 @@ def put_off(delivery: Delivery, reason: str, *, at: datetime) -> None:
     state = Delivery.State.FAILED if is_over else Delivery.State.WAITING
     Delivery.objects.filter(pk=delivery.pk).update(state=state, next_at=at + timedelta(seconds=pause_s(delivery.attempts)), last_error=reason[:300])
     logger.warning("An alert did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, reason[:300])
+
+
+def forget_old(*, at: datetime) -> int:
+    """Drop what was delivered or given up more than KEPT ago; how many."""
+    over = Delivery.objects.exclude(state=Delivery.State.WAITING).filter(created_at__lt=at - KEPT)
+    return over.delete()[0]
 
 
 def pause_s(attempts: int) -> float:

@@ -16,7 +16,7 @@ from metrics.clickhouse.errors import StoreError
 from metrics.watch import KEPT, LIVE, most_lag
 
 ANSWER_MS = 2000
-GB = 1e9
+GB, MB = 1e9, 1e6
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,23 @@ class Part:
     reading: float | None
     unit: str
     limit: float | None
+
+    @property
+    def shown(self) -> str:
+        """The reading with three digits."""
+        return sensible(self.reading)
+
+    @property
+    def shown_limit(self) -> str:
+        """The limit likewise."""
+        return sensible(self.limit)
+
+
+def sensible(value: float | None) -> str:
+    """Three digits; all of a larger whole number; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}".replace(",", "\u202f")
 
 
 def parts(*, at: datetime) -> list[Part]:
@@ -45,7 +62,7 @@ def of_ingest(live: Sequence[WebProcess], *, at: datetime) -> list[Part]:
     return [
         Part("Web processes", bool(live), "good" if live else "none", len(live), "", None),
         Part("Points waiting", not is_full, "full" if is_full else "good", sum(one.waiting_points for one in live), "points", None),
-        Part("Spool", not is_full, "full" if is_full else "good", sum(one.spool_bytes for one in live) / GB, "GB", settings.SPOOL_MAX_BYTES / GB),
+        Part("Spool", not is_full, "full" if is_full else "good", sum(one.spool_bytes for one in live) / MB, "MB", settings.SPOOL_MAX_BYTES / MB),
         judged("Store lag", lag, "s", most_lag().total_seconds()),
         Part("Dead letters", not dead, f"{'some' if dead else 'none'}", dead, "rows", 0),
         *([room(free)] if free is not None else []),

@@ -94,13 +94,13 @@ def carried(address: Address) -> ipaddress.IPv4Address | None:
 # Sending ----------------------------------------------------------------------------------------------------------------------------------
 
 
-def post(url: str, body: dict[str, Any], *, secret: str, delivery: str) -> None:
-    """Send the body as JSON and read the status. No redirect is followed. Raises NotDelivered unless it is 2xx."""
+def post(url: str, body: dict[str, Any], *, secret: str, delivery: str, within_s: float = WHOLE_S) -> None:
+    """Send the body as JSON and read the status, within seconds. No redirect is followed. Raises NotDelivered unless it is 2xx."""
     parts = parts_of(url)
     content = json.dumps(body, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "research-platform", "X-Delivery": delivery, **signature(content, secret)}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    status = asked(parts, path, content, headers)
+    status = asked(parts, path, content, headers, within_s=within_s)
     if not 200 <= status < 300:
         raise NotDelivered(f"The webhook answered {status}" + (": redirects are not followed." if 300 <= status < 400 else "."))
 
@@ -112,14 +112,14 @@ def signature(content: bytes, secret: str, *, now_s: int | None = None) -> dict[
     return {"X-Timestamp": timestamp, "X-Signature": f"sha256={digest}"}
 
 
-def asked(parts: SplitResult, path: str, content: bytes, headers: dict[str, str]) -> int:
+def asked(parts: SplitResult, path: str, content: bytes, headers: dict[str, str], *, within_s: float) -> int:
     """The status of one request to the address that was looked at. Raises NotDelivered."""
     host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
     address = reachable(host, port)
     kind = PinnedHTTPS if parts.scheme == "https" else PinnedHTTP
     connection = kind(host, port, address=str(address))
     try:
-        with ended_after(connection, WHOLE_S):
+        with ended_after(connection, within_s):
             connection.connect()
             connection.request("POST", path, content, headers)
             answer = connection.getresponse()
