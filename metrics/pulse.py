@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Max, Min
 from django_celery_beat.models import PeriodicTask
@@ -12,7 +12,9 @@ from django_celery_beat.models import PeriodicTask
 from metrics.models import Occurrence
 
 CHECK = "check-metrics-health"
-NIGHTLY = ("aggregate-daily-metrics", "reconcile", "expire")
+NIGHTLY = ("aggregate-daily-metrics", "retention", "reconcile", "expire")
+# No task may take longer: one that began before and has not ended belongs to a worker that died.
+LONGEST = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,20 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Run:
-    """One entry of the schedule and its last occurrence."""
+    """One entry of the schedule and its last occurrence: `due_at` is when that was due."""
 
     name: str
+    due_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
     next_in_s: float | None
     is_enabled: bool
+    is_running: bool
 
     @property
     def took_s(self) -> float | None:
         """Seconds from start to end, None where it has not ended."""
         return (self.finished_at - self.started_at).total_seconds() if self.started_at and self.finished_at else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the last occurrence has begun and not ended."""
-        return self.started_at is not None and self.finished_at is None
 
 
 def schedule_pulse() -> Pulse:
@@ -72,8 +71,10 @@ def run_of(entry: PeriodicTask, last: Occurrence | None, *, at: datetime) -> Run
     due = entry.schedule.remaining_estimate(entry.last_run_at or at) if entry.enabled else None
     return Run(
         name=entry.name,
+        due_at=last.slot if last else None,
         started_at=last.started_at if last else None,
         finished_at=last.finished_at if last else None,
         next_in_s=max(0.0, due.total_seconds()) if due is not None else None,
         is_enabled=entry.enabled,
+        is_running=last is not None and last.finished_at is None and last.started_at is not None and at - last.started_at < LONGEST,
     )

@@ -79,6 +79,14 @@ def test_the_schedule_shows_each_entry_with_its_last_occurrence(db):
     assert (second.name, second.is_enabled, second.next_in_s, second.started_at) == ("b", False, None, None)
 
 
+def test_a_task_whose_worker_died_is_not_shown_as_running(db):
+    entry("a")
+    Occurrence.objects.create(task="a", slot=NOW, started_at=NOW)
+    assert pulse.runs(at=NOW + timedelta(minutes=29))[0].is_running
+    run = pulse.runs(at=NOW + timedelta(minutes=31))[0]
+    assert (run.is_running, run.finished_at, run.due_at) == (False, None, NOW)
+
+
 def test_a_watch_reports_itself_until_it_stops(store):
     watch.start()
     try:
