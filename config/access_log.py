@@ -1,4 +1,4 @@
-"""One line for every request but those with points, and the request's id in every line that is logged meanwhile."""
+"""One line for every request but those with points that went well, and the request's id in every line that is logged meanwhile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from config.request_id import request_id
 
 logger = logging.getLogger(__name__)
 # Asked again and again by machines and browsers: of no interest while they work.
-QUIET = ("/health", "/ready", "/metrics", "/static/")
-SERVER_ERROR = 500
+QUIET = ("/health", "/ready", "/metrics", "/static/", "/api/v1/metrics/log")
+REFUSED, SERVER_ERROR = 400, 500
 
 
 class AccessLogMiddleware:
@@ -38,12 +38,17 @@ class AccessLogMiddleware:
 
 
 def note(request: HttpRequest, status: int, seconds: float) -> None:
+    """The line of one request of Django's."""
+    line(str(request.method), request.path, status, seconds, request_id=request_id(request), user=user_id(request))
+
+
+def line(method: str, path: str, status: int, seconds: float, *, request_id: str, user: int | None = None) -> None:
     """Write one access line. The query is left out: it may hold what a person searched for."""
-    level = logging.WARNING if status >= SERVER_ERROR else logging.DEBUG if request.path.startswith(QUIET) else logging.INFO
-    if not logger.isEnabledFor(level):
-        return
-    said = {"method": request.method, "path": request.path, "status": status, "ms": round(seconds * 1000, 1), "user": user_id(request)}
-    logger.log(level, "%s %s %d", request.method, request.path, status, extra={"request_id": request_id(request), **said})
+    is_quiet = status < REFUSED and path.startswith(QUIET)
+    level = logging.WARNING if status >= SERVER_ERROR else logging.DEBUG if is_quiet else logging.INFO
+    if logger.isEnabledFor(level):
+        said = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 1), "user": user}
+        logger.log(level, "%s %s %d", method, path, status, extra={"request_id": request_id, **said})
 
 
 def user_id(request: HttpRequest) -> int | None:

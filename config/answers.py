@@ -21,31 +21,44 @@ from config.request_id import request_id
 
 FAULTS_SHOWN = 100
 API = ("/api/", "/health", "/ready", "/metrics")
+JSON = "application/json"
+BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
 
-def body(request: HttpRequest, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+def body(request_id: str, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
     """The one shape of every error: {"error": {"code", "message", "errors"?}, "request_id"}."""
     error: dict[str, Any] = {"code": code, "message": message}
     if faults:
         error["errors"] = [{"index": f.index, "field": f.field, "code": f.code, "message": f.message} for f in faults[:FAULTS_SHOWN]]
-    return {"error": error, "request_id": request_id(request)}
+    return {"error": error, "request_id": request_id}
+
+
+def refusal(refused: Refused, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, JSON) of a refusal."""
+    faults = refused.faults if isinstance(refused, Invalid) else None
+    content = msgspec.json.encode(body(request_id, code=refused.code, message=str(refused), faults=faults))
+    return refused.status, {"Content-Type": JSON} | headers_of(refused), content
+
+
+def headers_of(refused: Refused) -> dict[str, str]:
+    """Retry-After and WWW-Authenticate where they belong."""
+    headers = {}
+    if refused.retry_after_s is not None:
+        headers["Retry-After"] = str(refused.retry_after_s)
+    if refused.status == http.HTTP_401_UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE
+    return headers
+
+
+def broken(request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, JSON) where something went wrong that nobody expected."""
+    return http.HTTP_500_INTERNAL_SERVER_ERROR, {"Content-Type": JSON}, msgspec.json.encode(body(request_id, code="server_error", message=BROKEN % request_id))
 
 
 def json_answer(request: HttpRequest, refused: Refused) -> HttpResponse:
-    """A refusal as JSON, with Retry-After and WWW-Authenticate where they belong."""
-    faults = refused.faults if isinstance(refused, Invalid) else None
-    content = body(request, code=refused.code, message=str(refused), faults=faults)
-    response = HttpResponse(msgspec.json.encode(content), status=refused.status, content_type="application/json")
-    return with_headers(response, refused)
-
-
-def with_headers(response: HttpResponse, refused: Refused) -> HttpResponse:
-    """The headers that go with a refusal."""
-    if refused.retry_after_s is not None:
-        response["Retry-After"] = str(refused.retry_after_s)
-    if refused.status == http.HTTP_401_UNAUTHORIZED:
-        response["WWW-Authenticate"] = CHALLENGE
-    return response
+    """A refusal as JSON."""
+    status, headers, content = refusal(refused, request_id(request))
+    return HttpResponse(content, status=status, headers=headers)
 
 
 def page(request: HttpRequest, *, status: int, title: str, message: str) -> HttpResponse:
@@ -60,7 +73,10 @@ def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
     """A refusal in the form that the caller reads."""
     if request.path.startswith(API):
         return json_answer(request, refused)
-    return with_headers(page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused)), refused)
+    response = page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused))
+    for name, value in headers_of(refused).items():
+        response[name] = value
+    return response
 
 
 class RefusalMiddleware:
@@ -97,7 +113,7 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
         code, message = NotFound.code, "Not there, or not yours."
     if response.status_code == http.HTTP_403_FORBIDDEN:
         code = Forbidden.code
-    response.data = body(request, code=code, message=message)
+    response.data = body(request_id(request), code=code, message=message)
     return response
 
 
@@ -134,11 +150,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """A 500 that names itself, so that the log can be searched for it."""
     name = request_id(request)
-    message = f"Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: {name}"
     if request.path.startswith(API):
-        content = body(request, code="server_error", message=message)
-        return HttpResponse(msgspec.json.encode(content), status=500, content_type="application/json")
-    return page(request, status=500, title="Something broke", message=message)
+        status, headers, content = broken(name)
+        return HttpResponse(content, status=status, headers=headers)
+    return page(request, status=500, title="Something broke", message=BROKEN % name)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

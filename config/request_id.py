@@ -11,12 +11,16 @@ from django.http import HttpRequest, HttpResponse
 GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+def named(given: str) -> str:
+    """A request's id: the caller's own X-Request-ID where it is plain, else 32 hex characters."""
+    return given if GIVEN.fullmatch(given) else uuid.uuid4().hex
+
+
 def request_id(request: HttpRequest) -> str:
-    """The request's id: the caller's own X-Request-ID where it is plain, else 32 hex characters."""
+    """The id that this request has, or gets now."""
     known: str | None = getattr(request, "id", None)
     if known is None:
-        given = request.headers.get("X-Request-ID", "")
-        known = given if GIVEN.fullmatch(given) else uuid.uuid4().hex
+        known = named(request.META.get("HTTP_X_REQUEST_ID", ""))
         request.id = known  # type: ignore[attr-defined]
     return known
 

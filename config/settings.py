@@ -177,7 +177,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
-    "metrics.shortcut.ShortcutMiddleware",
     "config.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -226,6 +225,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
     # Encoded charts, up to 3 MB each: few are kept, so that memory stays bounded.
     "charts": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
+    "readings": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -366,7 +366,7 @@ def purge() -> int:
         except (StoreError, Unavailable) as error:
             logger.warning("The points of %d deleted experiments wait for the metric store: %s", len(ids), error)
             continue
-        freshness.touch(ids)
+        freshness.touch([*ids, place.project_id])
         done += DeletedExperiment.objects.filter(pk__in=ids).update(purged_at=timezone.now())
     return done
 

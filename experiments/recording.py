@@ -49,9 +49,9 @@ def one(project: Project, recorded: dict[str, Any], *, parent: Experiment | None
     """One experiment, ended as it was recorded."""
     named = {name: recorded[name] for name in ("name", "params", "features_diff", "seed", "tags", "notes")}
     experiment = lifecycle.create(project, by=by, parent=parent, **named)
-    times = {"started_at": began + timedelta(seconds=recorded["started_s"]), "finished_at": began + timedelta(seconds=recorded["finished_s"])}
+    started, finished = (began + timedelta(seconds=recorded[name]) for name in ("started_s", "finished_s"))
     ending = {"status": recorded["status"], "failure_kind": recorded["failure_kind"]}
-    Experiment.objects.filter(pk=experiment.pk).update(**times, **ending)
+    Experiment.objects.filter(pk=experiment.pk).update(created_at=started, started_at=started, finished_at=finished, **ending)
     return experiment
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.http.request import UnreadablePostError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -17,9 +16,9 @@ from rest_framework.views import APIView
 
 from accounts.access import caller
 from config.answers import json_answer
-from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable
+from config.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from experiments.models import Experiment
-from metrics import charts, ingest, process
+from metrics import charts, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.repository import Place, Summary
 from projects.models import Project, ProjectMetric
@@ -54,7 +53,7 @@ TAKEN = {200: OpenApiResponse(OpenApiTypes.OBJECT, description="Every point is o
 
 
 class Log(APIView):
-    """One point. DRF's dispatch is left out: it would cost more than the write."""
+    """One point. Behind a server these requests take the short way of `metrics.shortcut`; what comes through here is answered alike."""
 
     http_method_names = ["post", "options"]  # noqa: RUF012  # Django's own declaration
     is_single = True
@@ -63,31 +62,18 @@ class Log(APIView):
         """POST alone; every refusal as JSON."""
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
+        began = time.perf_counter()
+        response = self.answered(request, **kwargs)
+        meters.note_request(response.status_code, time.perf_counter() - began)
+        return response
+
+    def answered(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """The acknowledgement or the refusal."""
         try:
-            return self.taken(request, **kwargs)
+            headers, body = shortcut.acknowledged(shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=lambda: request.body))
         except Refused as refused:
             return json_answer(request, refused)
-
-    def taken(self, request: HttpRequest, project: str, experiment: str) -> HttpResponse:
-        """Hand the request to ingest and shape the acknowledgement."""
-        headers = request.META
-        authorization = headers.get("HTTP_AUTHORIZATION", "")
-        series = ingest.writable_series(authorization, project, experiment)
-        submission = ingest.Submission(
-            authorization=authorization,
-            project=project,
-            experiment=experiment,
-            body=body_of(request),
-            encoding=headers.get("HTTP_CONTENT_ENCODING", "").strip().lower(),
-            idempotency_key=headers.get("HTTP_IDEMPOTENCY_KEY", ""),
-            is_single=self.is_single,
-            is_awaited=awaited(request),
-        )
-        acknowledgement = ingest.accept(series, submission)
-        response = HttpResponse(msgspec.json.encode(ingest.answer(acknowledgement)), content_type="application/json")
-        if acknowledgement.receipt.replayed:
-            response["Idempotent-Replayed"] = "true"
-        return response
+        return HttpResponse(body, headers=headers)
 
     @extend_schema(
         operation_id="log_point",
@@ -119,27 +105,6 @@ class LogBatch(Log):
     )
     def post(self, request: Request) -> None:
         """Rows or columns (null is no point), optionally gzip or zstd. One invalid point refuses the whole batch, and `errors` names all of them."""
-
-
-def body_of(request: HttpRequest) -> bytes:
-    """The body within its cap. Raises TooLarge, or BadRequest where it breaks off."""
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > settings.METRICS_MAX_BODY_BYTES:
-        raise TooLarge(f"The body has {declared} bytes, the limit is {settings.METRICS_MAX_BODY_BYTES}: send it in parts.")
-    if request.META.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
-        raise BadRequest("Send the body with a Content-Length, not chunked.")
-    try:
-        return request.body
-    except (UnreadablePostError, OSError) as error:
-        raise BadRequest("The body broke off before its end: nothing was written.") from error
-
-
-def awaited(request: HttpRequest) -> bool:
-    """Whether the caller waits until the points can be queried. Raises Invalid for another word than visible."""
-    wait = request.GET.get("wait") if request.META.get("QUERY_STRING") else None
-    if wait not in (None, "", "visible"):
-        raise Invalid(f"wait={wait!r} is not known: the one thing to wait for is visible.", [Fault(None, "wait", "invalid", "visible, or nothing.")])
-    return wait == "visible"
 
 
 class StoreView(APIView):
@@ -198,12 +163,12 @@ class Timeseries(StoreView):
         asked = charts.read_asked(request.query_params, most=1_000_000)
         kind = request.query_params.get("format", "json")
         if kind == "csv":
-            series, _ = charts.points(process.repository(), place_of(owner), run, metric, asked)
-            return HttpResponse(charts.as_csv(series, asked.x), content_type="text/csv; charset=utf-8")
+            body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
+            return HttpResponse(body, content_type="text/csv; charset=utf-8")
         if kind != "json":
             raise charts.wrong("format", f"format is json or csv; got {kind!r}.")
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
-        return as_json(head | charts.timeseries(process.repository(), place_of(owner), run, metric, asked))
+        return HttpResponse(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), content_type="application/json")
 
 
 class Compare(StoreView):
@@ -249,10 +214,14 @@ class SummaryTable(StoreView):
         chosen = named(owner, asked, most=TABLE_MOST) if asked else runs(owner.experiments.current())
         names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
         ids = [run.id for run in chosen] if asked else None
-        found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
         how = dict(owner.metrics.values_list("name", "aggregation"))
-        rows = [summary_row(run, found.get(run.id, {}), how) for run in chosen]
-        return as_json({"project": owner.slug, "experiments": rows})
+
+        def make() -> bytes:
+            found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
+            return msgspec.json.encode({"project": owner.slug, "experiments": [summary_row(run, found.get(run.id, {}), how) for run in chosen]})
+
+        body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make, shelf="charts")
+        return HttpResponse(body, content_type="application/json")
 
 
 def summary_row(run: charts.Run, summaries: dict[str, Summary], how: dict[str, str]) -> dict[str, Any]:
@@ -291,7 +260,11 @@ class Names(StoreView):
         owner = self.project(project)
         asked = request.query_params.get("experiments")
         ids: list[uuid.UUID] | None = [run.id for run in named(owner, asked, most=TABLE_MOST)] if asked else None
-        counted = process.repository().names(place_of(owner), ids)
+
+        def make() -> bytes:
+            return msgspec.json.encode(process.repository().names(place_of(owner), ids))
+
+        counted: dict[str, int] = msgspec.json.decode(charts.cached(["names", owner.pk, ids], ids or [owner.pk], make, shelf="readings"))
         defined = {metric.name: metric for metric in owner.metrics.all()}
         return as_json({"names": [name_row(name, count, defined.get(name)) for name, count in counted.items()]})
 

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,9 @@ from metrics import freshness
 from metrics.repository import Extent, GridRow, MetricRepository, Place, Series, ThinnedSeries, Window
 
 DIGITS = 6
-EXACT = 290  # powers of ten within float64; values beyond are left as they are
+POWERS = 10.0 ** np.arange(291)  # what they do not reach is left as it is
 CACHE_S = 3600
+LARGEST = {"charts": 4_000_000, "readings": 100_000}  # bytes; times MAX_ENTRIES of the settings it is what the caches may hold
 X = ("step", "time", "relative")
 MICRO = 1_000_000
 
@@ -76,7 +77,7 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
             {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([width]), asked.x)[0], "count": reach.points, "series": series}
         )
 
-    return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
+    return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make, shelf="charts")
 
 
 def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
@@ -103,21 +104,33 @@ def x_json(x: NDArray[np.int64], kind: str) -> list[Any]:
 def significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values rounded to 6 significant digits, so that each is written with no more. NaN, infinities, zeros and what is below 1e-285 stay."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        exponent = np.floor(np.log10(np.abs(values)))
-        shift = DIGITS - 1 - exponent
-        up, down = 10.0 ** np.clip(shift, 0, EXACT), 10.0 ** np.clip(-shift, 0, EXACT)
-        rounded = np.where(shift >= 0, np.rint(values * up) / up, np.rint(values / down) * down)
-    return np.where(np.abs(shift) <= EXACT, rounded, values)
+        shift = DIGITS - 1 - np.floor(np.log10(np.abs(values)))
+        is_exact = np.abs(shift) < len(POWERS)
+        power = POWERS[np.where(is_exact, np.abs(shift), 0).astype(np.intp)]
+        rounded = np.where(shift >= 0, np.rint(values * power) / power, np.rint(values / power) * power)
+    return np.where(is_exact, rounded, values)
 
 
-def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> dict[str, Any]:
-    """One series: {"count", "thinned", "points"}. Every stored point where they are few enough, else buckets with min and max."""
-    found = points(repository, place, run, metric, asked)
-    series, count = found
-    rows = series_rows(series, asked.x)
-    names = list(rows)
-    listed = [dict(zip(names, row, strict=True)) for row in zip(*rows.values(), strict=True)]
-    return {"count": count, "thinned": isinstance(series, ThinnedSeries), "points": listed}
+def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked, *, head: Mapping[str, str]) -> bytes:
+    """One series as JSON: `head`, "count", "thinned", "points". Every stored point where they are few enough, else buckets with min and max."""
+
+    def make() -> bytes:
+        series, count = points(repository, place, run, metric, asked)
+        rows = series_rows(series, asked.x)
+        names = list(rows)
+        listed = [dict(zip(names, row, strict=True)) for row in zip(*rows.values(), strict=True)]
+        return msgspec.json.encode({**head, "count": count, "thinned": isinstance(series, ThinnedSeries), "points": listed})
+
+    return cached(["timeseries", place.project_id, metric, asked, sorted(head.items())], [run.id], make, shelf="readings")
+
+
+def csv_series(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> bytes:
+    """The same as CSV with a head."""
+
+    def make() -> bytes:
+        return as_csv(points(repository, place, run, metric, asked)[0], asked.x).encode()
+
+    return cached(["csv", place.project_id, run.id, metric, asked], [run.id], make, shelf="readings")
 
 
 def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> tuple[Series, int]:
@@ -164,13 +177,18 @@ def as_csv(series: Series, x: str) -> str:
     return text.getvalue()
 
 
-def cached(parts: Sequence[object], experiments: Sequence[uuid.UUID], make: Callable[[], bytes]) -> bytes:
-    """What `make` returns, kept under `parts` and the present version of the experiments' points: an acknowledged visible write makes it old."""
-    name = hashlib.blake2b(f"{parts!r} {freshness.version(experiments)}".encode(), digest_size=16).hexdigest()
-    known: bytes | None = caches["charts"].get(name)
+def cached(parts: Sequence[object], owners: Sequence[uuid.UUID], make: Callable[[], bytes], *, shelf: str) -> bytes:
+    """What `make` returns, kept under `parts` and the present version of the points of `owners` (experiments or projects).
+
+    An acknowledged visible write makes it old. `shelf` is the cache: "charts" for the few that are large, "readings" for the many that are small;
+    what is larger than its shelf allows is made anew each time.
+    """
+    name = hashlib.blake2b(f"{parts!r} {freshness.version(owners)}".encode(), digest_size=16).hexdigest()
+    known: bytes | None = caches[shelf].get(name)
     if known is None:
         known = make()
-        caches["charts"].set(name, known, CACHE_S)
+        if len(known) <= LARGEST[shelf]:
+            caches[shelf].set(name, known, CACHE_S)
     return known
 
 

@@ -14,7 +14,24 @@ from itertools import chain
 import msgspec
 import numpy as np
 
-from metrics.points import Columns, Doubtful, Limits, Points, Row, Rows, coded, doubt, is_host, is_identity, is_name, steps_of, times_of, values_of, within
+from metrics.points import (
+    Columns,
+    Doubtful,
+    Limits,
+    Points,
+    Row,
+    Rows,
+    coded,
+    doubt,
+    floats_of,
+    is_host,
+    is_identity,
+    is_name,
+    steps_of,
+    times_of,
+    values_of,
+    within,
+)
 from metrics.strictly import loaded, strictly, strictly_rows
 
 ONE, ROWS, COLUMNS = msgspec.json.Decoder(Row), msgspec.json.Decoder(Rows), msgspec.json.Decoder(Columns)
@@ -51,7 +68,8 @@ def columns_quickly(body: bytes, now_us: int, limits: Limits) -> Points:
     """Columns by msgspec. Raises MsgspecError or Doubtful where the strict way must look."""
     columns = COLUMNS.decode(body)
     doubt(body.count(b"[") != len(columns.metrics) + 1 + (columns.timestamps is not None))
-    within(sum(len(values) - values.count(None) for values in columns.metrics.values()), limits)
+    if sum(map(len, columns.metrics.values())) > limits.points:
+        within(sum(len(values) - values.count(None) for values in columns.metrics.values()), limits)
     return from_columns(columns, now_us=now_us)
 
 
@@ -74,10 +92,13 @@ def from_columns(columns: Columns, *, now_us: int) -> Points:
     doubt(columns.timestamps is not None and len(columns.timestamps) != rows)
     steps, times = steps_of(columns.steps), times_of(columns.timestamps or [None] * rows, now_us)
     flat = list(chain.from_iterable(columns.metrics.values()))
-    name_codes, row_of = np.repeat(np.arange(len(names), dtype=np.uint32), rows), np.tile(np.arange(rows), len(names))
-    if None in flat:
+    values = floats_of(flat)
+    name_codes = np.repeat(np.arange(len(names), dtype=np.uint32), rows)
+    steps, times = np.tile(steps, len(names)), np.tile(times, len(names))
+    if values is None:  # nulls, or words for numbers that are not finite
         kept = np.array([value is not None for value in flat])
-        flat, name_codes, row_of = [value for value in flat if value is not None], name_codes[kept], row_of[kept]
-    doubt(not flat)
-    zeros = np.zeros(len(flat), dtype=np.uint32)
-    return Points(names, name_codes, steps[row_of], times[row_of], values_of(flat), [columns.host], zeros, columns.writer, columns.ordinal)
+        name_codes, steps, times = name_codes[kept], steps[kept], times[kept]
+        values = values_of([value for value in flat if value is not None])
+    doubt(not len(values))
+    zeros = np.zeros(len(values), dtype=np.uint32)
+    return Points(names, name_codes, steps, times, values, [columns.host], zeros, columns.writer, columns.ordinal)

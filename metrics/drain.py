@@ -31,6 +31,8 @@ from metrics.states import State
 logger = logging.getLogger(__name__)
 BACKOFF_S = (0.1, 15.0)
 STATES_REMEMBERED = 100_000
+# Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
+NOTED_MOST = 10_000
 SWEEP_S = 60.0
 CLEAN_S = 5.0
 CLEAN_BLOCKS = 8
@@ -75,6 +77,8 @@ class Drain:
         self.visible_to = meta(self.reading, "drained_to")
         self.refused: set[int] = set()
         self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
+        # Versions of series' states that the store has and the spool does not know of yet: noted with the next block, so that nobody waits for it.
+        self.noted: dict[tuple[bytes, str], int] = {}
         self.discarded = 0
         self.failures = self.waiters = 0
         self.last_error = ""
@@ -115,6 +119,7 @@ class Drain:
             was_stopping = self.is_stopping
             try:
                 self.drain_waiting()
+                self.write_notes()
                 self.sweep()
                 self.failures, self.last_error = 0, ""
             except (StoreError, DatabaseError, sqlite3.Error) as error:
@@ -206,7 +211,7 @@ class Drain:
         if not taken:
             return None
         bounds = (taken[0], taken[-1])
-        self.spool.transact(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
+        self.transact_with_notes(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
         return bounds
 
     def of_living(self, batches: list[Batch]) -> Block:
@@ -288,7 +293,7 @@ class Drain:
 
     def store_states(self) -> None:
         """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
-        while found := self.reading.execute(UNSTORED).fetchall():
+        while found := self.unstored():
             experiments = {uuid.UUID(bytes=row[0]) for row in found}
             living = record.living(experiments)
             self.forget_states(experiments - living)
@@ -297,8 +302,29 @@ class Drain:
                 continue
             self.repository.insert_summaries(summary_columns(kept, spool=self.spool.writer))
             self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
-            done = [(version, experiment, name) for experiment, name, _, _, version, _ in kept]
-            self.spool.transact(lambda c, done=done: c.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", done))  # type: ignore[misc]
+            self.noted |= {(experiment, name): version for experiment, name, _, _, version, _ in kept}
+            if len(self.noted) >= NOTED_MOST:
+                self.write_notes()
+
+    def unstored(self) -> list[Any]:
+        """Rows of UNSTORED that are not noted as stored either."""
+        return [row for row in self.reading.execute(UNSTORED) if self.noted.get((row[0], row[1])) != row[4]]
+
+    def write_notes(self) -> None:
+        """Let the spool know now which states are stored."""
+        if self.noted:
+            self.transact_with_notes(lambda connection: None)
+
+    def transact_with_notes(self, job: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `job` in one transaction that also notes which states are stored. On the writer thread, as a restore may take the notes back there."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            notes = [(version, experiment, name) for (experiment, name), version in self.noted.items()]
+            connection.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", notes)
+            job(connection)
+
+        self.spool.transact(write)
+        self.noted = {}
 
     def forget_states(self, experiments: set[uuid.UUID]) -> None:
         """Drop what the spool knows of deleted experiments."""
@@ -318,7 +344,7 @@ class Drain:
         try:
             self.define_names()
         finally:
-            freshness.touch(counts)
+            freshness.touch({*counts, *(batch.target.project_id for batch in block.batches)})
             self.visible_to = bounds[1]
             oldest = self.reading.execute("SELECT received_us FROM batches WHERE id > ? ORDER BY id LIMIT 1", (bounds[1],)).fetchone()
             self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
@@ -327,7 +353,12 @@ class Drain:
     def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
         """Take out again what was inserted of experiments that were deleted meanwhile."""
         for experiment in places.keys() - record.living(places):
-            self.repository.forget(places[experiment], [experiment])
+            self.forget(places[experiment], experiment)
+
+    def forget(self, place: Place, experiment: uuid.UUID) -> None:
+        """Take a deleted experiment's points out of the store."""
+        self.repository.forget(place, [experiment])
+        freshness.touch([experiment, place.project_id])
 
     def define_names(self) -> None:
         """Make the project's metric for every name that came up without one."""
@@ -350,7 +381,7 @@ class Drain:
         self.swept_at = time.monotonic()
         self.define_names()
         for place, experiment in record.unpurged():
-            self.repository.forget(place, [experiment])
+            self.forget(place, experiment)
             record.purged(experiment)
 
     def clean_up(self, connection: sqlite3.Connection) -> bool:
@@ -378,9 +409,14 @@ class Drain:
                     points += len(block)
         finally:
             reading.close()
-        self.spool.transact(lambda c: c.execute("UPDATE summaries SET stored = 0"))
+        self.spool.transact(self.forget_stored)
         self.spool.hurry()
         return points
+
+    def forget_stored(self, connection: sqlite3.Connection) -> None:
+        """Every state is to be stored once more."""
+        self.noted = {}
+        connection.execute("UPDATE summaries SET stored = 0")
 
     # Dead letters ------------------------------------------------------------------------------------------------------------------------------
 

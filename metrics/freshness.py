@@ -1,4 +1,4 @@
-"""Which version of an experiment's points a cached answer was made from."""
+"""Which version of an experiment's points, or of all the points of a project, a cached answer was made from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from django.core.cache import cache
 logger = logging.getLogger(__name__)
 
 
-def key(experiment: uuid.UUID) -> str:
-    """Where the version of an experiment is kept."""
-    return f"points:{experiment.hex}"
+def key(owner: uuid.UUID) -> str:
+    """Where the version of an experiment or a project is kept."""
+    return f"points:{owner.hex}"
 
 
 def fresh() -> str:
@@ -22,14 +22,14 @@ def fresh() -> str:
     return secrets.token_hex(8)
 
 
-def touch(experiments: Iterable[uuid.UUID]) -> None:
-    """The points of these experiments changed: whatever was cached of them is old from now on."""
-    cache.set_many({key(experiment): fresh() for experiment in experiments}, timeout=None)
+def touch(owners: Iterable[uuid.UUID]) -> None:
+    """The points of these experiments or projects changed: whatever was cached of them is old from now on."""
+    cache.set_many({key(owner): fresh() for owner in owners}, timeout=None)
 
 
-def version(experiments: Iterable[uuid.UUID]) -> str:
-    """One word for the present points of all these experiments. A version that the cache lost is a new one."""
-    keys = [key(experiment) for experiment in experiments]
+def version(owners: Iterable[uuid.UUID]) -> str:
+    """One word for the present points of all these experiments or projects. A version that the cache lost is a new one."""
+    keys = [key(owner) for owner in owners]
     known = cache.get_many(keys)
     missing = {name: fresh() for name in keys if name not in known}
     if missing:

@@ -15,7 +15,7 @@ from typing import Any
 
 import zstandard
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
 from accounts.authentication import bearer, token_for
@@ -152,7 +152,10 @@ class Grants:
         if grant is None or grant.until < time.monotonic():
             if len(known) >= GRANTS_REMEMBERED:
                 self.forget()
-            grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            try:
+                grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+            finally:
+                close_old_connections()  # the short way has no request that ends, and so nobody else who does it
             known[asked] = grant
         return grant.series
 

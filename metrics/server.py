@@ -12,6 +12,7 @@ from cheroot.wsgi import Server
 from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
+from metrics.shortcut import PointsFirst
 
 FINISH_S = 4
 # A connection that stalls holds a thread for this long at the most.
@@ -35,7 +36,7 @@ class PatientServer(Server):
 
 def bound_server(host: str, port: int, *, threads: int) -> Server:
     """A threaded WSGI server that listens already and serves once asked. Raises SetupError where the port cannot be had."""
-    server = PatientServer((host, port), WSGIHandler(), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
+    server = PatientServer((host, port), PointsFirst(WSGIHandler()), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
     server.keep_alive_conn_limit = KEEP_ALIVE
     server.max_request_header_size = HEAD_BYTES
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.core.cache import cache, caches
+from django.core.cache import caches
 from django.test import Client
 
 from accounts.models import ApiToken, Membership, Role, Team, User
@@ -21,8 +21,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(autouse=True)
 def _empty_caches() -> Iterator[None]:
     yield
-    cache.clear()
-    caches["charts"].clear()
+    for each in caches.settings:
+        caches[each].clear()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from metrics.clickhouse.client import Coded, Column, Columns
 
 READ_SETTINGS = {"strings_as_bytes": False, "strings_encoding": "utf-8", "use_numpy": False, "server_side_params": False}
 NUMPY = {"Int64": "<i8", "UInt64": "<u8", "UInt32": "<u4", "UInt8": "u1", "Float64": "<f8", "Float32": "<f4", "Int8": "i1"}
+KEY_WIDTHS = ((0, "u1"), (1, "<u2"), (2, "<u4"))
 
 
 def varint(number: int) -> bytes:
@@ -63,11 +64,13 @@ def encoded(column: Column, kind: str) -> bytes:
 
 
 def coded(column: Coded, kind: str) -> bytes:
-    """A dictionary-coded column as LowCardinality(String), String or UUID."""
+    """A dictionary-coded column as String or UUID, or as LowCardinality of them."""
     if kind == "UUID":
         return bytes(uuid_words(column.values)[column.codes].tobytes())
+    if kind == "LowCardinality(UUID)":
+        return low_cardinality(column, bytes(16) + uuid_words(column.values).tobytes())
     if kind == "LowCardinality(String)":
-        return low_cardinality(column)
+        return low_cardinality(column, b"".join([text(""), *map(text, column.values)]))
     values = [text(value) for value in column.values]
     return b"".join([values[code] for code in column.codes.tolist()])
 
@@ -78,11 +81,12 @@ def uuid_words(uuids: Any) -> NDArray[np.uint64]:  # Any: a sequence of UUID
     return np.array(words, dtype="<u8").reshape(-1, 2)
 
 
-def low_cardinality(column: Coded) -> bytes:
-    """Version 1, 32-bit keys (2), with the dictionary in the block (1 << 9) and a new one each time (1 << 10). The first key is the empty default."""
-    keys = b"".join([text(""), *(text(value) for value in column.values)])
-    head = struct.pack("<QQQ", 1, 2 | 1 << 9 | 1 << 10, len(column.values) + 1)
-    return head + keys + struct.pack("<Q", len(column)) + (column.codes.astype("<u4") + np.uint32(1)).tobytes()
+def low_cardinality(column: Coded, keys: bytes) -> bytes:
+    """Version 1, keys as wide as they must be, the dictionary in the block (1 << 9), a new one each time (1 << 10). The first of `keys` is the default."""
+    count = len(column.values) + 1
+    width, kind = next((width, kind) for width, kind in KEY_WIDTHS if count <= 1 << np.dtype(kind).itemsize * 8)
+    head = struct.pack("<QQQ", 1, width | 1 << 9 | 1 << 10, count)
+    return head + keys + struct.pack("<Q", len(column)) + bytes((column.codes.astype(kind) + np.dtype(kind).type(1)).tobytes())
 
 
 def columns_of(native: bytes) -> dict[str, Any]:

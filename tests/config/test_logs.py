@@ -16,6 +16,7 @@ from django.test import Client
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from config import access_log, logs, task_logs
+from tests.metrics.test_shortcut import short
 
 LINE = ("timestamp", "level", "logger", "event")
 
@@ -158,13 +159,23 @@ def test_what_is_logged_during_a_request_carries_its_id_and_the_next_request_has
     assert len(set(ids)) == 2
 
 
-def test_a_request_with_points_has_no_line_unless_it_is_refused(hear, store, experiment, log, api_for, erin):
-    heard = hear(access_log.logger.name)
-    log(experiment, {"loss": [1.0]})
-    assert heard.text == ""
-    answer = api_for(erin).post("/api/v1/metrics/log/digits/nowhere", {"metric_name": "loss", "metric_value": 1}, content_type="application/json")
-    (line,) = heard.lines
-    assert (line["status"], line["path"], line["request_id"]) == (404, "/api/v1/metrics/log/digits/nowhere", answer["X-Request-ID"])
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_request_with_points_has_no_line_unless_it_is_refused(hear, store, project, experiment, token_for, erin, way):
+    heard, secret = hear(access_log.logger.name), token_for(erin)
+    point = {"metric_name": "loss", "metric_value": 1}
+
+    def post(name: str) -> str:
+        path = f"/api/v1/metrics/log/digits/{name}"
+        if way == "long":
+            headers = {"Authorization": f"Bearer {secret}"}
+            return Client(headers=headers).post(path, point, content_type="application/json")["X-Request-ID"]
+        return short(path, json.dumps(point).encode(), HTTP_AUTHORIZATION=f"Bearer {secret}")[1]["X-Request-ID"]
+
+    post("baseline")
+    assert [line for line in heard.lines if line["level"] != "debug"] == []
+    request_id = post("nowhere")
+    (line,) = [line for line in heard.lines if line["level"] != "debug"]
+    assert (line["status"], line["path"], line["request_id"]) == (404, "/api/v1/metrics/log/digits/nowhere", request_id)
 
 
 def test_probes_are_quiet(hear, client, db):

@@ -17,6 +17,7 @@ from accounts.models import ApiToken, User
 from metrics import alerts, meters, watch
 from metrics.alert_models import Kind, Severity
 from metrics.models import Occurrence
+from tests.metrics.test_shortcut import short
 
 P = meters.PREFIX
 
@@ -41,6 +42,14 @@ def test_points_requests_and_inserts_are_counted(store, experiment, log, api_for
     assert value("log_request_seconds_count", code="2xx") == taken + 1
     assert value("log_request_seconds_count", code="4xx") == refused + 1
     assert value("insert_seconds_count") > inserts
+
+
+def test_the_short_way_is_counted_too(store, experiment, token_for, erin):
+    before = [value("log_request_seconds_count", code=code) for code in ("2xx", "4xx")]
+    secret = token_for(erin)
+    for body in (b'{"metric_name": "loss", "metric_value": 1}', b"{"):
+        short("/api/v1/metrics/log/digits/baseline", body, HTTP_AUTHORIZATION=f"Bearer {secret}")
+    assert [value("log_request_seconds_count", code=code) for code in ("2xx", "4xx")] == [count + 1 for count in before]
 
 
 def test_a_repeat_is_no_new_point(store, experiment, api_for, erin):

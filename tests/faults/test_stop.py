@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from metrics.server import IDLE_S
 from tests.faults.ledger import Fate, account
 from tests.faults.served import Served
 from tests.faults.stored import stored
@@ -89,6 +90,21 @@ def test_connections_that_say_nothing_do_not_hold_others_up(served: Callable[...
     server.start()
     with silent_connections(server):
         assert server.ask("GET", "/health", timeout_s=5)[0] == 200
+
+
+def test_requests_that_are_half_sent_hold_others_up_for_seconds_at_the_most(served: Callable[..., Served]) -> None:
+    server = served(arguments=("--no-demo", "--threads", "4"))
+    server.start()
+    head = f"POST /api/v1/metrics/log/{PROJECT}/e HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\nContent-Length: 100\r\n\r\n{{"
+    server.make_experiments(PROJECT, ["e"])
+    opened = [server.connection() for _ in range(8)]
+    for connection in opened:
+        connection.connect()
+        connection.sock.sendall(head.encode())
+    assert server.ask("GET", "/health", timeout_s=4 * IDLE_S)[0] == 200
+    for connection in opened:
+        connection.close()
+    assert write(server, range(1))[0].fate is Fate.ACKNOWLEDGED
 
 
 @contextmanager

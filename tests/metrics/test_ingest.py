@@ -280,13 +280,6 @@ def test_pending_points_are_counted_until_they_are_stored(api, experiment, store
         object.__setattr__(store.drain.timing, "batch_points", 100)
 
 
-def test_the_log_endpoints_skip_sessions_and_csp(api, experiment):
-    answer = send(api, experiment, ROWS)
-    assert "Content-Security-Policy" not in answer
-    assert "Set-Cookie" not in answer
-    assert answer["X-Request-ID"]
-
-
 def test_other_verbs_are_refused_in_json(api, experiment):
     answer = api.get(address(experiment))
     assert answer.status_code == 405

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from django.core.cache import caches
 
 from experiments.models import Experiment
 from metrics import charts
+from metrics.clickhouse.client import Engine
 from projects.models import ProjectMetric
 
 
@@ -114,20 +116,77 @@ def test_a_comparison_names_what_it_does_not_find(api, experiment):
     assert api.get("/api/v1/metrics/compare/digits?experiments=baseline").status_code == 422
 
 
-def test_a_visible_write_is_never_hidden_by_the_cache(api, experiment, log):
-    for number in range(5):
-        log(experiment, {"loss": [float(number)]}, steps=[number])
-        found = read(api, "compare/digits?metric=loss&experiments=baseline")
-        assert found["series"][0]["avg"] == [float(n) for n in range(number + 1)]
+READS = {
+    "compare": "compare/digits?metric=loss&experiments=baseline",
+    "timeseries": "timeseries/digits/baseline/loss",
+    "csv": "timeseries/digits/baseline/loss?format=csv",
+    "summary": "summary/digits",
+    "summary of some": "summary/digits?experiments=baseline&metrics=loss",
+    "names": "names/digits",
+    "names of some": "names/digits?experiments=baseline",
+}
 
 
-def test_an_unchanged_comparison_is_answered_from_the_cache(api, experiment, log):
+class Counting:
+    """An engine that counts what it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.queries = engine, 0
+
+    def query(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self.queries += 1
+        return self.engine.query(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+
+@pytest.fixture
+def counting(store, monkeypatch) -> Counting:
+    engine = Counting(store.engine)
+    monkeypatch.setattr(store.repository, "engine", engine)
+    return engine
+
+
+@pytest.mark.parametrize("name", list(READS))
+def test_a_visible_write_is_never_hidden_by_the_cache(name, api, experiment, log):
+    seen = []
+    for number in range(4):
+        log(experiment, {"loss": [float(number)], f"metric {number}": [1.0]}, steps=[number])
+        seen.append(api.get(f"/api/v1/metrics/{READS[name]}").content)
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("name", list(READS))
+def test_what_did_not_change_is_answered_without_asking_the_store(name, api, experiment, log, counting):
     log(experiment, {"loss": [1.0]})
-    address = "compare/digits?metric=loss&experiments=baseline"
-    first = read(api, address)
-    keys = len(caches["charts"]._cache)
-    assert read(api, address) == first
-    assert len(caches["charts"]._cache) == keys
+    first = api.get(f"/api/v1/metrics/{READS[name]}")
+    asked = counting.queries
+    assert asked > 0
+    assert api.get(f"/api/v1/metrics/{READS[name]}").content == first.content
+    assert counting.queries == asked
+
+
+@pytest.mark.parametrize("name", ["summary", "summary of some", "names"])
+def test_a_changed_definition_is_seen_at_once(name, api, project, experiment, log):
+    log(experiment, {"loss": [1.0, 5.0, 3.0]})
+    first = api.get(f"/api/v1/metrics/{READS[name]}").content
+    ProjectMetric.objects.filter(project=project, name="loss").update(aggregation="max", direction="minimize")
+    assert api.get(f"/api/v1/metrics/{READS[name]}").content != first
+
+
+@pytest.mark.usefixtures("store")
+def test_a_deleted_experiment_is_gone_from_the_names_at_once(api_for, alice, project, experiment, log):
+    log(experiment, {"loss": [1.0]})
+    assert read(api_for(alice), "names/digits")["names"]
+    assert api_for(alice).delete(f"/api/v1/experiments/{experiment.pk}").status_code == 204
+    assert read(api_for(alice), "names/digits")["names"] == []
+
+
+def test_an_answer_too_large_for_its_shelf_is_not_kept(api, experiment, log):
+    log(experiment, {"loss": [n / 7 for n in range(3000)]})
+    assert len(read(api, "timeseries/digits/baseline/loss?max_points=5000")["points"]) == 3000
+    assert not caches["readings"]._cache
 
 
 def test_the_table_uses_each_metrics_aggregation(api, project, experiment, log):
