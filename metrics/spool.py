@@ -434,6 +434,11 @@ class Spool:
         with self.arrived:
             return sum(self.waiting[experiment] for experiment in experiments)
 
+    def dead_count(self) -> int:
+        """How many rows of this file the store refused."""
+        with closing(self.reader()) as reading:
+            return int(reading.execute("SELECT count(*) FROM dead").fetchone()[0])
+
     def last_row(self) -> int:
         """The row id of the newest batch, 0 in an empty file."""
         return self.transact(lambda c: int(c.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]))
