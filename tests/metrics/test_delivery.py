@@ -25,7 +25,7 @@ from accounts.models import User
 from config.errors import Invalid
 from metrics import alerts, channels, outbox, webhooks
 from metrics.alert_models import Alert, Channel, Delivery, Kind, Severity
-from metrics.tasks import deliver_alerts
+from metrics.outbox import deliver_due
 
 SECRET = "a secret of sufficient length"
 
@@ -83,7 +83,7 @@ def alert(experiment, channel) -> Alert:
 
 
 def test_a_webhook_gets_a_signed_message_that_slack_and_programs_can_read(alert, hook, settings):
-    assert deliver_alerts() == 1
+    assert deliver_due() == 1
     (headers, body), delivery = hook.got[0], Delivery.objects.get()
     signed = headers["X-Timestamp"].encode() + b"." + body
     assert headers["X-Signature"] == "sha256=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
@@ -98,14 +98,14 @@ def test_a_webhook_gets_a_signed_message_that_slack_and_programs_can_read(alert,
 
 
 def test_what_arrived_is_not_sent_again(alert, hook):
-    deliver_alerts()
-    assert deliver_alerts() == 0
+    deliver_due()
+    assert deliver_due() == 0
     assert len(hook.got) == 1
 
 
 def test_the_end_is_sent_too(alert, hook, experiment):
     alerts.resolve(kind=Kind.STALLED, experiment=experiment, why="It was heard again.")
-    deliver_alerts()
+    deliver_due()
     assert [json.loads(body)["event"] for _, body in hook.got] == ["opened", "resolved"]
     assert json.loads(hook.got[1][1])["text"].startswith("Resolved: Stalled: digits / baseline\nIt was heard again.")
 
@@ -131,7 +131,7 @@ def test_what_is_refused_is_tried_again_later_and_later_under_the_same_id_and_gi
 
 def test_a_server_that_comes_back_gets_what_waited(alert, hook):
     hook.status = 503
-    deliver_alerts()
+    deliver_due()
     hook.status = 204
     assert outbox.deliver_due(at=timezone.now() + timedelta(minutes=1)) == 1
     assert Delivery.objects.get().state == Delivery.State.DONE
@@ -146,7 +146,7 @@ def test_a_delivery_in_the_hands_of_a_process_that_died_is_taken_up_by_another(a
 
 
 def test_what_is_over_is_forgotten_after_a_month_and_what_waits_is_kept(alert, hook, experiment):
-    deliver_alerts()
+    deliver_due()
     alerts.open_alert(kind=Kind.NO_DATA, severity=Severity.MID, experiment=experiment, message="m")
     assert outbox.forget_old(at=timezone.now() + timedelta(days=29)) == 0
     assert outbox.forget_old(at=timezone.now() + timedelta(days=31)) == 1
@@ -159,13 +159,13 @@ def test_a_channel_that_fails_holds_up_no_other(alert, hook, team, experiment):
         dead = channels.create(team, name="dead", kind=Channel.Kind.WEBHOOK, target=f"http://127.0.0.1:{closed.getsockname()[1]}/")
         for metric in ("a", "b", "c"):
             alerts.open_alert(kind=Kind.NOT_FINITE, severity=Severity.HIGH, experiment=experiment, metric=metric, message="NaN")
-        assert deliver_alerts() == 4
+        assert deliver_due() == 4
     assert sorted(Delivery.objects.filter(channel=dead).values_list("attempts", flat=True)) == [0, 0, 1]
 
 
 def test_no_redirect_is_followed(alert, hook, settings):
     hook.status, hook.location = 302, hook.url
-    deliver_alerts()
+    deliver_due()
     assert len(hook.got) == 1
     assert "redirects are not followed" in Delivery.objects.get().last_error
 
@@ -192,7 +192,7 @@ def test_nothing_is_sent_into_our_own_network_however_it_is_spelled(alert, hook,
     settings.WEBHOOK_ALLOWED_HOSTS = []
     port = hook.url.split(":")[2].split("/")[0]
     Channel.objects.update(target=f"http://{host}:{port}/")
-    assert deliver_alerts() == 0
+    assert deliver_due() == 0
     assert hook.got == []
     assert "leads to a private, local or reserved address" in Delivery.objects.get().last_error
 
@@ -350,7 +350,7 @@ def opened(experiment: Any, **channel: Any) -> None:
 
 def test_an_e_mail_goes_to_the_teams_admins(mailbox, experiment, alice, erin):
     opened(experiment)
-    assert deliver_alerts() == 1
+    assert deliver_due() == 1
     assert [line.split(":")[1] for line in mailbox.to] == ["<alice@example.com>"]
     assert "Subject: [Research Platform] Diverged: digits / baseline" in mailbox.messages[0]
     assert f"X-Delivery: {Delivery.objects.get().pk}" in mailbox.messages[0]
@@ -359,7 +359,7 @@ def test_an_e_mail_goes_to_the_teams_admins(mailbox, experiment, alice, erin):
 
 def test_an_e_mail_goes_to_the_channels_own_address_where_it_has_one(mailbox, experiment, alice):
     opened(experiment, target="ops@example.com")
-    deliver_alerts()
+    deliver_due()
     assert [line.split(":")[1] for line in mailbox.to] == ["<ops@example.com>"]
 
 
@@ -367,7 +367,7 @@ def test_alerts_of_the_server_go_to_operators(mailbox, alice):
     User.objects.create_superuser("root", email="root@example.com")
     channels.create(None, name="operators", kind=Channel.Kind.EMAIL)
     alerts.open_alert(kind=Kind.DISK, severity=Severity.HIGH, part="disk of web1", message="3 GB are free.")
-    assert deliver_alerts() == 1
+    assert deliver_due() == 1
     assert [line.split(":")[1] for line in mailbox.to] == ["<root@example.com>"]
 
 
@@ -376,14 +376,14 @@ def test_mail_that_cannot_be_sent_says_why_and_waits(mailbox, experiment, alice,
     for name, value in given.items():
         setattr(settings, name, value)
     opened(experiment)
-    assert deliver_alerts() == 0
+    assert deliver_due() == 0
     assert said in Delivery.objects.get().last_error
     assert Delivery.objects.get().state == Delivery.State.WAITING
 
 
 def test_nobody_to_write_to_is_said(mailbox, experiment):
     opened(experiment)
-    assert deliver_alerts() == 0
+    assert deliver_due() == 0
     assert "Nobody to write to" in Delivery.objects.get().last_error
 
 
