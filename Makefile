@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 .DEFAULT_GOAL := run
-.PHONY: env run test soak bench lint clean client browser
+.PHONY: env run test soak bench simulate lint clean client browser
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
@@ -28,6 +28,10 @@ env:
 
 bench: $(VENV)/.dev node_modules/.installed client
 	$(BIN)/python -m bench
+
+# How often a verdict is wrong, drawn anew: for a reader to check. A few seconds.
+simulate: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.simulate
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ graceful_timeout = 25
 timeout = 60
 errorlog = "-"
 loglevel = settings.LOG_LEVEL.lower()
+logconfig_dict = settings.LOGGING
 control_socket_disable = True
 # The workers' heartbeat must not wait for a disk.
 worker_tmp_dir = str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
@@ -42,6 +43,9 @@ message.MAX_REQUEST_LINE = limit_request_line = limit_request_field_size = HEAD_
 
 def on_starting(server: Any) -> None:
     """Refuse what cannot work, before any worker is there."""
+    from metrics import meters  # it reads where its files lie from the settings
+
+    meters.forget_dead()
     if not settings.CLICKHOUSE_HOST and server.cfg.workers > 1:
         sys.exit(
             f"{server.cfg.workers} workers cannot share the embedded metric store: give CLICKHOUSE_HOST for a ClickHouse server,"
@@ -55,19 +59,20 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
-    from metrics import process  # Django is set up only by now
+    from metrics import process, watch  # Django is set up only by now
     from metrics.server import SWITCH_S
 
     sys.setswitchinterval(SWITCH_S)
     try:
         process.start()
+        watch.start()
     except SetupError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
-    worker.close_parts = process.stop
+    worker.close_parts = [watch.stop, process.stop]
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """One attempt at what waits, then everything is let go. The master calls this too, for workers that are gone."""
-    if hasattr(worker, "close_parts"):
-        worker.close_parts()
+    for close in getattr(worker, "close_parts", []):
+        close()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
+from redis import RedisError
 
 from accounts.authentication import bearer, bearer_of
 from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
+from metrics.pulse import schedule_pulse
+from metrics.watch import SILENT
 
 
 @require_safe
@@ -47,7 +53,7 @@ def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """A check's findings; what it raises is a finding too."""
     try:
         return {"ok": True, **check()}
-    except (DatabaseError, StoreError, OSError, NotReady, Unavailable) as error:
+    except (DatabaseError, StoreError, OSError, RedisError, NotReady, Unavailable) as error:
         return {"ok": False, "reason": str(error)[:300]}
 
 
@@ -105,7 +111,35 @@ def drain() -> dict[str, Any]:
     damaged = process.spools().damaged
     if damaged:
         raise NotReady("; ".join(f"{path} is damaged ({reason}) and left alone" for path, reason in damaged.items()))
-    return {"dead_letters": process.spools().dead_count(), "discarded_points": found.discarded}
+    return {"dead_letters": process.spools().dead_count(), "discarded_points": found.discarded, "lag_s": round(lag_s(), 1)}
 
 
-CHECKS = {"database": database, "migrations": migrations, "spool": spool, "disk": disk, "metric_store": store, "drain": drain}
+def lag_s() -> float:
+    """How long the oldest point that is not stored has waited, in seconds."""
+    oldest_us = process.spool().oldest_us
+    return max(0.0, time.time() - oldest_us / 1e6) if oldest_us else 0.0
+
+
+def shared_cache() -> dict[str, Any]:
+    """The cache keeps what it is given."""
+    began, word = time.monotonic(), secrets.token_hex(4)
+    cache.set("ready", word, timeout=60)
+    if cache.get("ready") != word:
+        raise NotReady("The cache forgot what it was given: see that Redis runs.")
+    return {"answered_ms": round((time.monotonic() - began) * 1000, 1)}
+
+
+def schedule() -> dict[str, Any]:
+    """Beat and a worker were seen lately."""
+    now, pulse = timezone.now(), schedule_pulse()
+    seen = {"beat_seen": pulse.beat_seen, "worker_seen": pulse.worker_seen}
+    silent = [name.removesuffix("_seen") for name, moment in seen.items() if moment is None or now - moment > SILENT]
+    if silent:
+        raise NotReady(f"{' and '.join(silent)} not seen for {int(SILENT.total_seconds())} s: see that celery beat and worker run.")
+    return {name: moment.isoformat() for name, moment in seen.items() if moment}
+
+
+CHECKS = {
+    "database": database, "migrations": migrations, "spool": spool, "disk": disk,
+    "metric_store": store, "drain": drain, "cache": shared_cache, "schedule": schedule,
+}  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config import addresses, production
+from config import addresses, logs, production
 from config.errors import SetupError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
 T = TypeVar("T", int, float)
+MAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail", "filemail")
 SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
 
 
@@ -61,6 +63,7 @@ ENVIRONMENT = choice("ENVIRONMENT", "development", ("development", "production",
 IS_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = choice("LOG_FORMAT", "", ("", "json", "console")) or ("json" if ENVIRONMENT == "production" else "console")
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 24, least=1)
@@ -80,6 +83,13 @@ if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
 CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings from EMAIL_URL. Raises SetupError for an address of another kind."""
+    if urlsplit(url).scheme not in MAIL_SCHEMES:
+        raise SetupError(f"EMAIL_URL is no mail server's address: give {MAIL_SCHEMES[1]}://user:password@host:port; known are {', '.join(MAIL_SCHEMES)}.")
+    return dict(env.email_url_config(url))
 
 
 def data_dir() -> Path:
@@ -181,6 +191,21 @@ if HYPOTHESIS_REFUTE_THRESHOLD >= HYPOTHESIS_SUPPORT_THRESHOLD:
         f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} is not below HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD}: give a lower one."
     )
 
+# The watch: what is measured, and where alerts are sent
+SITE_URL = env.str("SITE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
+if not SITE_URL.startswith(("http://", "https://")):
+    raise SetupError(f"SITE_URL={SITE_URL!r} is no address: give what people type, such as https://research.example.org.")
+WEBHOOK_ALLOWED_HOSTS = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="research-platform@localhost")
+EMAIL_SUBJECT_PREFIX = f"[{APP_NAME}] "
+if EMAIL_URL:
+    vars().update(mail_server(EMAIL_URL))
+# prometheus-client reads this when it is imported: the counts of all web processes of a host lie here, and each can tell of all.
+METERS_DIR = DATA_DIR / "prometheus" / socket.gethostname()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METERS_DIR)
+
 # Django
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -220,6 +245,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.request_id.RequestIdMiddleware",
+    "config.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -415,17 +441,4 @@ CELERY_BEAT_SCHEDULER = "metrics.schedule:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SYNC_EVERY = 1  # each run is noted at once, so that a silent beat is seen
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # The pool would report each attempt to connect; what it means for a request is said by config.answers, and for a command by manage.py.
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        "django.server": {"level": "WARNING"},
-        "psycopg.pool": {"level": "ERROR"},
-        "celery": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configured(level=LOG_LEVEL, form=LOG_FORMAT)

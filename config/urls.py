@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health
+from config import health, scrape
 from config.docs import ApiDocs, ApiSchema
 
 admin.site.site_header = admin.site.site_title = settings.APP_NAME
@@ -15,12 +15,14 @@ api = [
     path("", include("projects.api_urls")),
     path("", include("experiments.api_urls")),
     path("metrics/", include("metrics.api_urls")),
+    path("", include("metrics.alerts_api_urls")),
 ]
 
 urlpatterns = [
     path("", include("projects.urls")),
     path("", include("experiments.urls")),
     path("", include("accounts.urls")),
+    path("", include("metrics.urls")),
     path("client/", include("config.client_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
@@ -28,6 +30,7 @@ urlpatterns = [
     path("docs", ApiDocs.as_view(), name="docs"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
+    path("metrics", scrape.scrape, name="scrape"),
 ]
 
 handler400 = "config.answers.bad_request"

@@ -89,7 +89,18 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
     autocomplete_fields = ("project", "parent_experiment", "tags")
     inlines = (EventInline,)
     actions = ("archive", "restore", "mark_complete", "mark_failed", "resume")
-    derived: ClassVar = ["id", "root_experiment", "replicate_key", "writers", "last_point_at", "heartbeat_at", "created_by", "created_at", "updated_at"]
+    derived: ClassVar = [
+        "id",
+        "root_experiment",
+        "replicate_key",
+        "writers",
+        "last_point_at",
+        "heartbeat_at",
+        "patience",
+        "created_by",
+        "created_at",
+        "updated_at",
+    ]
     by_action: ClassVar = ["failure_kind", "archived", "started_at", "finished_at"]
     fieldsets: ClassVar = [
         (None, {"fields": ["project", "name", "slug", "status", "notes", "tags"]}),

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from django.db import IntegrityError, transaction
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.utils import timezone
 
 from accounts.models import User
@@ -163,8 +164,10 @@ def settle(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | Non
 
 
 def heartbeat(experiment: Experiment) -> None:
-    """Note that the run is alive."""
-    Experiment.objects.filter(pk=experiment.pk).update(heartbeat_at=timezone.now())
+    """Note that the run is alive, and how far apart its heartbeats are."""
+    now = timezone.now()
+    gap = ExpressionWrapper(Value(now, output_field=DateTimeField()) - F("heartbeat_at"), output_field=DurationField())
+    Experiment.objects.filter(pk=experiment.pk).update(heartbeat_gap=gap, heartbeat_at=now)
 
 
 def note(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | None, detail: str = "") -> None:

@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
@@ -22,6 +22,7 @@ from projects.models import Project
 if TYPE_CHECKING:
     from accounts.access import Caller
 
+LEAST_PATIENCE = timedelta(minutes=10)
 SEED_LIKE = frozenset({"seed", "random_seed", "replicate"})
 
 
@@ -119,6 +120,8 @@ class Experiment(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     last_point_at = models.DateTimeField(null=True, blank=True, editable=False)
     heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
+    heartbeat_gap = models.DurationField(null=True, blank=True, editable=False, help_text="Between its last two heartbeats.")
+    patience = models.DurationField(default=LEAST_PATIENCE, editable=False, help_text="How long it may be silent before it counts as stalled.")
     archived = models.BooleanField(default=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
@@ -18,7 +19,7 @@ from config.answers import json_answer
 from config.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from config.request_id import request_id
 from experiments.models import Experiment
-from metrics import charts, process, shortcut
+from metrics import charts, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.repository import Place, Summary
 from projects.models import Project, ProjectMetric
@@ -62,6 +63,13 @@ class Log(APIView):
         """POST alone; every refusal as JSON."""
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
+        began = time.perf_counter()
+        response = self.answered(request, **kwargs)
+        meters.note_request(response.status_code, time.perf_counter() - began)
+        return response
+
+    def answered(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """The acknowledgement or the refusal."""
         try:
             done = shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=lambda: request.body, request_id=request_id(request))
             headers, body = shortcut.acknowledged(done)

@@ -20,7 +20,7 @@ from typing import Any
 
 from django.db import DatabaseError, close_old_connections
 
-from metrics import freshness, record
+from metrics import freshness, meters, record
 from metrics.block import Block, dead_row, key_of, summary_columns, to_batch
 from metrics.clickhouse.errors import RejectedData, StoreError
 from metrics.points import Points
@@ -143,6 +143,7 @@ class Drain:
                 self.failures, self.last_error = 0, ""
             except (StoreError, DatabaseError, sqlite3.Error) as error:
                 self.failures, self.last_error = self.failures + 1, str(error)
+                meters.meters().failures.inc()
                 logger.warning("The metric store did not take the block, attempt %d: %s", self.failures, str(error)[:300], extra=self.trace)
             finally:
                 close_old_connections()
@@ -240,13 +241,16 @@ class Drain:
         """The block without the batches of experiments that were deleted meanwhile; those are counted and discarded."""
         living = record.living({batch.target.experiment_id for batch in batches})
         kept = [batch for batch in batches if batch.target.experiment_id in living]
-        self.discarded += sum(batch.points for batch in batches if batch.target.experiment_id not in living)
+        gone = sum(batch.points for batch in batches if batch.target.experiment_id not in living)
+        self.discarded += gone
+        meters.meters().discarded.inc(gone)
         return Block(kept, [Points.decoded(batch.payload) for batch in kept])
 
     def insert(self, block: Block) -> tuple[list[Block], list[tuple[Block, str]]]:
         """Insert a block. Where rows are refused, cut it until the bad ones stand alone: (parts stored, (part, reason) set aside)."""
         try:
-            self.repository.insert_points(block.columns)
+            with meters.insert():
+                self.repository.insert_points(block.columns)
         except RejectedData as error:
             if len(block) == 1:
                 logger.warning("The metric store refused a row, which is set aside: %s", str(error)[:300], extra=trace(block.batches))

@@ -9,6 +9,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.models import ApiToken
+from metrics import outbox
 from metrics.models import Difference, Occurrence
 from metrics.occurrences import Turn
 
@@ -23,6 +24,7 @@ def expire(turn: Turn) -> str:
     now = timezone.now()
     tokens, sessions, occurrences = ended_tokens(now), ended_sessions(now), old_occurrences(now)
     Difference.objects.filter(settled_at__lt=now - HISTORY_KEPT).delete()
+    outbox.forget_old(at=now)
     return f"Deleted {tokens} tokens, {sessions} sessions, {occurrences} occurrences."
 
 

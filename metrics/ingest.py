@@ -22,7 +22,7 @@ from accounts.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
-from metrics import decoding, process
+from metrics import decoding, meters, process
 from metrics.points import Limits, Points
 from metrics.spool import Receipt, Series
 from projects.models import Project
@@ -66,6 +66,8 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
     QUOTA.spend(series.team_id, len(batch))
     key, hashed = scoped_key(submission, series), body_hash(submission, series)
     receipt = process.spools().append(series, batch, key=key, body_hash=hashed, request_id=submission.request_id)
+    if not receipt.replayed:
+        meters.note_points(receipt.accepted)
     return Acknowledgement(receipt, visible=is_visible(receipt, series) if submission.is_awaited else False)
 
 

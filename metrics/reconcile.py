@@ -24,6 +24,8 @@ from django.utils import timezone
 
 from experiments.models import Experiment
 from metrics import freshness, process
+from metrics.alert_models import Alert, Kind, Severity
+from metrics.alerts import RELATED, close, open_alert
 from metrics.block import summary_columns
 from metrics.models import FIRST_SPOOL_WRITER, Difference, Drop, Occurrence, Spool
 from metrics.occurrences import OutOfTime, Turn
@@ -66,6 +68,7 @@ class Doubt:
 def reconcile(turn: Turn) -> str:
     """Compare what changed since the last pass, and a part of all else; repair and report what differs. Raises StoreError."""
     repository, looked, doubted = process.open_repository(), 0, 0
+    close_settled()
     for place, ids in due(turn):
         try:
             turn.require_time()
@@ -269,10 +272,28 @@ def signed(count: int) -> int:
 
 
 def report(differences: Sequence[Difference]) -> None:
-    """Tell whoever watches. Points that are lost are an error, the rest was mended."""
+    """Tell whoever watches. Points that are lost are an error, the rest was mended; the alert stays open until the next pass finds nothing to say of it."""
     for difference in differences:
-        level = logging.ERROR if difference.outcome == Outcome.LOST else logging.WARNING
-        logger.log(level, "%s: %s", difference.get_outcome_display(), difference)
+        is_lost = difference.outcome == Outcome.LOST
+        logger.log(logging.ERROR if is_lost else logging.WARNING, "%s: %s", difference.get_outcome_display(), difference)
+        experiment = Experiment.objects.select_related("project").filter(pk=difference.experiment_id).first()
+        if experiment is not None:
+            severity, message = Severity.HIGH if is_lost else Severity.MID, told(difference, experiment)
+            open_alert(kind=Kind.RECONCILE, severity=severity, experiment=experiment, metric=difference.metric_name, message=message)
+
+
+def told(difference: Difference, experiment: Experiment) -> str:
+    """The difference as one sentence, and what to do."""
+    seen = f"{difference.metric_name} of {experiment}: the summary counted {difference.accepted} points, the metric store has {difference.stored}"
+    if difference.outcome == Outcome.LOST:
+        return f"{seen}. Points are lost: put the store back from a backup, or log them again."
+    return f"{seen}. {difference.get_outcome_display()}: nothing is to be done, but see in the log what happened to the store."
+
+
+def close_settled() -> None:
+    """End the alerts about what was mended before this pass: it stands in the differences of the admin."""
+    for alert in Alert.objects.open().filter(kind=Kind.RECONCILE, severity=Severity.MID).select_related(*RELATED):
+        close(alert, why="Mended; a later pass found nothing more.", at=timezone.now())
 
 
 # What the spools were asked for --------------------------------------------------------------------------------------------------------------

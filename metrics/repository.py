@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,6 +128,33 @@ STORED = """
         FROM {database}.metrics_hourly FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND part > 0 AND count > 0 {narrower} GROUP BY experiment_id, metric_name
     ) AS stored
+"""
+# The summaries of a few experiments of any projects, for the watch.
+ACTIVITY = SUMMARIES.replace(
+    "team_id = %(team)s AND project_id = %(project)s {narrower}", "(team_id, project_id) IN %(places)s AND experiment_id IN %(experiments)s"
+)
+FIRST_ODD = """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, min(step) AS at FROM {database}.metrics FINAL
+    WHERE (team_id, project_id) IN %(places)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s AND NOT isFinite(metric_value)
+    GROUP BY experiment_id, metric_name
+"""
+# One end of each of several series. The key leads to each range, so that what is read does not grow with the series.
+ENDS = """
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, groupArray(metric_value) AS values
+    FROM (
+        SELECT experiment_id, metric_name, metric_value FROM {database}.metrics FINAL
+        WHERE {ranges} ORDER BY {order} LIMIT %(most)s BY experiment_id, metric_name
+    )
+    GROUP BY experiment_id, metric_name
+"""
+END_RANGE = """
+    (team_id = %(team_{n})s AND project_id = %(project_{n})s AND experiment_id = %(experiment_{n})s AND metric_name = %(metric_{n})s
+    AND step BETWEEN %(low_{n})s AND %(high_{n})s)
+"""
+EARLY, LATE = "step, point_id", "step DESC, point_id DESC"
+PARTS = """
+    SELECT table AS name, partition, count() AS parts FROM system.parts WHERE active AND database = %(database)s
+    GROUP BY table, partition ORDER BY parts DESC LIMIT 1
 """
 RECOMPUTED = (
     """
@@ -427,7 +454,19 @@ class Summary:
         return {"last": self.last, "min": self.low, "max": self.high, "avg": self.average}[aggregation]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A range of steps of one series, its ends included."""
+
+    place: Place
+    experiment: uuid.UUID
+    metric: str
+    low: int
+    high: int
+
+
 Summaries = dict[uuid.UUID, dict[str, Summary]]
+SeriesKey = tuple[uuid.UUID, str]
 
 
 @dataclass(frozen=True)
@@ -456,9 +495,6 @@ class Hours:
 
     first: int = 0
     until: int = 0
-
-
-SeriesKey = tuple[uuid.UUID, str]
 
 
 class MetricRepository:
@@ -648,6 +684,38 @@ class MetricRepository:
         """The parameters of work on a span of time."""
         return self.narrowed(place, experiments, None) | {"first": first, "until": until}
 
+    def activity(self, places: Iterable[Place], experiments: Sequence[uuid.UUID]) -> Summaries:
+        """The summaries of experiments of several projects, in one question."""
+        return summaries(self.engine.query(self.sql(ACTIVITY), {"places": pairs(places), "experiments": tuple(experiments)})) if experiments else {}
+
+    def first_odd(self, places: Iterable[Place], experiments: Sequence[uuid.UUID], metrics: Sequence[str], *, timeout_s: float) -> dict[SeriesKey, int]:
+        """The first step at which each series is NaN or infinite. It reads the series: raises TooSlow past `timeout_s`."""
+        params = {"places": pairs(places), "experiments": tuple(experiments), "metrics": tuple(metrics)}
+        found = self.engine.query(self.sql(FIRST_ODD), params, timeout_s=timeout_s)
+        return dict(zip(series_keys(found), listed(found, "at"), strict=True))
+
+    def beginnings(self, stretches: Sequence[Stretch], *, most: int) -> dict[SeriesKey, Floats]:
+        """The first values of each range, `most` of them, in no order."""
+        return self.ends(stretches, EARLY, most)
+
+    def endings(self, stretches: Sequence[Stretch], *, most: int) -> dict[SeriesKey, Floats]:
+        """The last values of each range, `most` of them, in no order."""
+        return self.ends(stretches, LATE, most)
+
+    def ends(self, stretches: Sequence[Stretch], order: str, most: int) -> dict[SeriesKey, Floats]:
+        """Run ENDS."""
+        if not stretches:
+            return {}
+        ranges = " OR ".join(END_RANGE.replace("{n}", str(n)) for n in range(len(stretches)))
+        params = {name: value for n, stretch in enumerate(stretches) for name, value in range_params(n, stretch).items()}
+        found = self.engine.query(self.sql(ENDS, ranges=ranges, order=order), params | {"most": most})
+        return {key: np.array(values, dtype=np.float64) for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
+
+    def most_parts(self) -> tuple[str, int]:
+        """(table and partition, active parts) of the partition with the most; ("", 0) in an empty store."""
+        found = self.engine.query(PARTS, {"database": self.database})
+        return (f"{found['name'][0]} {found['partition'][0]}", int(found["parts"][0])) if found and len(found["parts"]) else ("", 0)
+
     def forget(self, place: Place, experiments: Sequence[uuid.UUID]) -> None:
         """Delete every trace of the experiments' points. May be repeated."""
         for table in POINT_TABLES:
@@ -687,6 +755,22 @@ def narrower(experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | N
 def counted(found: Mapping[str, Any]) -> dict[uuid.UUID, int]:
     """A result of experiments and points."""
     return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "points"), strict=True))
+
+
+def pairs(places: Iterable[Place]) -> tuple[tuple[uuid.UUID, uuid.UUID], ...]:
+    """Places as the store compares them."""
+    return tuple({(place.team_id, place.project_id) for place in places})
+
+
+def range_params(n: int, stretch: Stretch) -> dict[str, Any]:
+    """The parameters of the n-th END_RANGE."""
+    values = {"team": stretch.place.team_id, "project": stretch.place.project_id, "experiment": stretch.experiment, "metric": stretch.metric}
+    return {f"{name}_{n}": value for name, value in {**values, "low": stretch.low, "high": stretch.high}.items()}
+
+
+def series_keys(found: Mapping[str, Any]) -> list[SeriesKey]:
+    """(experiment, metric) of each row."""
+    return [(uuid.UUID(experiment), metric) for experiment, metric in zip(found.get("experiment", ()), found.get("metric", ()), strict=True)]
 
 
 def ints(found: Mapping[str, Any], name: str) -> Ints:

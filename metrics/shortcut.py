@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,10 +14,11 @@ import msgspec
 from django.conf import settings
 from django.http.request import UnreadablePostError
 
+from config import access_log
 from config.answers import broken, refusal
 from config.errors import BadRequest, Fault, Invalid, Refused, TooLarge
 from config.request_id import named
-from metrics import ingest
+from metrics import ingest, meters
 
 logger = logging.getLogger(__name__)
 LOG = re.compile(r"/api/v1/metrics/(log|log-batch)/([^/]+)/([^/]+)")
@@ -40,8 +42,12 @@ class PointsFirst:
         path = LOG.fullmatch(environ.get("PATH_INFO", "")) if environ["REQUEST_METHOD"] == "POST" and "HTTP_ORIGIN" not in environ else None
         if path is None:
             return self.application(environ, start_response)
-        request_id = named(environ.get("HTTP_X_REQUEST_ID", ""))
+        request_id, began = named(environ.get("HTTP_X_REQUEST_ID", "")), time.perf_counter()
         status, headers, body = answered(environ, path, request_id)
+        seconds = time.perf_counter() - began
+        meters.note_request(status, seconds)
+        if status >= HTTPStatus.BAD_REQUEST:  # no line for what went well: it would cost more than the points
+            access_log.line("POST", path.string, status, seconds, request_id=request_id)
         start_response(STATUS_LINES[status], [*headers.items(), ("Content-Length", str(len(body))), ("X-Request-ID", request_id)])
         return [body]
 
@@ -56,7 +62,7 @@ def answered(environ: Environ, path: re.Match[str], request_id: str) -> tuple[in
     except Refused as refused:
         return refusal(refused, request_id)
     except Exception:  # a thread of the server must answer, whatever it is
-        logger.exception("A POST of points broke (request %s)", request_id)
+        logger.exception("A POST of points broke", extra={"request_id": request_id})
         return broken(request_id)
     return HTTPStatus.OK, *acknowledged(acknowledgement)
 

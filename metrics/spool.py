@@ -20,6 +20,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -433,6 +434,11 @@ class Spool:
         """Points of these experiments that are acknowledged and cannot be queried yet."""
         with self.arrived:
             return sum(self.waiting[experiment] for experiment in experiments)
+
+    def dead_count(self) -> int:
+        """How many rows of this file the store refused."""
+        with closing(self.reader()) as reading:
+            return int(reading.execute("SELECT count(*) FROM dead").fetchone()[0])
 
     def last_row(self) -> int:
         """The row id of the newest batch, 0 in an empty file."""

@@ -61,9 +61,9 @@ class ProjectAdmin(CountingDeletion, BigTableAdmin):
 class ProjectMetricAdmin(BigTableAdmin):
     """Which way each metric is better."""
 
-    list_display = ("name", "project", "direction", "aggregation", "created_at")
-    list_editable = ("direction", "aggregation")
-    list_filter = ("direction", "aggregation")
+    list_display = ("name", "project", "direction", "aggregation", "watch_divergence", "created_at")
+    list_editable = ("direction", "aggregation", "watch_divergence")
+    list_filter = ("direction", "aggregation", "watch_divergence")
     list_select_related = ("project",)
     search_fields = ("name", "project__name", "project__slug")
     autocomplete_fields = ("project",)

@@ -145,7 +145,7 @@ class MetricRow(serializers.ModelSerializer[ProjectMetric]):
 
     class Meta:
         model = ProjectMetric
-        fields = ("name", "direction", "aggregation", "suggestion", "created_at")
+        fields = ("name", "direction", "aggregation", "watch_divergence", "suggestion", "created_at")
 
 
 class MetricChange(StrictSerializer):
@@ -153,6 +153,7 @@ class MetricChange(StrictSerializer):
 
     direction = serializers.ChoiceField(choices=Direction.choices, required=False)
     aggregation = serializers.ChoiceField(choices=Aggregation.choices, required=False)
+    watch_divergence = serializers.BooleanField(required=False, help_text="Alert where a running experiment loses what it had gained; needs a direction.")
 
 
 class NewMetric(MetricChange):
@@ -203,7 +204,7 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
 
     @extend_schema(operation_id="project_metric_change", summary="Change a metric", request=MetricChange, responses=MetricRow)
     def partial_update(self, request: Request, project: str, metric: str) -> Response:
-        """Change direction or aggregation."""
+        """Change direction or aggregation, or watch it for divergence."""
         found = self.metric()
         asked = self.asked(MetricChange)
         for name, value in asked.items():

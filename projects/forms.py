@@ -83,12 +83,14 @@ class NewMetricForm(forms.ModelForm):  # type: ignore[type-arg]
         """Which fields of which model."""
 
         model = ProjectMetric
-        fields = ("name", "direction", "aggregation")
+        fields = ("name", "direction", "aggregation", "watch_divergence")
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={**TEXT, "placeholder": "val/accuracy"}),
             "direction": forms.Select(attrs={"class": "select"}),
             "aggregation": forms.Select(attrs={"class": "select"}),
         }
+        labels: ClassVar = {"watch_divergence": "Watch for divergence"}
+        help_texts: ClassVar = {"watch_divergence": ""}
 
     def __init__(self, project: Project, data: QueryDict | None = None) -> None:
         super().__init__(data, instance=ProjectMetric(project=project))
@@ -103,10 +105,11 @@ class NewMetricForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class MetricChangeForm(forms.Form):
-    """One click on a metric's row: a direction, or an aggregation."""
+    """One click on a metric's row: a direction, an aggregation, or the watch for divergence."""
 
     direction = forms.ChoiceField(choices=Direction.choices, required=False)
     aggregation = forms.ChoiceField(choices=Aggregation.choices, required=False)
+    watch_divergence = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], required=False)
 
     def apply(self, metric: ProjectMetric) -> None:
         """Store what was clicked. A direction that was sent empty is unset."""
@@ -114,4 +117,6 @@ class MetricChangeForm(forms.Form):
             metric.aggregation = self.cleaned_data["aggregation"]
         if "direction" in self.data:
             metric.direction = self.cleaned_data["direction"]
-        metric.save(update_fields=["direction", "aggregation"])
+        if self.cleaned_data["watch_divergence"]:
+            metric.watch_divergence = self.cleaned_data["watch_divergence"] == "on"
+        metric.save(update_fields=["direction", "aggregation", "watch_divergence"])

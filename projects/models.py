@@ -176,6 +176,7 @@ class ProjectMetric(models.Model):
     name = models.CharField(max_length=NAME_BYTES)
     direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.UNSET, blank=True)
     aggregation = models.CharField(max_length=10, choices=Aggregation.choices, default=Aggregation.LAST)
+    watch_divergence = models.BooleanField(default=False, help_text="Alerts where a running experiment loses what it had gained.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.access import caller
 from accounts.models import Role
 from experiments.models import Experiment
+from metrics.alert_models import Alert
 from metrics.repository import Place
 from projects.models import Project
 
@@ -69,6 +70,11 @@ class OpenProject:
     def metric_count(self) -> int:
         """Metrics that the project knows."""
         return self.project.metrics.count()
+
+    @cached_property
+    def alert_count(self) -> int:
+        """Alerts that are open."""
+        return Alert.objects.filter(project=self.project).open().count()
 
 
 def open_project(request: HttpRequest, team_slug: str, project_slug: str, *, role: Role = Role.VIEWER) -> OpenProject:

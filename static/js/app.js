@@ -102,7 +102,9 @@ document.addEventListener("htmx:configRequest", (event) => {
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && event.target.matches("[data-live]")) event.preventDefault();
+  if (!event.target.matches("[data-live]")) return;
+  const isChoosing = event.detail.target.contains(document.activeElement) && document.activeElement.matches("select");
+  if (document.hidden || isChoosing) event.preventDefault();
 });
 
 document.addEventListener("visibilitychange", () => {

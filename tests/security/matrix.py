@@ -74,6 +74,10 @@ ROUTES: dict[str, dict[str, Call]] = {
     "account": {"GET": OWN_PAGE},
     "account/tokens": {"POST": call(302, 422, 200, 200, 200, body={"name": "gpu7", "team": "{team}"})},
     "account/tokens/<uuid:token_id>/revoke": {"POST": call(302, 404, 404, 302, 404)},
+    "alerts/": {"GET": OWN_PAGE},
+    "alerts/<int:alert_id>/acknowledge": {"POST": change()},
+    "alerts/<int:alert_id>/silence": {"POST": change(**{"for": "1d"})},
+    PROJECT + "alerts/": {"GET": PAGE},
     "client/": {"GET": OPEN},
     "client/<str:name>": {},
     # Every other address of the admin asks for the same: is_staff.
@@ -120,9 +124,23 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/names/<str:project>": {"GET": READ},
     "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
     "api/v1/metrics/restore": {"POST": call(401, 403, 403, 403, 403)},
-    # What machines ask
+    # Alerts, and where they are sent
+    "api/v1/alerts": {"GET": LIST},
+    "api/v1/alerts/<int:alert>": {"GET": READ},
+    "api/v1/alerts/<int:alert>/acknowledge": {"POST": call(401, 404, 403, 200, 200)},
+    "api/v1/alerts/<int:alert>/silence": {"POST": call(401, 404, 403, 200, 200, body={"until": None})},
+    "api/v1/teams/<str:team>/channels": {
+        "GET": call(401, 404, 403, 403, 200),
+        "POST": call(401, 404, 403, 403, 201, body={"name": "ops", "kind": "email"}),
+    },
+    "api/v1/teams/<str:team>/channels/<uuid:channel>": {
+        "PATCH": call(401, 404, 403, 403, 200, body={"enabled": False}),
+        "DELETE": call(401, 404, 403, 403, 204),
+    },
+    # What machines ask; tests ask from this machine itself, elsewhere /metrics takes an operator's token
     "api/schema": {"GET": OPEN},
     "docs": {"GET": OPEN},
     "health": {"GET": OPEN},
     "ready": {"GET": OPEN},
+    "metrics": {"GET": OPEN},
 }

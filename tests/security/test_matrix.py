@@ -14,6 +14,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import ApiToken
+from metrics import alerts, channels
+from metrics.alert_models import Channel, Kind, Severity
 from projects.models import ProjectMetric
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 
@@ -85,6 +87,8 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     token = ApiToken.objects.get(user=erin)
     names = {"team_slug": team.slug, "project_slug": project.slug, "experiment_slug": experiment.slug, "name": "no.whl", "user": "bob", "metric": "loss"}
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
+    alert = alerts.open_alert(kind=Kind.STALLED, severity=Severity.MID, experiment=experiment, message="silent")
+    keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": channels.create(team, name="ops", kind=Channel.Kind.EMAIL).pk}
     return World(Client(raise_request_exception=False), sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
 
 

@@ -20,7 +20,7 @@ from config.celery import IS_EMBEDDED
 from config.database import unusable
 from config.errors import SetupError, Unavailable
 from experiments import recording
-from metrics import process
+from metrics import meters, process, watch
 from metrics.clockwork import Clockwork
 from metrics.server import bound_server, serve
 
@@ -81,7 +81,9 @@ class Command(BaseCommand):
             process.open_engine()
             migrate_record()
             process.check_spools()
+            meters.forget_dead()
             process.start()
+            watch.start()
             shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
             url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
@@ -89,6 +91,7 @@ class Command(BaseCommand):
             serve(server, ready=lambda: self.ready(url, clockwork), stopping=clockwork.ask_to_stop)
         finally:
             server.stop()
+            watch.stop()
             is_idle = clockwork.stop(within_s=CLOCK_STOP_S)
             process.stop(is_engine_busy=not is_idle)
 

@@ -1,0 +1,15 @@
+"""Addresses of alerts and channels under /api/v1/."""
+
+from django.urls import path
+
+from metrics import alerts_api
+
+app_name = "alerts-api"
+urlpatterns = [
+    path("alerts", alerts_api.Alerts.as_view({"get": "list"}), name="alerts"),
+    path("alerts/<int:alert>", alerts_api.Alerts.as_view({"get": "retrieve"}), name="alert"),
+    path("alerts/<int:alert>/acknowledge", alerts_api.Alerts.as_view({"post": "acknowledge"}), name="acknowledge"),
+    path("alerts/<int:alert>/silence", alerts_api.Alerts.as_view({"post": "silence"}), name="silence"),
+    path("teams/<str:team>/channels", alerts_api.Channels.as_view({"get": "list", "post": "create"}), name="channels"),
+    path("teams/<str:team>/channels/<uuid:channel>", alerts_api.Channels.as_view({"patch": "partial_update", "delete": "destroy"}), name="channel"),
+]

@@ -1,0 +1,202 @@
+"""What is to be sent of alerts: written in the transaction that changes them, delivered at least once, each under an id that does not change."""
+
+from __future__ import annotations
+
+import logging
+import random
+import smtplib
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Role, User
+from metrics import webhooks
+from metrics.alert_models import Alert, Channel, Delivery, Severity
+from metrics.webhooks import NotDelivered
+
+logger = logging.getLogger(__name__)
+BACKOFF_S = (30.0, 7200.0)
+GIVEN_UP_AFTER = timedelta(days=1)
+# Longer than any one delivery can take: a process that died with it in hand lets it go then.
+HELD = timedelta(minutes=2)
+KEPT = timedelta(days=30)
+RUN_S = 40.0
+DUE_MOST = 200
+WORDS = {Delivery.Event.OPENED: "", Delivery.Event.RESOLVED: "Resolved: "}
+
+
+# Writing -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def write(alert: Alert, event: Delivery.Event) -> None:
+    """Note what is to be sent, one row a channel; what was noted before is not noted again. Call it in the transaction that changes the alert."""
+    channels = list(channels_for(alert, event))
+    rows = [Delivery(alert=alert, channel=channel, event=event, body=body(alert, event)) for channel in channels]
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def channels_for(alert: Alert, event: Delivery.Event) -> QuerySet[Channel]:
+    """The channels of the alert's team that care this much; of an end, those that heard of the beginning."""
+    mine = Channel.objects.filter(team=alert.team_id, enabled=True)
+    if event == Delivery.Event.RESOLVED:
+        return mine.filter(deliveries__alert=alert, deliveries__event=Delivery.Event.OPENED).distinct()
+    return mine.filter(least_severity__in=Severity.at_most(alert.severity))
+
+
+def body(alert: Alert, event: Delivery.Event) -> dict[str, Any]:
+    """The message as JSON: `text` and `blocks` as Slack reads them, and the alert itself in `alert`."""
+    return {"text": text(alert, event), "blocks": blocks(alert, event), "event": event.value, "alert": fields(alert)}
+
+
+def headline(alert: Alert, event: Delivery.Event) -> str:
+    """One line: what, and where."""
+    return " ".join(f"{WORDS[event]}{alert.get_kind_display()}: {alert.where}".split())
+
+
+def saying(alert: Alert, event: Delivery.Event) -> str:
+    """What was seen, or how it ended."""
+    return alert.message if event == Delivery.Event.OPENED else alert.resolution
+
+
+def text(alert: Alert, event: Delivery.Event) -> str:
+    """The message in plain words."""
+    return f"{headline(alert, event)}\n{saying(alert, event)}\n{address(alert)}"
+
+
+def blocks(alert: Alert, event: Delivery.Event) -> list[dict[str, Any]]:
+    """The message in Slack's block kit."""
+    said = f"*{escaped(headline(alert, event))}*\n{escaped(saying(alert, event))}\n<{address(alert)}|Open>"
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": said}}]
+
+
+def escaped(text: str) -> str:
+    """Text in which Slack sees no markup of ours."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def address(alert: Alert) -> str:
+    """The page where a person sees to it."""
+    if alert.experiment is None or alert.experiment.project is None:
+        return settings.SITE_URL + reverse("metrics:alerts")
+    project = alert.experiment.project
+    return settings.SITE_URL + reverse("experiments:experiment", args=[project.team.slug, project.slug, alert.experiment.slug])
+
+
+def fields(alert: Alert) -> dict[str, Any]:
+    """The alert for a program."""
+    ended = alert.resolved_at
+    return {
+        "id": alert.pk,
+        "kind": alert.kind,
+        "severity": alert.severity,
+        "message": alert.message,
+        "team": alert.team.slug if alert.team else None,
+        "project": alert.project.slug if alert.project else None,
+        "experiment": alert.experiment.slug if alert.experiment else None,
+        "metric": alert.metric,
+        "part": alert.part,
+        "opened_at": alert.opened_at.isoformat(),
+        "resolved_at": ended.isoformat() if ended else None,
+        "resolution": alert.resolution,
+        "url": address(alert),
+    }
+
+
+# Sending -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def deliver_due(*, at: datetime | None = None) -> int:
+    """Send what is due, for RUN_S at most; how many arrived. A channel that fails rests until the next run."""
+    at, began = at or timezone.now(), time.monotonic()
+    due = Delivery.objects.filter(state=Delivery.State.WAITING, next_at__lte=at).order_by("next_at", "created_at").select_related("channel")
+    failing: set[uuid.UUID] = set()
+    arrived = 0
+    for delivery in due[:DUE_MOST]:
+        if time.monotonic() - began > RUN_S:
+            break
+        if delivery.channel_id in failing or not is_taken(delivery, at=at):
+            continue
+        if is_delivered(delivery, at=at):
+            arrived += 1
+        else:
+            failing.add(delivery.channel_id)
+    return arrived
+
+
+def is_taken(delivery: Delivery, *, at: datetime) -> bool:
+    """Whether this process has the delivery in hand; another one may have been first."""
+    mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, next_at=delivery.next_at)
+    delivery.attempts += 1
+    return mine.update(next_at=at + HELD, attempts=delivery.attempts) == 1
+
+
+def is_delivered(delivery: Delivery, *, at: datetime) -> bool:
+    """Send it; whether it arrived. What did not is tried again, for a day."""
+    try:
+        send(delivery)
+    except NotDelivered as error:
+        put_off(delivery, str(error), at=at)
+        return False
+    Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.DONE, done_at=timezone.now(), last_error="")
+    return True
+
+
+def put_off(delivery: Delivery, reason: str, *, at: datetime) -> None:
+    """Try again later, each time later than before; after a day it has failed, and is shown."""
+    is_over = at - delivery.created_at >= GIVEN_UP_AFTER
+    state = Delivery.State.FAILED if is_over else Delivery.State.WAITING
+    Delivery.objects.filter(pk=delivery.pk).update(state=state, next_at=at + timedelta(seconds=pause_s(delivery.attempts)), last_error=reason[:300])
+    logger.warning("An alert did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, reason[:300])
+
+
+def forget_old(*, at: datetime) -> int:
+    """Drop what was delivered or given up more than KEPT ago; how many."""
+    over = Delivery.objects.exclude(state=Delivery.State.WAITING).filter(created_at__lt=at - KEPT)
+    return over.delete()[0]
+
+
+def pause_s(attempts: int) -> float:
+    """Seconds until the next attempt: doubled each time, never in step with others."""
+    least, most = BACKOFF_S
+    return min(most, least * 2.0 ** min(attempts - 1, 20)) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+
+
+def send(delivery: Delivery) -> None:
+    """One attempt. Raises NotDelivered."""
+    if not delivery.channel.enabled:
+        raise NotDelivered("The channel is switched off.")
+    if delivery.channel.kind == Channel.Kind.WEBHOOK:
+        webhooks.post(delivery.channel.target, delivery.body, secret=delivery.channel.secret, delivery=str(delivery.pk))
+    else:
+        send_mail(delivery)
+
+
+def send_mail(delivery: Delivery) -> None:
+    """One e-mail to the channel's address, else to the team's admins. Raises NotDelivered."""
+    if not settings.EMAIL_URL:
+        raise NotDelivered("E-mail is not set up: give EMAIL_URL.")
+    to = recipients(delivery.channel)
+    if not to:
+        raise NotDelivered("Nobody to write to: no admin of the team has an e-mail address.")
+    first, _, rest = delivery.body["text"].partition("\n")
+    message = EmailMessage(settings.EMAIL_SUBJECT_PREFIX + first, rest, to=to, headers={"X-Delivery": str(delivery.pk)})
+    try:
+        message.send()
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotDelivered(f"The mail server did not take it: {error}") from error
+
+
+def recipients(channel: Channel) -> list[str]:
+    """Who an e-mail channel writes to."""
+    if channel.target:
+        return [channel.target]
+    active = User.objects.filter(is_active=True).exclude(email="")
+    people = active.filter(memberships__team=channel.team_id, memberships__role=Role.ADMIN) if channel.team_id else active.filter(is_superuser=True)
+    return list(people.values_list("email", flat=True).distinct())

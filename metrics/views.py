@@ -1,0 +1,139 @@
+"""The page of alerts: what needs a person, what is over, and for operators how the server's parts and its schedule are."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.access import Caller, caller
+from accounts.models import Role
+from config.errors import Forbidden, Invalid, NotFound
+from config.htmx import HtmxHttpRequest
+from metrics import alerts, parts, pulse
+from metrics.alert_models import Alert, AlertQuerySet, Channel, Delivery, Severity
+from metrics.models import Occurrence
+from projects.opened import open_project
+
+SHOWN = 200
+RECENT, RECENT_DAYS = 20, 7
+SILENCES = {"1h": timedelta(hours=1), "8h": timedelta(hours=8), "1d": timedelta(days=1), "1w": timedelta(days=7)}
+SILENCE_WORDS = {"1h": "for 1 h", "8h": "for 8 h", "1d": "for 1 day", "1w": "for 1 week"}
+END = "end"
+
+
+@login_required
+@require_safe
+@vary_on_headers("HX-Request")
+def alert_list(request: HtmxHttpRequest) -> HttpResponse:
+    """Every alert of the caller's teams; those of the server too for operators. HTMX gets the part that lives."""
+    asking = caller(request)
+    content = of(Alert.objects.visible_to(asking), asking) | {"channels": channels(asking)}
+    if asking.user.is_superuser:
+        now = timezone.now()
+        content |= {"parts": parts.parts(at=now), "runs": pulse.runs(at=now)}
+    return render(request, "metrics/_alerts.html" if is_part(request) else "metrics/alerts.html", content | {"here": request.path})
+
+
+@login_required
+@require_safe
+@vary_on_headers("HX-Request")
+def project_alerts(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """The alerts of one project."""
+    opened = open_project(request, team_slug, project_slug)
+    content = of(Alert.objects.filter(project=opened.project), caller(request)) | {"opened": opened, "tab": "health", "here": request.path}
+    return render(request, "metrics/_alerts.html" if is_part(request) else "metrics/project_alerts.html", content)
+
+
+def is_part(request: HtmxHttpRequest) -> bool:
+    """Whether HTMX asks for the part that lives."""
+    return bool(request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request)
+
+
+def of(mine: AlertQuerySet, asking: Caller) -> dict[str, Any]:  # Any: a template's context
+    """What a page of alerts shows of `mine`: open ones, those that need somebody first; what was resolved lately; when it was last looked."""
+    now = timezone.now()
+    rows = mine.select_related("team", "project__team", "experiment__project__team", "acknowledged_by")
+    shown = list(in_order(rows.open(), at=now)[:SHOWN])
+    lately = rows.resolved().filter(resolved_at__gte=now - timedelta(days=RECENT_DAYS)).order_by("-resolved_at")[:RECENT]
+    return {
+        "open": [(alert, may_change(asking, alert)) for alert in shown],
+        "open_count": mine.open().count() if len(shown) == SHOWN else len(shown),
+        "waiting_count": sum(alert.acknowledged_at is None and not alert.is_silenced for alert in shown),
+        "recent": list(lately),
+        "checked_at": Occurrence.objects.filter(task=pulse.CHECK).order_by("-slot").values_list("finished_at", flat=True).first(),
+        "silences": SILENCE_WORDS,
+    }
+
+
+def in_order(rows: AlertQuerySet, *, at: datetime) -> QuerySet[Alert]:
+    """Those that need somebody first, the worst first, the newest first."""
+    rank = Case(*(When(severity=one, then=Value(one.rank)) for one in Severity), default=Value(0), output_field=IntegerField())
+    needs = Case(When(acknowledged_at__isnull=False, then=Value(0)), When(silenced_until__gt=at, then=Value(0)), default=Value(1), output_field=IntegerField())
+    return rows.order_by(needs.desc(), rank.desc(), "-opened_at", "-pk")
+
+
+def may_change(asking: Caller, alert: Alert) -> bool:
+    """Whether the caller may acknowledge and silence it."""
+    if alert.team_id is None:
+        return asking.user.is_superuser
+    held = asking.roles.get(alert.team_id)
+    return held is not None and held.allows(Role.EDITOR)
+
+
+def channels(asking: Caller) -> QuerySet[Channel]:
+    """Where alerts are sent, for who may change that; each with `last_state`, `last_at` and `last_error` of what it was sent last."""
+    newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at")
+    last = {f"last_{name}": Subquery(newest.values(column)[:1]) for name, column in (("state", "state"), ("at", "created_at"), ("error", "last_error"))}
+    administered = [team for team, role in asking.roles.items() if role.allows(Role.ADMIN)]
+    mine = Channel.objects.filter(team__in=administered)
+    if asking.user.is_superuser:
+        mine = mine | Channel.objects.filter(team=None)
+    return mine.select_related("team").annotate(**last)
+
+
+# Changing --------------------------------------------------------------------------------------------------------------------------------
+
+
+@login_required
+@require_POST
+def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
+    """Somebody sees to it."""
+    alerts.acknowledge(changeable(caller(request), alert_id), by=caller(request).user)
+    return back(request)
+
+
+@login_required
+@require_POST
+def silence(request: HttpRequest, alert_id: int) -> HttpResponse:
+    """Hear nothing of it for a while: `for` is 1h, 8h, 1d, 1w, or end."""
+    alert, span = changeable(caller(request), alert_id), request.POST.get("for", "")
+    if span not in SILENCES and span != END:
+        raise Invalid(f"for={span!r} is not known: give one of {', '.join(SILENCES)}, or {END}.")
+    alerts.silence(alert, until=None if span == END else timezone.now() + SILENCES[span])
+    return back(request)
+
+
+def changeable(asking: Caller, alert_id: int) -> Alert:
+    """The open alert that the caller may change. Raises NotFound or Forbidden."""
+    alert = Alert.objects.visible_to(asking).select_related(*alerts.RELATED).filter(pk=alert_id).first()
+    if alert is None:
+        raise NotFound("There is no such alert, or it is not yours.")
+    if not may_change(asking, alert):
+        raise Forbidden("This takes the role editor in the team. An admin of the team can give it.")
+    return alert
+
+
+def back(request: HttpRequest) -> HttpResponse:
+    """To the page of alerts that the form was on."""
+    wanted = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return redirect(wanted if is_ours else "metrics:alerts")
