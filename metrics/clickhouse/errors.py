@@ -33,9 +33,11 @@ CODE = re.compile(r"Code: (\d+)")
 # Numbers from ClickHouse's ErrorCodes.cpp.
 AWAY = frozenset(
     {3, 23, 74, 75, 76, 77, 84, 170, 198, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 285, 319, 394, 425, 439, 499, 516, 999, 1000, 1002}
+    # and what only a server, its replicas and its shards say: sockets, memory, fsync, quotas, no replica or shard to be had, no quorum, not finished
+    | {32, 95, 96, 173, 192, 193, 194, 201, 204, 244, 254, 265, 286, 296, 297, 341, 735, 1001}
 )
 SLOW = frozenset({159, 160})
-WRONG = frozenset({10, 16, 42, 43, 46, 47, 57, 60, 62, 63, 81, 82, 115, 179, 184, 215, 344, 497})
+WRONG = frozenset({10, 16, 42, 43, 46, 47, 57, 60, 62, 63, 81, 82, 115, 164, 179, 184, 215, 218, 344, 497})
 
 
 def store_error(message: str) -> StoreError:

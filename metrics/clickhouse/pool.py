@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from metrics.clickhouse.errors import StoreError, StoreUnavailable
+from metrics.clickhouse.errors import StoreUnavailable
 from metrics.clickhouse.wire import CONNECT_S, Address, Login, Wire
 
 WAIT_S = 10.0
@@ -26,7 +26,7 @@ class Node:
         self.lock = threading.Lock()
         self.failures = 0
         self.rests_until = 0.0
-        self.last_error = ""
+        self.last_error = StoreUnavailable("")
 
     def is_worth_trying(self) -> bool:
         """Whether to ask this server now. After a failure, the caller that gets True is the only one until it has found out."""
@@ -40,10 +40,11 @@ class Node:
 
     def wire(self) -> Wire:
         """A connection that answered just now. Raises StoreUnavailable where there is none to be had, and rests."""
+        known = self.failures
         try:
             wire = self.living() or Wire(self.address, self.login)
-        except StoreError as error:
-            self.rest(error)
+        except StoreUnavailable as error:
+            self.rest(error, known)
             raise
         self.failures = 0
         return wire
@@ -64,10 +65,12 @@ class Node:
         except IndexError:
             return None
 
-    def rest(self, error: StoreError) -> None:
-        """Leave the server alone for a while."""
+    def rest(self, error: StoreUnavailable, known: int) -> None:
+        """Leave the server alone for a while. Many callers may find out at once, each knowing of `known` failures before: it is one more for all."""
         with self.lock:
-            self.last_error = str(error)
+            self.last_error = error
+            if self.failures != known:
+                return
             self.rests_until = time.monotonic() + min(PAUSE_S[0] * 2**self.failures, PAUSE_S[1])
             self.failures = min(self.failures + 1, 10)
 
@@ -120,7 +123,8 @@ class Pool:
             for other in self.nodes[place + 1 :]:
                 other.close_idle()
             return node, wire
-        raise StoreUnavailable(" ".join(node.last_error for node in self.nodes))
+        errors = [node.last_error for node in self.nodes]
+        raise StoreUnavailable(" ".join(map(str, errors)), code=errors[0].code)
 
     def keep(self, node: Node, wire: Wire) -> None:
         """Keep a connection for the next caller, unless there are enough."""

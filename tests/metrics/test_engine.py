@@ -51,7 +51,17 @@ def test_a_wrong_statement_is_misuse(engine):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(469, RejectedData), (159, TooSlow), (62, Misuse), (210, StoreUnavailable), (241, StoreUnavailable), (12345, RejectedData)]
+    ("code", "kind"),
+    [
+        (469, RejectedData),
+        (159, TooSlow),
+        (62, Misuse),
+        (210, StoreUnavailable),
+        (241, StoreUnavailable),
+        (286, StoreUnavailable),
+        (164, Misuse),
+        (12345, RejectedData),
+    ],
 )
 def test_a_code_decides_the_kind_of_error(code, kind):
     assert type(store_error(f"Code: {code}. DB::Exception: something")) is kind
