@@ -40,10 +40,10 @@ class Stored:
 
 
 def stored(data_dir: Path, **settings: str) -> Stored:
-    """Read a data directory that no process owns, and the metric store of `settings`."""
+    """Read a data directory that no process owns, and the metric store of the settings."""
     with tempfile.NamedTemporaryFile() as answer:
         command = [sys.executable, "-m", "tests.faults.stored", str(data_dir), answer.name]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, **settings, "DATA_DIR": str(data_dir)}, check=True, timeout=300)
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir), **settings}, check=True, timeout=300)
         return Stored(*pickle.loads(Path(answer.name).read_bytes()))
 
 
