@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import raw
+from bench import raw, team
 from bench.report import Line, Machine, markdown
 from bench.run import Run, say
 
@@ -19,12 +19,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the product on this machine, beside its budgets and the raw engine.")
     parser.add_argument("--quick", action="store_true", help="One round of everything, and a table of 1,000 experiments.")
     parser.add_argument("--only", choices=JOBS, action="append", help="Only this job (may be repeated); starts, memory and disk are always measured.")
+    parser.add_argument("--embedded", action="store_true", help="Leave out the column of a team's servers.")
     arguments = parser.parse_args()
     began, machine = time.monotonic(), Machine()
     with tempfile.TemporaryDirectory(prefix="research-platform-bench-") as folder:
-        product, engine = measured(Path(folder) / "data", jobs=arguments.only or list(JOBS), is_quick=arguments.quick)
+        jobs = arguments.only or list(JOBS)
+        product, engine = measured(Path(folder) / "data", jobs=jobs, is_quick=arguments.quick)
+        on_servers = [] if arguments.embedded else team.measured(Path(folder), jobs=[job for job in jobs if job in team.JOBS], is_quick=arguments.quick)
     print(f"Measured {machine}.\n")
-    print(markdown(product, "The product"))
+    print(markdown(product, "The product", beside=on_servers))
     print(markdown(engine, "The engine alone, same machine, same run"))
     print(f"Took {time.monotonic() - began:.0f} s.")
 

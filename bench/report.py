@@ -79,8 +79,9 @@ def own_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def markdown(lines: Iterable[Line], title: str) -> str:
-    """One table."""
-    head = ["job", "measured", "budget", "measured / budget", "", "beside it"]
-    rows = [head, ["---"] * len(head), *(line.cells for line in lines)]
+def markdown(lines: Iterable[Line], title: str, *, beside: Iterable[Line] = ()) -> str:
+    """One table; `beside` are measurements of the same jobs in the other form, as a column more."""
+    others = {line.job: f"{number(line.value)} {line.unit}" for line in beside}
+    head = ["job", "measured", "budget", "measured / budget", "", "beside it", *(["on a team's servers"] if others else [])]
+    rows = [head, ["---"] * len(head), *([*line.cells, *([others.get(line.job, "")] if others else [])] for line in lines)]
     return f"### {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

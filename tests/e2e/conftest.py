@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.faults.served import ROOT, Served
+from tests.faults.team import Team
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 NO_BROWSER = f"No Chromium at {CHROMIUM}: the browser tests did not run. Install it (Debian: apt-get install chromium), or name another by CHROMIUM=/path."
@@ -61,13 +62,26 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server of its own with the demo project."""
-    data_dir = tmp_path_factory.mktemp("served")
-    served = Served(data_dir, arguments=())
+    """A server of its own with the demo project: `serve`, or with TEST_FORM=server a team's servers."""
+    folder = tmp_path_factory.mktemp("served")
+    if os.environ.get("TEST_FORM") == "server":
+        team = Team(folder)
+        try:
+            team.start(with_demo=True)
+            yield site_of(team.web)
+        finally:
+            team.remove()
+        return
+    served = Served(folder, arguments=())
     served.start()
-    known = json.loads((data_dir / "credentials.json").read_text())
-    yield Site(**{name: known[name] for name in ("url", "username", "password", "token")})
+    yield site_of(served)
     served.stop()
+
+
+def site_of(served: Served) -> Site:
+    """What its credentials say."""
+    known = json.loads((served.data_dir / "credentials.json").read_text())
+    return Site(**{name: known[name] for name in ("url", "username", "password", "token")})
 
 
 @pytest.fixture(scope="module")
