@@ -11,20 +11,23 @@ ARGS ?=
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
 
-# Quick parts first; kills and browser last.
+# Quick parts first; kills and browser last. What takes long or needs a team's servers is in test-all.
 test: $(VENV)/.dev node_modules/.installed client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -m "not faults and not browser"
-	$(BIN)/python -m pytest -m "faults and not soak"
+	$(BIN)/python -m pytest -m "not faults and not browser and not slow"
+	$(BIN)/python -m pytest -m "faults and not slow"
 	$(BIN)/python -m pytest -m "browser"
+
+# Everything, in both forms: in one process, and on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
+test-all: test
+	$(BIN)/python -m pytest -m "slow and not faults"
+	TEST_FORM=server $(BIN)/python -m pytest -m "not faults and not browser and not slow"
+	TEST_FORM=server $(BIN)/python -m pytest -m "browser"
+	$(BIN)/python -m pytest -m "faults and slow"
 
 # The kill test ten times as long.
 soak: $(VENV)/.dev client
-	KILLS=200 $(BIN)/python -m pytest -m "faults"
-
-# Fresh secrets for docker compose.
-env:
-	@$(PYTHON) deploy/make_env.py
+	KILLS=200 $(BIN)/python -m pytest tests/faults/test_kill.py
 
 bench: $(VENV)/.dev node_modules/.installed client
 	$(BIN)/python -m bench

@@ -105,7 +105,7 @@ def test_a_kill_in_the_middle_of_dropping_old_points_loses_no_hour(served: Calla
     assert sum(row[4] for row in found["rows"]) == 3 * 96
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_the_clock_of_a_server_ticks_by_itself(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
