@@ -22,7 +22,7 @@ from tests.clickhouse_server import ClickHouseServer
 from tests.deploy.compose import ROOT, read_env, service
 from tests.servers import PostgresServer, RedisServer, free_port
 
-pytestmark = [pytest.mark.server, pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 BIN = str(Path(sys.executable).parent)
 
 

@@ -29,7 +29,7 @@ from tests.faults.test_failpoints import batch_of, write
 from tests.faults.workers import Workers, is_held, is_waiting
 from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 LOG = f"/metrics/log-batch/{PROJECT}/e"
 KEEPS = {"METRICS_FLUSH_INTERVAL": "3600", "METRICS_BATCH_SIZE": "100000000"}
 

@@ -15,7 +15,7 @@ import pytest
 from tests.faults.clocked import hours, keep_two_days, sweep_every_second
 from tests.faults.served import Served
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 PROJECTS = ("one", "two", "three")
 POINTS = 3000
 DAY_S = 86_400

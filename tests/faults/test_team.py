@@ -18,7 +18,7 @@ from tests.faults.team import Team
 from tests.faults.workers import Workers
 from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
 
-pytestmark = [pytest.mark.faults, pytest.mark.server]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "60"))
 CALM_S = 10.0
 
