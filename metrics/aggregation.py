@@ -18,6 +18,7 @@ HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 # One statement's worth: a second or two of work, after which a stopping server is heeded, and memory that an embedded engine has to spare.
 STATEMENT_POINTS = 1_000_000
+STATEMENT_HOURS = 100_000
 STATEMENT_EXPERIMENTS = 200
 
 
@@ -85,13 +86,14 @@ def rebuild_span(repository: MetricRepository, place: Place, experiments: Sequen
 
 
 def spans(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> Iterator[tuple[int, int]]:
-    """[first, until) cut at full hours into parts of at most one statement's points, where no single hour has more."""
-    start, held = first, 0
-    for hour, points in repository.density(place, experiments, first=first, until=until):
-        if held and held + points > STATEMENT_POINTS:
+    """[first, until) cut at full hours into parts of at most one statement's points and hours of series, where no single hour has more."""
+    start = first
+    held_points = held_hours = 0
+    for hour, points, series in repository.density(place, experiments, first=first, until=until):
+        if held_points and (held_points + points > STATEMENT_POINTS or held_hours + series > STATEMENT_HOURS):
             yield start, hour
-            start, held = hour, 0
-        held += points
+            start, held_points, held_hours = hour, 0, 0
+        held_points, held_hours = held_points + points, held_hours + series
     yield start, until
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -39,10 +39,15 @@ MARGIN = timedelta(days=1)
 SLICES = 30
 CHUNK_EXPERIMENTS = 200
 CHUNK_POINTS = 5_000_000
+SERIES_POINTS = 50
 RESTORE_WAIT = timedelta(hours=1)
 WRAP = 1 << 64
 LATEST_US = 7_258_118_400_000_000  # the year 2200, after every point
 TOLERANCE = 1e-9
+# A statement may be 256 KB long, a metric's name 250 bytes.
+NAMED_MOST = 500
+TOLD_MOST = 20
+NOTHING = Spooled(0, 0, 0.0, 0, ())
 Outcome = Difference.Outcome
 
 
@@ -141,16 +146,17 @@ def compared(repository: MetricRepository, place: Place, experiments: Sequence[u
 
 
 def by_points(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
-    """Experiments in groups of a bounded number of points."""
-    counts = {one: sum(summary.count for summary in found.values()) for one, found in repository.summaries(place, experiments=experiments).items()}
+    """Experiments in groups of a bounded number of points, where a series costs as much memory as some points."""
+    known = repository.summaries(place, experiments=experiments)
     held: list[uuid.UUID] = []
-    points = 0
+    total = 0
     for experiment in experiments:
-        if held and points + counts.get(experiment, 0) > CHUNK_POINTS:
+        cost = sum(summary.count + SERIES_POINTS for summary in known.get(experiment, {}).values())
+        if held and total + cost > CHUNK_POINTS:
             yield held
-            held, points = [], 0
+            held, total = [], 0
         held.append(experiment)
-        points += counts.get(experiment, 0)
+        total += cost
     if held:
         yield held
 
@@ -189,9 +195,15 @@ def exceeds(one: Summary, other: Summary) -> bool:
 
 
 def settle(repository: MetricRepository, doubted: Sequence[Doubt]) -> list[Difference]:
-    """Repair what can be repaired; where points are missing, ask the spools for them first. What was done, reported."""
-    done = [difference for doubt in doubted if not is_known(doubt) and (difference := settled(repository, doubt))]
-    report([difference for difference in done if difference.outcome != Outcome.AWAITED])
+    """Repair what can be repaired; where points are missing, ask the spools for them first. What was done about series of one place, reported."""
+    new = [doubt for doubt in doubted if not is_known(doubt)]
+    if not new:
+        return []
+    spooled = spooled_of(repository, new)
+    outcomes = {doubt.key: outcome_of(doubt, spooled.get(doubt.key, NOTHING)) for doubt in new}
+    repair(repository, [doubt for doubt in new if outcomes[doubt.key] != Outcome.AWAITED], spooled)
+    done = Difference.objects.bulk_create([difference(doubt, outcomes[doubt.key]) for doubt in new], batch_size=500)
+    report([one for one in done if one.outcome != Outcome.AWAITED])
     return done
 
 
@@ -204,16 +216,11 @@ def is_known(doubt: Doubt) -> bool:
     return is_counted and known.filter(outcome=Outcome.LOST).exists()
 
 
-def settled(repository: MetricRepository, doubt: Doubt) -> Difference | None:
-    """What is done about one series; None where it is whole after all."""
-    spooled = repository.spooled(doubt.place, [doubt.experiment], [doubt.metric]).get(doubt.key, Spooled(0, 0, 0.0, 0, ()))
-    if is_missing(doubt, spooled):
-        if ask_spools(spooled.spools):
-            return noted(doubt, Outcome.AWAITED)
-        repair(repository, doubt, spooled)
-        return noted(doubt, Outcome.LOST)
-    repair(repository, doubt, spooled)
-    return noted(doubt, Outcome.REPAIRED)
+def outcome_of(doubt: Doubt, spooled: Spooled) -> Difference.Outcome:
+    """What becomes of a series: its spools are asked where points are missing and there is one to ask."""
+    if not is_missing(doubt, spooled):
+        return Outcome.REPAIRED
+    return Outcome.AWAITED if ask_spools(spooled.spools) else Outcome.LOST
 
 
 def is_missing(doubt: Doubt, spooled: Spooled) -> bool:
@@ -228,13 +235,31 @@ def ask_spools(writers: Iterable[int]) -> bool:
     return bool(Spool.objects.filter(pk__in=[writer - FIRST_SPOOL_WRITER for writer in writers]).update(restore_asked_at=timezone.now()))
 
 
-def repair(repository: MetricRepository, doubt: Doubt, spooled: Spooled) -> None:
-    """Write the correction that makes summary and points equal. Lands once, under (series, spool 0), where the highest version counts."""
-    state = correction(repository.stored_state(doubt.place, doubt.experiment, doubt.metric), spooled)
-    place = doubt.place
-    row = (doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, spooled.version + 1, state.packed())
-    repository.insert_summaries(summary_columns([row], spool=0))
-    freshness.touch([doubt.experiment])
+def spooled_of(repository: MetricRepository, doubted: Sequence[Doubt]) -> dict[SeriesKey, Spooled]:
+    """What the spools count of series of one place."""
+    found: dict[SeriesKey, Spooled] = {}
+    for part in parts(doubted):
+        found |= repository.spooled(part[0].place, sorted({doubt.experiment for doubt in part}), sorted({doubt.metric for doubt in part}))
+    return found
+
+
+def repair(repository: MetricRepository, doubted: Sequence[Doubt], spooled: Mapping[SeriesKey, Spooled]) -> None:
+    """Write the corrections that make summaries and points equal. Each lands once, under (series, spool 0), where the highest version counts."""
+    for part in parts(doubted):
+        place = part[0].place
+        stored = repository.stored_states(place, sorted({doubt.experiment for doubt in part}), sorted({doubt.metric for doubt in part}))
+        rows = []
+        for doubt in part:
+            known = spooled.get(doubt.key, NOTHING)
+            state = correction(stored.get(doubt.key), known)
+            rows.append((doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, known.version + 1, state.packed()))
+        repository.insert_summaries(summary_columns(rows, spool=0))
+    freshness.touch({doubt.experiment for doubt in doubted})
+
+
+def parts(doubted: Sequence[Doubt]) -> Iterator[Sequence[Doubt]]:
+    """As many as one statement can name."""
+    return (doubted[first : first + NAMED_MOST] for first in range(0, len(doubted), NAMED_MOST))
 
 
 def correction(found: State | None, spooled: Spooled) -> State:
@@ -249,11 +274,11 @@ def correction(found: State | None, spooled: Spooled) -> State:
     )
 
 
-def noted(doubt: Doubt, outcome: Difference.Outcome) -> Difference:
-    """The record of it."""
+def difference(doubt: Doubt, outcome: Difference.Outcome) -> Difference:
+    """The record of it, not stored yet."""
     accepted, stored = (0 if summary is None else signed(summary.count) for summary in (doubt.kept, doubt.found))
     now = timezone.now()
-    return Difference.objects.create(
+    return Difference(
         team_id=doubt.place.team_id,
         project_id=doubt.place.project_id,
         experiment_id=doubt.experiment,
@@ -273,13 +298,15 @@ def signed(count: int) -> int:
 
 def report(differences: Sequence[Difference]) -> None:
     """Tell whoever watches. Points that are lost are an error, the rest was mended; the alert stays open until the next pass finds nothing to say of it."""
-    for difference in differences:
+    for difference in differences[:TOLD_MOST]:
         is_lost = difference.outcome == Outcome.LOST
         logger.log(logging.ERROR if is_lost else logging.WARNING, "%s: %s", difference.get_outcome_display(), difference)
         experiment = Experiment.objects.select_related("project").filter(pk=difference.experiment_id).first()
         if experiment is not None:
             severity, message = Severity.HIGH if is_lost else Severity.MID, told(difference, experiment)
             open_alert(kind=Kind.RECONCILE, severity=severity, experiment=experiment, metric=difference.metric_name, message=message)
+    if len(differences) > TOLD_MOST:
+        logger.warning("… and %d series more, which the admin lists.", len(differences) - TOLD_MOST)
 
 
 def told(difference: Difference, experiment: Experiment) -> str:
@@ -308,22 +335,23 @@ def review() -> int:
     return len(waiting)
 
 
-def is_awaited(difference: Difference) -> bool:
+def is_awaited(one: Difference) -> bool:
     """Whether a spool that was asked may still answer."""
-    unanswered = Spool.objects.filter(Q(restored_at=None) | Q(restored_at__lt=F("restore_asked_at")), restore_asked_at__gte=difference.found_at - MARGIN)
-    return difference.found_at > timezone.now() - RESTORE_WAIT and unanswered.exists()
+    unanswered = Spool.objects.filter(Q(restored_at=None) | Q(restored_at__lt=F("restore_asked_at")), restore_asked_at__gte=one.found_at - MARGIN)
+    return one.found_at > timezone.now() - RESTORE_WAIT and unanswered.exists()
 
 
-def reviewed(repository: MetricRepository, difference: Difference) -> Difference:
+def reviewed(repository: MetricRepository, one: Difference) -> Difference:
     """Restored where the series is whole again; else the points are lost, and the summary is made to say what is left."""
-    place, key = Place(difference.team_id, difference.project_id), (difference.experiment_id, difference.metric_name)
-    kept, found = (read(place, experiments=[key[0]], metrics=[key[1]]).get(key[0], {}).get(key[1]) for read in (repository.summaries, repository.recomputed))
+    place, experiment, metric = Place(one.team_id, one.project_id), one.experiment_id, one.metric_name
+    kept, found = (
+        read(place, experiments=[experiment], metrics=[metric]).get(experiment, {}).get(metric) for read in (repository.summaries, repository.recomputed)
+    )
+    doubt = Doubt(place, experiment, metric, kept, found)
+    one.outcome, one.stored, one.settled_at = Outcome.RESTORED, 0 if found is None else found.count, timezone.now()
     if differs(kept, found):
-        spooled = repository.spooled(place, [key[0]], [key[1]]).get(key, Spooled(0, 0, 0.0, 0, ()))
-        repair(repository, Doubt(place, *key, kept, found), spooled)
-    difference.outcome = Outcome.LOST if differs(kept, found) else Outcome.RESTORED
-    difference.stored = 0 if found is None else found.count
-    difference.settled_at = timezone.now()
-    difference.save(update_fields=["outcome", "stored", "settled_at"])
-    freshness.touch([difference.experiment_id])
-    return difference
+        one.outcome = Outcome.LOST
+        repair(repository, [doubt], spooled_of(repository, [doubt]))
+    one.save(update_fields=["outcome", "stored", "settled_at"])
+    freshness.touch([experiment])
+    return one

@@ -161,7 +161,8 @@ RECOMPUTED = (
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, sum(stored.n) AS n, sum(stored.odd) AS odd, sum(finite_sum) AS total,
            ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, argMax(stored.final, (stored.final_step, final_point)) AS final,
            max(stored.final_step) AS final_step, min(stored.initial_step) AS initial_step, toUnixTimestamp64Micro(max(stored.final_time)) AS final_time,
-           toUnixTimestamp64Micro(min(stored.initial_time)) AS initial_time, toUnixTimestamp64Micro(max(latest)) AS logged
+           toUnixTimestamp64Micro(min(stored.initial_time)) AS initial_time, toUnixTimestamp64Micro(max(latest)) AS logged,
+           argMax(final_point, (stored.final_step, final_point)) AS final_id
 """
     + STORED
     + " GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id"
@@ -174,6 +175,8 @@ RECOUNTED = (
 """
     + STORED
 )
+# A State's fields as RECOMPUTED names them.
+STATE_OF_STORED = ("n", "odd", "total", "low", "high", "final", "final_step", "final_time", "final_id", "initial_step", "initial_time")
 # What the spools themselves count of each series, and how often it was corrected.
 SPOOLED = """
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, sumIf(count, spool_id != 0) AS n, sumIf(nonfinite, spool_id != 0) AS odd,
@@ -181,7 +184,7 @@ SPOOLED = """
     FROM {database}.metric_summaries FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY experiment_id, metric_name
 """
 COUNTED_BESIDE = """
-    SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, sum(sum) AS total FROM {database}.metric_summaries FINAL
+    SELECT toInt64(sum(count)) AS count, toInt64(sum(nonfinite)) AS nonfinite, sum(sum) AS total FROM {database}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND spool_id != %(spool)s
 """
 NAMES = """
@@ -226,9 +229,9 @@ BEHIND = """
     )
     GROUP BY experiment_id ORDER BY last_hour, experiment_id
 """
-# Points by the hour they were measured in, to cut long work by. Repeats may be counted twice.
+# Points by the hour they were measured in, and the series that they are of, to cut long work by. Repeats may be counted twice.
 DENSITY = """
-    SELECT toUnixTimestamp(toStartOfHour(timestamp)) AS hour, count() AS points FROM {database}.metrics
+    SELECT toUnixTimestamp(toStartOfHour(timestamp)) AS hour, count() AS points, uniqExact(experiment_id, metric_name) AS series FROM {database}.metrics
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
           AND timestamp >= fromUnixTimestamp64Micro(%(first)s, 'UTC') AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC')
     GROUP BY hour ORDER BY hour
@@ -259,7 +262,7 @@ REBUILD = """
     )
     GROUP BY experiment_id, metric_name, hour HAVING countIf(is_point) > 0 OR max(known_count) > 0
     SETTINGS max_execution_time = 300, max_threads = 1, max_insert_threads = 1, max_bytes_before_external_group_by = 100000000,
-             max_partitions_per_insert_block = 0, use_skip_indexes_if_final = 1, async_insert = 0
+             min_insert_block_size_rows = 50000, max_partitions_per_insert_block = 0, use_skip_indexes_if_final = 1, async_insert = 0
 """
 # What the hours of part 0 say before a cut becomes the hours of a drop. May be repeated while the points are still there.
 FREEZE = """
@@ -269,7 +272,8 @@ FREEZE = """
     FROM {database}.metrics_hourly FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = 0 AND count > 0
           AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC')
-    SETTINGS max_execution_time = 300, max_threads = 1, max_insert_threads = 1, max_partitions_per_insert_block = 0, async_insert = 0
+    SETTINGS max_execution_time = 300, max_threads = 1, max_insert_threads = 1, max_block_size = 8192, min_insert_block_size_rows = 50000,
+             max_partitions_per_insert_block = 0, async_insert = 0
 """
 COUNT_OF_HOURS = """
     SELECT toString(experiment_id) AS experiment, sum(count) AS points FROM {database}.metrics_hourly FINAL
@@ -589,10 +593,13 @@ class MetricRepository:
         found = self.engine.query(sql, self.narrowed(place, [experiment], [metric]))
         return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
 
-    def stored_state(self, place: Place, experiment: uuid.UUID, metric: str) -> State | None:
-        """The same, None where nothing is stored."""
-        state = self.state(place, experiment, metric)
-        return state if state.count else None
+    def stored_states(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str]) -> dict[SeriesKey, State]:
+        """The state of each series from what is stored of it; a series without a point is left out."""
+        by = narrower(experiments, metrics)
+        found = self.engine.query(self.sql(RECOMPUTED, narrower=by), self.narrowed(place, experiments, metrics), timeout_s=LONG_S)
+        keys = zip(map(uuid.UUID, found.get("experiment", ())), found.get("metric", ()), strict=True)
+        rows = zip(*(listed(found, name) for name in STATE_OF_STORED), strict=True)
+        return {key: State(*row) for key, row in zip(keys, rows, strict=True)}
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""
@@ -629,10 +636,11 @@ class MetricRepository:
         hours = (hour * 1_000_000 for hour in listed(found, "last_hour"))
         return [Behind(uuid.UUID(one), points, hour) for one, points, hour in zip(found.get("experiment", ()), listed(found, "points"), hours, strict=True)]
 
-    def density(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> list[tuple[int, int]]:
-        """(start of an hour in microseconds, points) for each hour with points in [first, until)."""
+    def density(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> list[tuple[int, int, int]]:
+        """(start of an hour in microseconds, points, series) for each hour with points in [first, until)."""
         found = self.engine.query(self.sql(DENSITY), self.spanning(place, experiments, first, until), timeout_s=LONG_S)
-        return [(hour * 1_000_000, points) for hour, points in zip(listed(found, "hour"), listed(found, "points"), strict=True)]
+        hours, points, series = (listed(found, name) for name in ("hour", "points", "series"))
+        return [(hour * 1_000_000, *counts) for hour, *counts in zip(hours, points, series, strict=True)]
 
     def rebuild_hours(self, place: Place, experiments: Sequence[uuid.UUID], *, first: int, until: int) -> None:
         """Make the hours in [first, until), both full hours in microseconds, anew from the points. Twice the same; the highest version counts."""

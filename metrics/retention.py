@@ -77,7 +77,7 @@ def release(repository: MetricRepository, drop: Drop, chunk: Sequence[uuid.UUID]
     for first, end in spans(repository, place, chunk, first=0, until=until):
         turn.require_time()
         repository.drop_points(place, chunk, first=first, until=end, logged=logged_us(drop))
-    repository.rebuild_hours(place, chunk, first=0, until=until)
+        repository.rebuild_hours(place, chunk, first=first, until=end)
 
 
 def chunks(counts: Mapping[uuid.UUID, int]) -> Iterator[list[uuid.UUID]]:

@@ -16,6 +16,9 @@ DATABASE = re.compile(r"CREATE DATABASE IF NOT EXISTS \w+")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<database>\w+)\.(?P<table>\w+)")
 ENGINE = re.compile(r"ENGINE = (?P<engine>\w*MergeTree)(?:\((?P<arguments>[^)]*)\))?")
 DELETE = re.compile(r"DELETE FROM (?P<database>\w+)\.(?P<table>\w+)")
+ALTER = re.compile(r"ALTER TABLE (?P<database>\w+)\.(?P<table>\w+)(?P<changes>\s+ADD COLUMN .*)", re.DOTALL)
+# What spans the hosts has no order of its own.
+ORDER = re.compile(r",\s*MODIFY ORDER BY \([^)]*\)")
 INSERT = re.compile(r"INSERT INTO \w+\.\w+")
 REMARKS = re.compile(r"^(?:\s*--[^\n]*\n)*\s*")
 
@@ -34,6 +37,11 @@ def clustered(statement: str, cluster: str) -> tuple[str, ...]:
         return (f"{bare.rstrip()} ON CLUSTER '{cluster}'",)
     if DELETE.match(bare):
         return (DELETE.sub(rf"DELETE FROM \g<database>.\g<table>{LOCAL} ON CLUSTER '{cluster}'", bare, count=1),)
+    if found := ALTER.match(bare):
+        return tuple(
+            f"ALTER TABLE {found['database']}.{table} ON CLUSTER '{cluster}'{changes}"
+            for table, changes in ((f"{found['table']}{LOCAL}", found["changes"]), (found["table"], ORDER.sub("", found["changes"])))
+        )
     if TABLE.match(bare) and ENGINE.search(bare):
         return local_table(bare, cluster), spanning_table(bare, cluster)
     raise Misuse(f"No rule says what this becomes in a cluster: {bare[:80]}")

@@ -13,8 +13,15 @@ from metrics.repository import FORGET, POINT_TABLES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIGRATIONS = migrate.migrations("metrics")
-CREATED = [statement for migration in MIGRATIONS for statement in migration.statements]
+STATEMENTS = [statement for migration in MIGRATIONS for statement in migration.statements]
+CREATED = [statement for statement in STATEMENTS if "CREATE TABLE" in statement]
+ALTERED = [statement for statement in STATEMENTS if statement not in CREATED]
 REMEMBER = migrate.REMEMBER.replace("{database}", "metrics")
+
+
+def name_of(statement: str) -> str:
+    """The table of a CREATE or ALTER TABLE."""
+    return re.search(r"\w+\.(\w+)", statement)[1]
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def columns(created: str) -> list[str]:
     return created[created.index("(\n") : created.index("\n)")].splitlines()
 
 
-@pytest.mark.parametrize("statement", [*CREATED, REMEMBER], ids=[*(migration.name for migration in MIGRATIONS), "migrations"])
+@pytest.mark.parametrize("statement", [*CREATED, REMEMBER], ids=[*map(name_of, CREATED), "migrations"])
 def test_a_table_becomes_a_replicated_one_on_every_host_and_one_that_spans_them(formatted, statement):
     local, spanning = (formatted(part) for part in clustered(statement, "main"))
     alone = formatted(statement)
@@ -41,6 +48,17 @@ def test_a_table_becomes_a_replicated_one_on_every_host_and_one_that_spans_them(
     assert f"EXISTS {name} ON CLUSTER main AS {name}_local\n" in spanning
     shard = "cityHash64(experiment_id)" if "experiment_id" in alone else "rand()"
     assert spanning.endswith(f"ENGINE = Distributed('main', 'metrics', '{name.partition('.')[2]}_local', {shard})")
+
+
+@pytest.mark.parametrize("statement", ALTERED, ids=map(name_of, ALTERED))
+def test_columns_are_added_to_the_table_of_every_host_and_to_the_one_that_spans_them(formatted, statement):
+    local, spanning = (formatted(part) for part in clustered(statement, "main"))
+    name = name_of(statement)
+    assert local.startswith(f"ALTER TABLE metrics.{name}_local ON CLUSTER main")
+    assert spanning.startswith(f"ALTER TABLE metrics.{name} ON CLUSTER main")
+    assert re.findall(r"ADD COLUMN .*", local) == [*re.findall(r"ADD COLUMN .*", spanning)[:-1], re.findall(r"ADD COLUMN .*", spanning)[-1] + ","]
+    assert "MODIFY ORDER BY" in local
+    assert "MODIFY ORDER BY" not in spanning
 
 
 def test_the_database_is_made_on_every_host(formatted):
@@ -67,7 +85,7 @@ def test_what_has_no_rule_is_refused_since_it_would_reach_one_host_alone(sql):
 
 
 def test_without_a_cluster_nothing_changes():
-    assert [clustered(statement, "") for statement in CREATED] == [(statement,) for statement in CREATED]
+    assert [clustered(statement, "") for statement in STATEMENTS] == [(statement,) for statement in STATEMENTS]
 
 
 @pytest.mark.parametrize("broken", ["ON CLUSTERS 'main'", "ON 'main'", "ON CLUSTER"])

@@ -126,7 +126,7 @@ def test_points_of_a_day_that_is_not_over_are_not_behind(repository, place):
 def test_density_counts_points_by_the_hour(repository, place):
     experiment = uuid.uuid4()
     logged(repository, spread(place, experiment, hours=3))
-    assert repository.density(place, [experiment], first=MIDNIGHT + HOUR, until=MIDNIGHT + DAY) == [(MIDNIGHT + HOUR, 6), (MIDNIGHT + 2 * HOUR, 6)]
+    assert repository.density(place, [experiment], first=MIDNIGHT + HOUR, until=MIDNIGHT + DAY) == [(MIDNIGHT + HOUR, 6, 1), (MIDNIGHT + 2 * HOUR, 6, 1)]
 
 
 def test_stray_timestamps_over_the_ages_open_many_months_and_still_land(repository, place):

@@ -170,6 +170,6 @@ def test_large_and_many_experiments_are_looked_at_in_parts(store, project, put, 
     store_state(store.repository, points, state_of(points), spool=2_000_000)
     with monkeypatch.context() as smaller:
         smaller.setattr(reconciling, "CHUNK_EXPERIMENTS", 3)
-        smaller.setattr(reconciling, "CHUNK_POINTS", 15)
+        smaller.setattr(reconciling, "CHUNK_POINTS", 115)
         assert reconcile(turn) == "Looked at 7 experiments, 1 series differed."
     agree(store, runs[-1])

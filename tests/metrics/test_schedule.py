@@ -75,8 +75,8 @@ def test_the_sweep_has_the_nightly_work_done_that_nobody_did(clockwork, experime
 
 
 def messages() -> int:
-    with app.connection_for_read() as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
-        return int(queue.qsize())
+    with app.connection_for_read() as broker:
+        return int(broker.default_channel.queue_declare(app.conf.task_default_queue).message_count)
 
 
 def test_two_beats_that_tick_one_entry_have_one_effect(store, alice, team):
