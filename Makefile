@@ -29,6 +29,10 @@ test-all: test
 soak: $(VENV)/.dev client
 	KILLS=200 $(BIN)/python -m pytest tests/faults/test_kill.py
 
+# Fresh secrets for docker compose.
+env:
+	@$(PYTHON) deploy/make_env.py
+
 bench: $(VENV)/.dev node_modules/.installed client
 	$(BIN)/python -m bench
 

@@ -38,7 +38,7 @@ app.set_default()
 
 def refuse_without_broker(sender: object, **_: Any) -> None:  # Any: whatever Celery tells its listeners
     """End a worker or beat process that would wait for tasks in its own memory, where nobody puts any."""
-    if IS_EMBEDDED and not getattr(sender, "is_embedded", False):
+    if IS_EMBEDDED and getattr(sender, "app", app) is app and not getattr(sender, "is_embedded", False):
         raise SystemExit("There is no broker: give REDIS_URL or CELERY_BROKER_URL. Without one, `manage.py serve` runs the schedule by itself.")
 
 

@@ -299,6 +299,7 @@ def test_a_deletion_that_fails_leaves_no_mark(experiment, erin):
 @pytest.mark.django_db(transaction=True)
 def test_without_the_metric_store_a_deletion_stays_marked(experiment, erin, monkeypatch):
     monkeypatch.setattr(process.Running, "parts", None)
+    monkeypatch.setattr(process.Running, "engine", None)
     lifecycle.delete([experiment], by=erin)
     assert not Experiment.objects.exists()
     assert DeletedExperiment.objects.get().purged_at is None
