@@ -24,6 +24,9 @@ from metrics.clickhouse.errors import StoreError
 from metrics.pulse import schedule_pulse
 from metrics.watch import SILENT
 
+# What this process could not have seen yet is not missed.
+STARTED_AT = timezone.now()
+
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
@@ -133,7 +136,7 @@ def schedule() -> dict[str, Any]:
     """Beat and a worker were seen lately."""
     now, pulse = timezone.now(), schedule_pulse()
     seen = {"beat_seen": pulse.beat_seen, "worker_seen": pulse.worker_seen}
-    silent = [name.removesuffix("_seen") for name, moment in seen.items() if moment is None or now - moment > SILENT]
+    silent = [name.removesuffix("_seen") for name, moment in seen.items() if now - max(moment or STARTED_AT, STARTED_AT) > SILENT]
     if silent:
         raise NotReady(f"{' and '.join(silent)} not seen for {int(SILENT.total_seconds())} s: see that celery beat and worker run.")
     return {name: moment.isoformat() for name, moment in seen.items() if moment}

@@ -27,8 +27,8 @@ NOT_FOR_LOGS = ("request", "response", "server_time", "status_code", "taskName",
 
 
 def configured(*, level: str, form: str) -> dict[str, Any]:
-    """Django's LOGGING: all of it to stderr, at `level`, in `form` json or console. On a console the access lines come only at DEBUG."""
-    access = level if form == "json" or level == "DEBUG" else "WARNING"
+    """Django's LOGGING: all of it to stderr, at `level`, in `form` json or console. On a console the lines of requests and blocks come only at DEBUG."""
+    each = level if form == "json" or level == "DEBUG" else "WARNING"
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -41,7 +41,8 @@ def configured(*, level: str, form: str) -> dict[str, Any]:
             "celery": {"level": "WARNING"},
             # The pool would report each attempt to connect; what it means for a request is said by config.answers, and for a command by manage.py.
             "psycopg.pool": {"level": "ERROR"},
-            "config.access_log": {"level": access},
+            "config.access_log": {"level": each},
+            "metrics.drain": {"level": each},
         },
     }
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.models import ApiToken, User
+from config import health
 from metrics import alerts, meters, watch
 from metrics.alert_models import Kind, Severity
 from metrics.models import Occurrence
@@ -145,7 +146,12 @@ def test_ready_tells_operators_of_every_part_and_others_only_the_word(store, ope
     assert set(client.get("/ready").json()) == {"status"}
 
 
-def test_a_silent_schedule_or_a_store_that_is_away_is_degraded_and_still_takes_points(store, operator):
+def test_a_schedule_that_a_new_process_has_not_seen_yet_is_not_missed(store, operator):
+    assert operator.get("/ready").json()["status"] == "ready"
+
+
+def test_a_silent_schedule_or_a_store_that_is_away_is_degraded_and_still_takes_points(store, operator, monkeypatch):
+    monkeypatch.setattr(health, "STARTED_AT", timezone.now() - timedelta(hours=1))
     answer = operator.get("/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert "beat and worker not seen" in answer.json()["checks"]["schedule"]["reason"]
