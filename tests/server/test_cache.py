@@ -17,7 +17,7 @@ from metrics.drain import Drain
 from metrics.process import timing_of_settings
 from tests.servers import RedisServer
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 CHART = "/api/v1/metrics/compare/digits?metric=loss&experiments=baseline"
 
 

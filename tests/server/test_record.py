@@ -18,7 +18,7 @@ import pytest
 from tests.faults.served import ROOT, Served, environment
 from tests.servers import PostgresServer
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 LOG = "/metrics/log/digits/first"
 
