@@ -473,6 +473,7 @@ def test_a_repeat_within_one_file_is_counted_once_beside_what_other_files_count(
 
 def test_the_drain_s_log_names_the_requests_of_a_block(host, target, caplog):
     one = host(timing=NEVER)
+    until(lambda: one.here().drain.swept_at)  # the first round of a drain, in which it would take what comes meanwhile
     for number in range(7):
         one.append(target, points(1.0, first=number), request_id=f"request-{number}")
     with caplog.at_level(logging.INFO, logger="metrics.drain"):
