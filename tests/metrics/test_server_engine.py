@@ -24,6 +24,8 @@ from metrics.clickhouse.wire import Address, Login
 from tests.clickhouse_server import ClickHouseServer, free_port, suspended
 from tests.metrics.conftest import engine_on
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NUMBERS = "CREATE TABLE IF NOT EXISTS numbers (n Int64, name String, CONSTRAINT small CHECK n < 1000000) ENGINE = ReplacingMergeTree ORDER BY n"
 # Far past every deadline of the engine (it sets 3 s to connect, 2 to ping), however busy the machine.

@@ -31,6 +31,8 @@ from metrics.repository import Place
 from metrics.spool import Caps, InUse, Series, Spool, is_free, own, reader, set_meta
 from metrics.spools import Spools
 
+pytestmark = pytest.mark.slow
+
 CAPS = Caps(spool_bytes=1 << 40, disk_free_bytes=1, names=10_000)
 QUICK = Timing(batch_points=100, interval_s=0.05, block_points=100_000, keep_s=86_400, keep_bytes=256_000_000)
 NEVER = replace(QUICK, batch_points=1 << 40, interval_s=1e9)
