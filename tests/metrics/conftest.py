@@ -71,7 +71,7 @@ def place() -> Place:
     return Place(uuid.uuid4(), uuid.uuid4())
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine that there is, with its tables."""
     return request.getfixturevalue(f"{request.param}_engine")
