@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import threading
@@ -14,7 +16,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from config.errors import SetupError
 from metrics.shortcut import PointsFirst
 
+logger = logging.getLogger(__name__)
 FINISH_S = 4
+# A stop ends within ten seconds.
+LAST_S = 9.0
 # A connection that stalls holds a thread for this long at the most.
 IDLE_S = 5
 HEAD_BYTES = 65_536
@@ -46,6 +51,12 @@ def bound_server(host: str, port: int, *, threads: int) -> Server:
     return server
 
 
+def end_in_any_case() -> None:
+    """End the process, whatever still hangs in it. It may end at any time: what is not stored lies in the spool."""
+    logger.warning("The stop took longer than %s s and is cut short; what is not stored yet lies in the spool.", LAST_S)
+    os._exit(0)
+
+
 def serve(server: Server, *, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then finish the requests in flight and return. `ready` is called once signals are heeded, `stopping` at the signal."""
     sys.setswitchinterval(SWITCH_S)
@@ -56,6 +67,9 @@ def serve(server: Server, *, ready: Callable[[], None], stopping: Callable[[], N
     serving.start()
     ready()
     asked_to_stop.wait()
+    last = threading.Timer(LAST_S, end_in_any_case)
+    last.daemon = True
+    last.start()
     stopping()
     server.stop()
     serving.join(timeout=FINISH_S)

