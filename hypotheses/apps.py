@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class HypothesesConfig(AppConfig):
-    """Claims judged against the metric store: the room is reserved, its furniture comes with the judging."""
+    """Claims judged against the metric store."""
 
     name = "hypotheses"
