@@ -21,7 +21,9 @@ class TeamRun(Run):
     def __init__(self, folder: Path, *, is_quick: bool) -> None:
         super().__init__(folder / "unused", is_quick=is_quick)
         self.server.end()
-        self.team = Team(folder, syncs=True, ENVIRONMENT="development")
+        place = folder / "team"
+        place.mkdir()
+        self.team = Team(place, syncs=True, ENVIRONMENT="development")
         self.server = self.team.web
 
     def open(self) -> list[Line]:
