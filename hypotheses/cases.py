@@ -66,7 +66,8 @@ class Case:
     """Everything that a judgement looks at: the terms, the runs on both sides, and what is known of the baseline.
 
     `linked` are those of this epoch that stand, those that count and those post hoc; `baseline` the runs that may be compared with. `closed`: gates that
-    gathering closed already, by name. `frozen_by`: runs that chose a baseline of kind "best", which only choose.
+    gathering closed already. `remarks`: sentences about the baseline. `usual_sd`: the project's spread between seeds by metric, where one run
+    stands against one and it is known.
     """
 
     hypothesis_id: uuid.UUID
@@ -80,6 +81,8 @@ class Case:
     linked: tuple[Run, ...]
     baseline: tuple[Run, ...]
     closed: tuple[Gate, ...] = ()
+    remarks: tuple[str, ...] = ()
+    usual_sd: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
