@@ -24,6 +24,7 @@ from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses import judgements, services
 from hypotheses.gathering import place_of
+from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from hypotheses.services import TARGETS_MOST, TargetTerm
 from metrics import process
@@ -282,7 +283,7 @@ class HypothesisLinks(HypothesisView):
         found = self.hypothesis(role=Role.EDITOR)
         asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
         runs = [experiment_named(found.project, reference, field="experiments") for reference in asked]
-        services.link(found, runs, by=self.caller.user)
+        link(found, runs, by=self.caller.user)
         return Response(LinkRow(found.links.filter(experiment__in=runs).select_related("experiment"), many=True).data)
 
 
