@@ -18,6 +18,8 @@ from django.utils import timezone
 from accounts.models import User
 from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
+from hypotheses import wanting
+from hypotheses.models import Hypothesis
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest import GRANTS
@@ -108,6 +110,7 @@ def start(experiment: Experiment, *, by: User | None) -> None:
         raise Conflict(f"{experiment} is running already.")
     experiment.start(at=timezone.now())
     settle(experiment, Event.STARTED, by=by, came_from=(Status.PLANNED,))
+    wanting.started(experiment)
 
 
 @transaction.atomic
@@ -115,6 +118,7 @@ def complete(experiment: Experiment, *, by: User | None, at: datetime | None = N
     """End the run well, `at` a time or now. Raises AlreadyEnded if it has ended."""
     experiment.complete(at=at or timezone.now())
     settle(experiment, Event.COMPLETED, by=by, came_from=(Status.PLANNED, Status.RUNNING))
+    wanting.ended(experiment)
     transaction.on_commit(process.flush, robust=True)
 
 
@@ -123,6 +127,7 @@ def fail(experiment: Experiment, kind: str = "", *, by: User | None, at: datetim
     """End the run badly; `kind` is a FailureKind. Raises AlreadyEnded if it has ended."""
     experiment.fail(kind, at=at or timezone.now())
     settle(experiment, Event.FAILED, by=by, came_from=(Status.PLANNED, Status.RUNNING), detail=kind)
+    wanting.ended(experiment)
     transaction.on_commit(process.flush, robust=True)
 
 
@@ -132,6 +137,7 @@ def resume(experiment: Experiment, *, by: User | None) -> None:
     was = experiment.state
     experiment.resume()
     settle(experiment, Event.RESUMED, by=by, came_from=Status.ended(), detail=f"was {was}")
+    wanting.ended(experiment)
 
 
 def move(experiment: Experiment, status: str, kind: str = "", *, by: User | None) -> None:
@@ -318,6 +324,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
     for child in orphans(doomed):
         adopt(child, heir(child, doomed), by=by)
     for ids in chunks(doomed):
+        wanting.want(Hypothesis.objects.concerned_by(ids))
         Experiment.objects.filter(pk__in=ids).delete()
     logger.info("%s deleted %d experiments: %s", by, len(doomed), ", ".join(map(str, islice(doomed, 20))))
     transaction.on_commit(GRANTS.forget)

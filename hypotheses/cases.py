@@ -47,6 +47,7 @@ class Run:
     state: str  # planned, running, complete, failed, or the kind of failure
     finished_at: datetime | None
     is_post_hoc: bool
+    change: str  # what changed against its parent, as people read it; empty for a root
     values: Mapping[str, Value] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.slugs import free_slug, is_uuid
@@ -38,15 +37,23 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         return hypothesis
 
     def concerned_by(self, experiments: Iterable[uuid.UUID]) -> Self:
-        """Those that one of the experiments is linked to, or gave a baseline value to when they were judged last."""
+        """Those that one of the experiments is linked to, or whose baseline it may belong to: by its arm, or as a candidate for the best."""
         ids = list(experiments)
-        linked = Link.objects.filter(experiment__in=ids).values("hypothesis")
-        based = BaselineRun.objects.filter(experiment__in=ids).values("hypothesis")
-        return self.filter(models.Q(pk__in=linked) | models.Q(pk__in=based))
+        ours = Experiment.objects.filter(pk__in=ids)
+        arms = ours.values("replicate_key")
+        is_linked = models.Q(pk__in=Link.objects.filter(experiment__in=ids).values("hypothesis"))
+        is_root = models.Q(baseline__in=("root", "best"), pk__in=Link.objects.filter(experiment__root_experiment__replicate_key__in=arms).values("hypothesis"))
+        is_named = models.Q(baseline="experiment", baseline_experiment__replicate_key__in=arms)
+        is_compared = models.Q(pk__in=BaselineRun.objects.filter(experiment__replicate_key__in=arms).values("hypothesis"))
+        is_best = models.Q(baseline="best", project__in=ours.values("project"))
+        return self.filter(is_linked | is_root | is_named | is_compared | is_best)
 
     def want(self, *, at: datetime) -> int:
-        """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many were marked."""
-        return self.update(wanted_at=Coalesce("wanted_at", models.Value(at)), wants=models.F("wants") + 1)
+        """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many had no mark yet."""
+        ids = list(self.values_list("pk", flat=True))
+        marked = Hypothesis.objects.filter(pk__in=ids)
+        marked.exclude(wanted_at=None).update(wants=models.F("wants") + 1)
+        return marked.filter(wanted_at=None).update(wanted_at=at, wants=models.F("wants") + 1)
 
     def wanted(self) -> Self:
         """Those that wait for a judgement, the longest waiting first."""

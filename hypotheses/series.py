@@ -60,9 +60,10 @@ def _one(values: Floats, how: str) -> float:
     return float(values.min() if how == "min" else values.max())
 
 
-def tail_noise(series: Sequence[float], how: str) -> TailNoise:
+def tail_noise(series: Sequence[float], how: str, *, of: int | None = None) -> TailNoise:
     """How noisy the tail of a series is about its own line: a floor for the variance between runs, never an estimate of it.
 
+    `series` is whole, or its end where `of` says how many points the whole has.
     The tail is the last max(10, 20%) finite points; residuals of a straight line have n - 2 degrees of freedom. `last`: their variance; `avg`:
     that divided by the effective sample size; `min` and `max`: none. Fewer than three points: none. Negative correlation counts as
     none, which keeps the floor high. Raises ValueError for an unknown aggregation.
@@ -70,7 +71,7 @@ def tail_noise(series: Sequence[float], how: str) -> TailNoise:
     _check(how)
     values = np.asarray(series, dtype=np.float64)
     values = values[np.isfinite(values)]
-    tail = values[-max(TAIL_POINTS, -(-values.size // TAIL_SHARE)) :]
+    tail = values[-tail_length(values.size if of is None else of) :]
     if tail.size < 3:
         return TailNoise(0.0, tail.size, 0.0, float(tail.size))
     unit = max(float(np.abs(tail).max()), sys.float_info.min)
@@ -79,6 +80,11 @@ def tail_noise(series: Sequence[float], how: str) -> TailNoise:
     ess = max(tail.size * (1 - rho) / (1 + rho), 1.0)
     share = {"last": 1.0, "avg": 1 / ess}.get(how, 0.0)
     return TailNoise(_squared(float(np.sqrt(residuals @ residuals / (tail.size - 2) * share)), unit), tail.size, rho, ess)
+
+
+def tail_length(points: int) -> int:
+    """How many of a series' last points are its tail."""
+    return max(TAIL_POINTS, -(-points // TAIL_SHARE))
 
 
 def _detrended(tail: Floats) -> Floats:

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
 from experiments.models import DeletedExperiment, Experiment
+from hypotheses.wanting import late_points
 from metrics.models import FIRST_SPOOL_WRITER, Spool
 from metrics.repository import Place
 from projects.models import Project, ProjectMetric
@@ -34,6 +35,7 @@ def note_points(received: Mapping[uuid.UUID, int]) -> None:
         for experiment, at_us in sorted(received.items()):
             at = Value(datetime.fromtimestamp(at_us / 1e6, tz=UTC))
             Experiment.objects.filter(pk=experiment).update(last_point_at=Greatest(Coalesce(F("last_point_at"), at), at))
+        late_points(received)
 
 
 def define_metrics(names: Iterable[tuple[uuid.UUID, str]]) -> None:

@@ -30,9 +30,10 @@ AGGREGATE = Entry("aggregate-daily-metrics", "metrics.tasks.aggregate_daily_metr
 RETENTION = Entry("retention", "metrics.tasks.retention", "Replaces points that are older than their project keeps them by their hours.", 1)
 RECONCILE = Entry("reconcile", "metrics.tasks.reconcile", "Compares summaries with the points themselves, and repairs what differs.", 2)
 EXPIRE = Entry("expire", "metrics.tasks.expire", "Deletes what is past its time: tokens, sessions, finished occurrences.", 3)
+JUDGE = Entry("judge-open-hypotheses", "hypotheses.tasks.judge_open", "Judges every hypothesis that is not decided.", 4)
 HEALTH = Entry("check-metrics-health", "metrics.tasks.check_metrics_health", "Looks for what should be told to somebody.")
 SWEEP = Entry("sweep", "metrics.tasks.sweep", "Finds required work that was left undone.")
-ENTRIES = (AGGREGATE, RETENTION, RECONCILE, EXPIRE, HEALTH, SWEEP)
+ENTRIES = (AGGREGATE, RETENTION, RECONCILE, EXPIRE, JUDGE, HEALTH, SWEEP)
 
 
 def seed() -> list[str]:

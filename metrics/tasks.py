@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from config.celery import app, nudge
 from experiments import lifecycle
+from hypotheses.models import Hypothesis
+from hypotheses.wanting import JUDGE
 from metrics import aggregation, expiry, process, schedule
 from metrics import reconcile as reconciling
 from metrics import retention as retaining
@@ -67,8 +69,9 @@ def sweep(task: Task) -> str:
 
 
 def swept(turn: Turn) -> str:
-    """Deletions left undone, series that wait for their points, and occurrences that nobody began or whose worker died."""
+    """Deletions left undone, judgements that are due, series that wait for their points, and occurrences that nobody began or whose worker died."""
     process.open_repository()
     purged, settled = lifecycle.purge(), reconciling.review()
-    asked = [name for name in left_undone(timezone.now()) if nudge(name)]
+    due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.wanted().exists() else [])]
+    asked = [name for name in due if nudge(name)]
     return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."

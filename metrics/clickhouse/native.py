@@ -60,6 +60,8 @@ def encoded(column: Column, kind: str) -> bytes:
         return bytes(np.isnan(column).astype("u1").tobytes()) + encoded(column, kind[9:-1])
     if kind.startswith("DateTime64"):
         kind = "Int64"
+    if kind.startswith("Enum8"):
+        kind = "Int8"
     return bytes(np.ascontiguousarray(column, dtype=NUMPY[kind]).tobytes())
 
 

@@ -1,0 +1,66 @@
+"""What judges in the background. Marks in the record say what is due; each task may be delivered twice or late without harm."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from config.celery import app
+from hypotheses import judgements, wanting
+from hypotheses.models import Hypothesis
+from metrics import process, schedule
+from metrics.clickhouse.errors import StoreError
+from metrics.occurrences import Turn, once
+
+logger = logging.getLogger(__name__)
+Task = Any  # Celery's task comes without types
+
+
+@app.task
+def judge(hypothesis_id: str) -> str:
+    """Judge one hypothesis, marked or not."""
+    return judged(uuid.UUID(hypothesis_id))
+
+
+@app.task
+def judge_wanted() -> str:
+    """Judge every hypothesis that waits for it."""
+    return judged_all()
+
+
+@app.task(bind=True)
+def judge_open(task: Task) -> str:
+    """Once a night: judge everything that is not decided."""
+    given = (task.request.headers or {}).get("slot")
+    return once(schedule.JUDGE.name, judged_open, slot=datetime.fromisoformat(given).astimezone(UTC) if given else None)
+
+
+def judged_open(turn: Turn) -> str:
+    """Mark all that are open, and judge what is marked."""
+    process.open_repository()
+    wanting.want(Hypothesis.objects.undecided())
+    return judged_all(turn)
+
+
+def judged_all(turn: Turn | None = None) -> str:
+    """Judge what waits, the longest waiting first; what cannot be judged now stays marked."""
+    waiting = list(Hypothesis.objects.wanted().values_list("pk", flat=True))
+    for hypothesis_id in waiting:
+        if turn is not None:
+            turn.require_time()
+        judged(hypothesis_id)
+    return f"Looked at {len(waiting)} hypotheses."
+
+
+def judged(hypothesis_id: uuid.UUID) -> str:
+    """Judge one; the sentence, or why not."""
+    try:
+        judgement = judgements.judge(hypothesis_id)
+    except StoreError as error:
+        logger.warning("The judgement of %s waits for the metric store: %s", hypothesis_id, error)
+        return "The metric store is away; it stays marked."
+    except Hypothesis.DoesNotExist:
+        return "It was deleted."
+    return judgement.sentence if judgement else "Being judged already, or deleted."

@@ -1,0 +1,22 @@
+-- What a judgement found beside the score: enough to draw its history, and to check it.
+ALTER TABLE {database}.evidence_metrics
+    ADD COLUMN IF NOT EXISTS baseline_id UUID COMMENT 'the earliest run of the baseline; nil where there is none' AFTER arm,
+    ADD COLUMN IF NOT EXISTS n_exp UInt32 COMMENT 'runs of the arm that have a value' AFTER baseline_id,
+    ADD COLUMN IF NOT EXISTS n_base UInt32 COMMENT 'runs of the baseline that have a value' AFTER n_exp,
+    ADD COLUMN IF NOT EXISTS improvement Float64 COMMENT 'delta with the sign that makes better positive' AFTER n_base,
+    ADD COLUMN IF NOT EXISTS margin Float64 COMMENT 'smallest improvement that matters' AFTER improvement,
+    ADD COLUMN IF NOT EXISTS se Float64 COMMENT 'standard error of the improvement; NaN where unknown, as are the others below' AFTER margin,
+    ADD COLUMN IF NOT EXISTS df Float64 COMMENT 'degrees of freedom' AFTER se,
+    ADD COLUMN IF NOT EXISTS t Float64 COMMENT 't of improvement - margin' AFTER df,
+    ADD COLUMN IF NOT EXISTS p_value Float64 COMMENT 'two-sided, one look' AFTER t,
+    ADD COLUMN IF NOT EXISTS ci_low Float64 COMMENT '95% interval of the improvement, one look' AFTER p_value,
+    ADD COLUMN IF NOT EXISTS ci_high Float64 COMMENT 'its other end' AFTER ci_low,
+    ADD COLUMN IF NOT EXISTS at_low Float64 COMMENT 'anytime 95% interval of the improvement' AFTER ci_high,
+    ADD COLUMN IF NOT EXISTS at_high Float64 COMMENT 'its other end' AFTER at_low,
+    ADD COLUMN IF NOT EXISTS e_pos Float64 COMMENT 'e-value for better' AFTER at_high,
+    ADD COLUMN IF NOT EXISTS e_neg Float64 COMMENT 'e-value for worse' AFTER e_pos,
+    ADD COLUMN IF NOT EXISTS prob_improvement Float64 COMMENT 'share of pairs of runs in which the linked one is better' AFTER e_neg,
+    ADD COLUMN IF NOT EXISTS method LowCardinality(String) COMMENT 'pooled_t, welch_guard or sign_only' AFTER prob_improvement,
+    ADD COLUMN IF NOT EXISTS flags String COMMENT 'what was noticed, and gate:… for each closed gate; with commas' AFTER method,
+    ADD COLUMN IF NOT EXISTS epoch UInt32 COMMENT 'counts up when the terms change after data' AFTER flags,
+    ADD COLUMN IF NOT EXISTS engine_version LowCardinality(String) COMMENT 'of the method' AFTER epoch
