@@ -218,6 +218,21 @@ class Attribution:
         reach = float(special.stdtrit(effect.df, 0.975)) * effect.se
         return Line(effect, (effect.effect - reach, effect.effect + reach), float(2 * special.stdtr(effect.df, -abs(effect.t))), runs)
 
+    @property
+    def zero(self) -> str:
+        """Where no effect lies in the table of features."""
+        return effect_scale(self.lines).at(0.0)
+
+    @property
+    def effect_ticks(self) -> list[drawing.Tick]:
+        """The axis of the table of features."""
+        return effect_scale(self.lines).ticks(has_signs=True)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Arms on the way that others were built on though they ran only once."""
+        return sum(bar.node.is_unconfirmed for bar in self.bars)
+
     @cached_property
     def decimals(self) -> int | None:
         """The decimals that effects and steps share."""
@@ -292,7 +307,14 @@ def placed(lines: list[Line]) -> list[Line]:
     """The lines with their marks on one scale of effects."""
     scale = effect_scale(lines)
     return [
-        Line(line.effect, line.ci, line.p, line.runs, "" if line.effect.effect is None else scale.at(line.effect.effect), scale.span(line.ci) if line.ci else None)
+        Line(
+            line.effect,
+            line.ci,
+            line.p,
+            line.runs,
+            "" if line.effect.effect is None else scale.at(line.effect.effect),
+            scale.span(line.ci) if line.ci else None,
+        )
         for line in lines
     ]
 

@@ -94,6 +94,12 @@ class Dossier:
         return self.judgement.sentence if self.judgement else self.hypothesis.sentence or "Not judged yet."
 
     @property
+    def reason(self) -> str:
+        """The sentence without the status, which stands beside it."""
+        _, colon, rest = self.sentence.partition(": ")
+        return rest[:1].upper() + rest[1:] if colon and self.sentence.lower().startswith(self.status) else self.sentence
+
+    @property
     def missing(self) -> str:
         """What would have to come for a verdict."""
         return self.judgement.missing if self.judgement else self.hypothesis.missing
@@ -168,9 +174,7 @@ class Dossier:
         if len(self.moments) < 2:
             return None
         margin = self.reading.margin if self.reading else 0.0
-        return drawing.timeline(
-            self.moments, margin=margin, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD
-        )
+        return drawing.timeline(self.moments, margin=margin, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD)
 
     @property
     def since(self) -> str:

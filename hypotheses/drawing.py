@@ -245,9 +245,7 @@ def strips(arms: Sequence[Arm], baseline: Sequence[Run], term: Term) -> Strips:
     return Strips([base, *rows], base.mean_at, scale.ticks() if every else [])
 
 
-def strip_row(
-    name: str, slug: str, runs: Sequence[Run], metric: str, scale: Scale, *, is_baseline: bool = False, is_post_hoc: bool = False
-) -> StripRow:
+def strip_row(name: str, slug: str, runs: Sequence[Run], metric: str, scale: Scale, *, is_baseline: bool = False, is_post_hoc: bool = False) -> StripRow:
     """One arm's strip; its dots lie in three lanes, so that equal values show."""
     found = values_of(runs, metric)
     values = [value for _, value in found]
@@ -328,9 +326,7 @@ class Timeline:
 
 def timeline(moments: Sequence[Moment], *, margin: float, support: float, refute: float) -> Timeline:
     """The curves; empty paths where there is no judgement yet."""
-    scale = scale_over(
-        [0.0, margin, *(m.improvement for m in moments if m.improvement is not None)], intervals=[m.anytime for m in moments]
-    )
+    scale = scale_over([0.0, margin, *(m.improvement for m in moments if m.improvement is not None)], intervals=[m.anytime for m in moments])
     bounded = [(x_of(i, len(moments)), m.anytime) for i, m in enumerate(moments) if m.anytime]
     lower = [(x, scale.share(interval[0])) for x, interval in bounded]
     upper = [(x, scale.share(interval[1])) for x, interval in bounded]

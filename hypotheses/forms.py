@@ -97,7 +97,9 @@ class HypothesisForm(forms.Form):
             required=False,
             min_value=0,
             label="Smallest improvement that matters",
-            widget=forms.TextInput(attrs={"class": "input short", "inputmode": "decimal", "aria-label": f"Smallest improvement {index + 1}", "placeholder": "0"}),
+            widget=forms.TextInput(
+                attrs={"class": "input short", "inputmode": "decimal", "aria-label": f"Smallest improvement {index + 1}", "placeholder": "0"}
+            ),
         )
         self.fields[f"unit_{index}"] = forms.ChoiceField(
             choices=Target.Unit.choices, required=False, label="In", widget=forms.Select(attrs={"class": "select", "aria-label": f"Unit {index + 1}"})
@@ -141,6 +143,17 @@ class HypothesisForm(forms.Form):
         known = {metric.name: metric for metric in self.metrics}
         lines = [(row.metric.value(), row.effect.value(), row.unit.value()) for row in self.rows]
         return [(known[name], effect_of(effect), unit or Target.Unit.METRIC) for name, effect, unit in lines if name in known]
+
+    def terms(self) -> dict[str, Any]:  # Any: values in the words of hypotheses.services
+        """The cleaned fields in the words of hypotheses.services."""
+        made = self.cleaned_data
+        fields = {name: made[name] for name in ("title", "claim", "rationale", "description", "require", "baseline", "baseline_experiment", "paired")}
+        return fields | {"targets": [self.target(i) for i in range(len(self.rows)) if made.get(f"metric_{i}")]}
+
+    def target(self, index: int) -> dict[str, Any]:  # Any: as above
+        """One cleaned target."""
+        made = self.cleaned_data
+        return {"metric": made[f"metric_{index}"], "smallest_effect": made[f"effect_{index}"] or 0.0, "unit": made[f"unit_{index}"] or Target.Unit.METRIC}
 
     @property
     def offered(self) -> Iterable[tuple[str, str]]:
