@@ -24,6 +24,7 @@ from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses import judgements, services
 from hypotheses.gathering import place_of
+from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from hypotheses.services import TARGETS_MOST, TargetTerm
 from metrics import process
@@ -264,7 +265,7 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
     @extend_schema(operation_id="hypothesis_delete", summary="Delete a hypothesis", responses={204: None})
     def destroy(self, request: Request, hypothesis: str) -> Response:
         """Delete it with its links and its history; takes the role admin. The runs stay."""
-        services.delete(self.hypothesis(role=Role.ADMIN))
+        services.delete(self.hypothesis(role=Role.ADMIN), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -282,7 +283,7 @@ class HypothesisLinks(HypothesisView):
         found = self.hypothesis(role=Role.EDITOR)
         asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
         runs = [experiment_named(found.project, reference, field="experiments") for reference in asked]
-        services.link(found, runs, by=self.caller.user)
+        link(found, runs, by=self.caller.user)
         return Response(LinkRow(found.links.filter(experiment__in=runs).select_related("experiment"), many=True).data)
 
 
@@ -332,7 +333,7 @@ class HypothesisRule(HypothesisView):
     def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
         """Link nothing more by it; what it has linked stays."""
         found = self.hypothesis(role=Role.EDITOR)
-        services.remove_rule(found, get_object_or_404(found.rules, pk=rule), by=self.caller.user)
+        services.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -219,8 +219,8 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
     def destroy(self, request: Request, project: str, metric: str) -> Response:
         """Forget what was said of it. Its points stay, and the next one defines it anew."""
         found = self.metric()
-        if tested := list(found.targeted_by.values_list("hypothesis__title", flat=True)[:3]):
-            raise Conflict(f"{found} is a target of {', '.join(map(repr, tested))}: take it out of there first.")
+        if found.targeted_by.exists():
+            raise Conflict(f"{found} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
         found.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
