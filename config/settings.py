@@ -187,8 +187,8 @@ HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD",
 HYPOTHESIS_REFUTE_THRESHOLD = number(env.float, "HYPOTHESIS_REFUTE_THRESHOLD", -0.5, least=-1)
 if not (0.5 <= HYPOTHESIS_SUPPORT_THRESHOLD < 1 and -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5):
     raise SetupError(
-        f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} and HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD}: give one from 0.5 to below 1"
-        " and one from -0.5 to above -1. Nearer to 0 they bound no error."
+        f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} and HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD}:"
+        " give one from 0.5 to below 1 and one from -0.5 to above -1. Nearer to 0 they bound no error."
     )
 
 # The watch: what is measured, and where alerts are sent

@@ -15,11 +15,12 @@ from hypotheses.cases import Case, Gate, Run, Term, Value
 from hypotheses.comparison import LARGEST
 from hypotheses.evidence import sign_of
 from hypotheses.models import Hypothesis, Link
-from hypotheses.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, TAIL_SHARE, aggregate, tail_noise
-from metrics.repository import Floats, MetricRepository, Place, Summaries, Summary
+from hypotheses.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, aggregate, tail_length, tail_noise
+from metrics.repository import Floats, MetricRepository, Place, SeriesKey, Summaries, Summary
 from projects.models import Direction
 
 CHUNK = 500
+FIRST_STEP = -(2**63)
 OF_BASELINE = frozenset({"baseline_deleted", "baseline_fell_back", "baseline_not_confirmed"})
 UNSAID = "direction:"
 USUAL_RUNS = 500  # of the project, the newest, that tell how far seeds usually lie apart
@@ -214,15 +215,42 @@ def mean_of(values: Values, runs: Sequence[uuid.UUID], metric: str) -> float | N
 
 
 def read_values(repository: MetricRepository, place: Place, runs: Sequence[uuid.UUID], terms: Sequence[Term]) -> Values:
-    """The number of each run for each target, its status and what its tail says. Two questions for every 500 runs."""
+    """The number of each run for each target, its status and what its tail says. A few questions for every 500 runs."""
     metrics, found = [term.metric for term in terms], {}
     for first in range(0, len(runs), CHUNK):
         ids = runs[first : first + CHUNK]
         summaries = repository.summaries(place, experiments=ids, metrics=metrics)
-        tails = repository.tails(place, ids, metrics, least=TAIL_POINTS, share=TAIL_SHARE)
+        tails = read_tails(repository, place, summaries, metrics)
         for run in ids:
             found[run] = {term.metric: value_of(summaries.get(run, {}).get(term.metric), tails.get((run, term.metric)), term.aggregation) for term in terms}
     return found
+
+
+def read_tails(repository: MetricRepository, place: Place, summaries: Summaries, metrics: Sequence[str]) -> dict[SeriesKey, Floats]:
+    """The tail of every series at least: from the last quarter of its steps on, whole where its steps lie so unevenly that a quarter is too short.
+
+    Runs of about one length are asked together, so that a short one does not make long ones be read from their beginning.
+    """
+    by_length: dict[int, list[tuple[int, uuid.UUID]]] = {}
+    for run, of_run in summaries.items():
+        low = min(map(quarter, of_run.values()))
+        by_length.setdefault(max(low, 0).bit_length(), []).append((low, run))
+    tails: dict[SeriesKey, Floats] = {}
+    for group in by_length.values():
+        tails |= repository.tails(place, [run for _, run in group], metrics, since=min(low for low, _ in group))
+    short = [run for run, of_run in summaries.items() for metric, one in of_run.items() if is_short(tails.get((run, metric)), one)]
+    return tails | (repository.tails(place, list(dict.fromkeys(short)), metrics, since=FIRST_STEP) if short else {})
+
+
+def quarter(one: Summary) -> int:
+    """The step from which on about a quarter of a series lies; its first one where it is short."""
+    return one.first_step if one.count <= 4 * TAIL_POINTS else one.last_step - (one.last_step - one.first_step) // 4
+
+
+def is_short(tail: Floats | None, one: Summary) -> bool:
+    """Whether what was read may lack a part of the tail."""
+    read = 0 if tail is None else len(tail)
+    return read < min(one.count, tail_length(one.count) + one.nonfinite) and read > 0
 
 
 def value_of(summary: Summary | None, tail: Floats | None, how: str) -> Value:

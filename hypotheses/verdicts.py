@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from hypotheses.cases import Arm, Case, Gate, Judgement, Need, Reading, Run, Term
@@ -338,13 +339,19 @@ def sd_of(each: Reading) -> float | None:
     return found.se * math.sqrt(found.n_eff) if found and found.se else None
 
 
+@lru_cache(maxsize=1024)
+def to_add(n_exp: int, n_base: int, effect_sd: float) -> tuple[int, int] | None:
+    """Arms of one size need the same."""
+    return runs_to_add(n_exp, n_base, effect_sd=effect_sd)
+
+
 def need(arm: str, each: Reading, sd: float | None) -> Need:
     """One row."""
     n_exp, n_base = (each.comparison.n_exp, each.comparison.n_base) if each.comparison else (0, 0)
     if not sd or each.margin / sd < 0.01:
         return Need(arm, each.term.metric, each.margin, n_exp, n_base, None, None, None)
     effect_sd = min(each.margin / sd, 1e6)
-    added, fresh = runs_to_add(n_exp, n_base, effect_sd=effect_sd), runs_to_add(0, 0, effect_sd=effect_sd)
+    added, fresh = to_add(n_exp, n_base, effect_sd), to_add(0, 0, effect_sd)
     return Need(arm, each.term.metric, each.margin, n_exp, n_base, max(fresh) if fresh else None, *(added or (None, None)))
 
 

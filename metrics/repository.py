@@ -151,16 +151,11 @@ END_RANGE = """
     (team_id = %(team_{n})s AND project_id = %(project_{n})s AND experiment_id = %(experiment_{n})s AND metric_name = %(metric_{n})s
     AND step BETWEEN %(low_{n})s AND %(high_{n})s)
 """
-# The ends of many series, the newest first. `back` counts from the end.
+# Many series from a step on. The condition on the step spares a long series's beginning, by the key.
 TAILS = """
-    SELECT toString(experiment_id) AS experiment, metric_name AS metric, arrayMap(x -> x.2, arraySort(groupArray((back, metric_value)))) AS values
-    FROM (
-        SELECT experiment_id, metric_name, metric_value,
-            row_number() OVER (PARTITION BY experiment_id, metric_name ORDER BY step DESC, point_id DESC) AS back,
-            count() OVER (PARTITION BY experiment_id, metric_name) AS points
-        FROM {database}.metrics FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower}
-    )
-    WHERE back <= greatest(%(least)s, intDiv(points + %(share)s - 1, %(share)s))
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric, arrayMap(x -> x.3, arraySort(groupArray((step, point_id, metric_value)))) AS values
+    FROM {database}.metrics FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND step >= %(since)s
     GROUP BY experiment_id, metric_name
 """
 EARLY, LATE = "step, point_id", "step DESC, point_id DESC"
@@ -737,13 +732,12 @@ class MetricRepository:
         found = self.engine.query(self.sql(ENDS, ranges=ranges, order=order), params | {"most": most})
         return {key: np.array(values, dtype=np.float64) for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
 
-    def tails(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str], *, least: int, share: int) -> dict[SeriesKey, Floats]:
-        """The last points of each series in the order of their steps: `least`, or one in `share` where that is more."""
+    def tails(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str], *, since: int) -> dict[SeriesKey, Floats]:
+        """The values of each series from the step `since` on, in the order of their steps."""
         if not experiments:
             return {}
-        sql = self.sql(TAILS, narrower=narrower(experiments, metrics))
-        found = self.engine.query(sql, self.narrowed(place, experiments, metrics) | {"least": least, "share": share})
-        return {key: np.array(values, dtype=np.float64)[::-1] for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
+        found = self.engine.query(self.sql(TAILS, narrower=narrower(experiments, metrics)), self.narrowed(place, experiments, metrics) | {"since": since})
+        return {key: np.array(values, dtype=np.float64) for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
 
     def most_parts(self) -> tuple[str, int]:
         """(table and partition, active parts) of the partition with the most; ("", 0) in an empty store."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
@@ -19,38 +18,10 @@ from hypotheses import judgements
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.tasks import judge_wanted
 from metrics.alert_models import Alert
-from projects.models import Project, ProjectMetric
+from projects.models import ProjectMetric
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RNG = np.random.default_rng(7)
-
-
-@pytest.fixture
-def metric(project: Project) -> ProjectMetric:
-    return ProjectMetric.objects.create(project=project, name="accuracy", direction="maximize", aggregation="last")
-
-
-@pytest.fixture
-def claim(project: Project, metric: ProjectMetric) -> Hypothesis:
-    hypothesis = Hypothesis.objects.create(project=project, title="wider is better")
-    Target.objects.create(hypothesis=hypothesis, metric=metric, smallest_effect=0.01)
-    return hypothesis
-
-
-@pytest.fixture
-def root(project: Project) -> Experiment:
-    return Experiment.objects.create(project=project, name="base", params={"width": 32}, seed=0, started_at=timezone.now())
-
-
-@pytest.fixture
-def ran(log: Callable[..., None], alice) -> Callable[..., None]:
-    """ran(experiment, 0.9): log a short series that ends at the value, and complete the run."""
-
-    def run(experiment: Experiment, value: float, *, failed: str = "") -> None:
-        log(experiment, {"accuracy": [value - 0.002, value - 0.001, value + 0.001, value]})
-        lifecycle.fail(experiment, failed, by=alice) if failed else lifecycle.complete(experiment, by=alice)
-
-    return run
 
 
 def seeds(root: Experiment, count: int) -> list[Experiment]:

@@ -291,7 +291,7 @@ def test_a_later_epoch_is_told():
 
 def two(mode: str, second: list[float], **more) -> Judgement:
     terms = (TERM, Term("loss", "minimize", "last", 0.0, False))
-    linked = [each for each in map(both, GOOD, second)]
+    linked = list(map(both, GOOD, second))
     return weighed(linked, [both(value, 1.0 + 0.01 * n, arm="root") for n, value in enumerate(BASE)], mode=mode, terms=terms, **more)
 
 
@@ -350,7 +350,7 @@ def test_the_runs_still_needed_are_those_for_the_smallest_effect_that_matters():
     judgement = weighed(runs([0.71, 0.72, 0.70, 0.713]), base([0.70, 0.71, 0.72]), terms=(Term("accuracy", "maximize", "last", 0.02, False),))
     need = next(each for each in judgement.needs if not each.arm)
     assert (need.effect, need.n_exp, need.n_base) == (0.02, 4, 3)
-    assert need.needed is not None and need.add_exp is not None and need.add_base is not None
+    assert None not in (need.needed, need.add_exp, need.add_base)
     assert need.n_exp + need.add_exp == need.needed
     assert 0 <= need.needed - (need.n_base + need.add_base) <= 1
     assert f"{need.add_exp} more linked and {need.add_base} more baseline runs" in judgement.missing
