@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from config.errors import Conflict, Fault, Invalid, Unavailable
-from config.text import flaw_in_text
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
-from hypotheses import services, wanting
+from hypotheses import wanting
+from hypotheses.linking import link_by_rules, note_deletion
 from hypotheses.models import Hypothesis
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
@@ -88,7 +88,7 @@ def insert(experiment: Experiment, *, by: User | None, tags: Sequence[str] = ())
         links = [Experiment.tags.through(experiment=experiment, tag=tag) for tag in known_tags(experiment.project, tags)]
         Experiment.tags.through.objects.bulk_create(links)
     note(experiment, Event.CREATED, by=by)
-    services.link_by_rules(experiment, by=by)
+    link_by_rules(experiment, by=by)
     return experiment
 
 
@@ -201,12 +201,13 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     if refresh_difference:
         experiment.features_diff = {}
     write(experiment, changed)
+    if not DERIVING.isdisjoint(COLUMNS.get(name, name) for name in changed):
+        link_by_rules(experiment, by=by)
     if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
         experiment.tags.set(known_tags(experiment.project, tags))
         changed.append("tags")
     if changed:
         note(experiment, Event.EDITED, by=by, detail=", ".join(changed))
-        services.link_by_rules(experiment, by=by)
 
 
 def is_worked_out(experiment: Experiment) -> bool:
@@ -273,6 +274,17 @@ def flaw_in(field: str, value: object) -> str:
     return next((flaw for place, leaf, depth in leaves(value) if (flaw := flaw_in_leaf(place, leaf, depth))), "") or flaw_in_length(value)
 
 
+def flaw_in_text(text: str) -> str:
+    """What is wrong with text."""
+    if "\x00" in text:
+        return "Text cannot hold the character NUL (\\u0000): leave it out."
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "Text cannot hold half of a surrogate pair: send it as proper Unicode."
+    return ""
+
+
 def flaw_in_leaf(place: str, leaf: object, depth: int) -> str:
     """What is wrong with one value inside a JSON object."""
     if depth > JSON_DEPTH:
@@ -317,7 +329,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
         adopt(child, heir(child, doomed), by=by)
     for ids in chunks(doomed):
         wanting.want(Hypothesis.objects.concerned_by(ids))
-        services.note_deletion(ids, by=by)
+        note_deletion(ids, by=by)
         Experiment.objects.filter(pk__in=ids).delete()
     logger.info("%s deleted %d experiments: %s", by, len(doomed), ", ".join(map(str, islice(doomed, 20))))
     transaction.on_commit(GRANTS.forget)

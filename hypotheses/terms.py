@@ -10,16 +10,14 @@ from typing import Any, TypedDict
 from django.db import models
 
 from config.errors import Fault, Invalid
-from config.text import flaw_in_text
+from experiments.lifecycle import flaw_in_text
 from experiments.models import Experiment
-from hypotheses.models import Hypothesis, Link, Target
+from hypotheses.models import Hypothesis, Target
 from projects.models import Direction, Project, ProjectMetric
 
 TEXT_MOST = 20_000
 LENGTHS = {"title": 255, "claim": TEXT_MOST, "rationale": TEXT_MOST, "description": TEXT_MOST}
-REASON_MOST = 500
-FEATURE_MOST = 250
-TARGETS_MOST = 50
+TARGETS_MOST = 20
 EFFECT_MOST = 1e300
 NAMES_SHOWN = 20
 SAID_BY_HAND = (Hypothesis.Status.PROPOSED, Hypothesis.Status.TESTING)
@@ -31,7 +29,7 @@ CALLED = {"targets": "the targets", "require": "what is required", "baseline": "
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class TargetTerm:
     """A target as it is stated: `smallest_effect` in the metric's unit or in percent of the baseline; `direction` only where the project has none."""
 
     metric: str
@@ -47,7 +45,7 @@ class Content(TypedDict, total=False):
     claim: str
     rationale: str
     description: str
-    targets: Sequence[Aim]
+    targets: Sequence[TargetTerm]
     require: str
     baseline: str
     baseline_experiment: Experiment | None
@@ -73,7 +71,7 @@ def check(project: Project, said: Content, *, hypothesis: Hypothesis | None = No
 def refuse(faults: Sequence[Fault]) -> None:
     """Raise Invalid where there are faults; the first is in its message."""
     if faults:
-        raise Invalid(f"Not valid: nothing was saved. {faults[0].field}: {faults[0].message}", list(faults))
+        raise Invalid(faults[0].message, list(faults))
 
 
 # Words and choices -------------------------------------------------------------------------------------------------------------------------
@@ -137,12 +135,12 @@ def in_targets(project: Project, said: Content) -> Iterator[Fault]:
     known = metrics_of(project, aims)
     for index, aim in enumerate(aims):
         if aim.metric in [earlier.metric for earlier in aims[:index]]:
-            yield Fault(index, "targets.metric", "duplicate", f"{aim.metric!r} is a target already: name each metric once.")
+            yield Fault(index, "targets", "duplicate", f"{aim.metric!r} is a target already: name each metric once.")
         yield from in_metric(project, index, aim, known.get(aim.metric))
         yield from in_effect(index, aim)
 
 
-def metrics_of(project: Project, aims: Iterable[Aim]) -> dict[str, ProjectMetric]:
+def metrics_of(project: Project, aims: Iterable[TargetTerm]) -> dict[str, ProjectMetric]:
     """The project's metrics that the aims name."""
     names = [aim.metric for aim in aims if not flaw_in_text(aim.metric)]
     return {metric.name: metric for metric in project.metrics.filter(name__in=names)}
@@ -156,25 +154,25 @@ def there_are(project: Project) -> str:
     return f"; {project} has {', '.join(names[:NAMES_SHOWN])}{' and more' if len(names) > NAMES_SHOWN else ''}"
 
 
-def in_metric(project: Project, index: int, aim: Aim, metric: ProjectMetric | None) -> Iterator[Fault]:
+def in_metric(project: Project, index: int, aim: TargetTerm, metric: ProjectMetric | None) -> Iterator[Fault]:
     """A metric that the project does not have, or one of which nobody said, or two say differently, which way is better."""
     if metric is None:
-        yield Fault(index, "targets.metric", "unknown", f"There is no metric {aim.metric!r}{there_are(project)}.")
+        yield Fault(index, "targets", "unknown", f"There is no metric {aim.metric!r}{there_are(project)}.")
     elif aim.direction and aim.direction not in WAYS:
-        yield Fault(index, "targets.direction", "invalid_choice", f"There is no direction {aim.direction!r}: choose minimize or maximize.")
+        yield Fault(index, "targets", "invalid_choice", f"There is no direction {aim.direction!r}: choose minimize or maximize.")
     elif not metric.direction and not aim.direction:
         place = f"the project's Metrics page, or with PATCH /api/v1/projects/{project.slug}/metrics/{metric.name}"
         message = f"Nobody said whether more or less of {metric.name} is better: say it with the target as its direction, on {place}."
-        yield Fault(index, "targets.direction", "no_direction", message)
+        yield Fault(index, "targets", "no_direction", message)
     elif aim.direction and metric.direction and aim.direction != metric.direction:
         message = f"The project says {metric.direction} for {metric.name}: leave the direction out, or change it on the project's Metrics page."
-        yield Fault(index, "targets.direction", "other_direction", message)
+        yield Fault(index, "targets", "other_direction", message)
 
 
-def in_effect(index: int, aim: Aim) -> Iterator[Fault]:
+def in_effect(index: int, aim: TargetTerm) -> Iterator[Fault]:
     """A smallest effect that is none."""
     if aim.unit not in Target.Unit.values:
-        yield Fault(index, "targets.unit", "invalid_choice", f"There is no unit {aim.unit!r}: choose metric or percent.")
+        yield Fault(index, "targets", "invalid_choice", f"There is no unit {aim.unit!r}: choose metric or percent.")
     message = ""
     if not math.isfinite(aim.smallest_effect) or aim.smallest_effect > EFFECT_MOST:
         message = f"The smallest effect that matters is a number of at most {EFFECT_MOST:g}, not {aim.smallest_effect}."
@@ -183,7 +181,7 @@ def in_effect(index: int, aim: Aim) -> Iterator[Fault]:
     elif aim.unit == Target.Unit.PERCENT and aim.smallest_effect == 0:
         message = "An effect of 0% is any effect at all: give more than 0%, or 0 in the metric's unit."
     if message:
-        yield Fault(index, "targets.smallest_effect", "invalid", message)
+        yield Fault(index, "targets", "invalid", message)
 
 
 # Baseline ----------------------------------------------------------------------------------------------------------------------------------
@@ -195,7 +193,7 @@ def in_baseline(project: Project, said: Content, hypothesis: Hypothesis | None) 
         return
     kind = said.get("baseline") or (hypothesis.baseline if hypothesis else Hypothesis.Baseline.ROOT)
     kept = hypothesis.baseline_experiment if hypothesis else None
-    experiment = said["baseline_experiment"] if "baseline_experiment" in said else kept
+    experiment = said.get("baseline_experiment", kept)
     if experiment is None:
         if kind == Hypothesis.Baseline.EXPERIMENT:
             yield baseline_fault("missing", "Name the experiment to compare with, by its UUID or slug.")
@@ -214,62 +212,14 @@ def baseline_fault(code: str, message: str) -> Fault:
 
 def in_cycle(experiment: Experiment, hypothesis: Hypothesis) -> Iterator[Fault]:
     """A baseline that is linked, repeats a linked run, or descends from one."""
-    advice = "That is a cycle: choose a baseline that does not come from what is tested."
+    advice = "Choose a baseline that came before what is tested."
     standing = hypothesis.links.standing()
     if standing.filter(models.Q(experiment=experiment) | models.Q(experiment__replicate_key=experiment.replicate_key)).exists():
-        yield baseline_fault("cycle", f"{experiment} is linked to this hypothesis, or repeats a run that is. {advice}")
+        yield baseline_fault("cycle", f"A cycle: {experiment} is linked to this hypothesis, or repeats a run that is. {advice}")
         return
     above = standing.filter(experiment__in=[ancestor.pk for ancestor in experiment.ancestors()]).select_related("experiment").first()
     if above is not None:
-        yield baseline_fault("cycle", f"The baseline {experiment} descends from the linked run {above.experiment}. {advice}")
-
-
-# Runs --------------------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """What keeps runs from being linked: `arms` of the baseline, runs `above` it, and the reasons of those invalidated."""
-
-    hypothesis: Hypothesis
-    arms: frozenset[str]
-    above: frozenset[Any]  # Any: UUIDs, as Django's stubs call a primary key
-    invalidated: Mapping[Any, str]
-
-    def fault(self, index: int, run: Experiment) -> Fault | None:
-        """Why the run, loaded with its root, cannot be linked; None where it can."""
-        found = self.found(run)
-        return Fault(index, "experiments", *found) if found else None
-
-    def found(self, run: Experiment) -> tuple[str, str] | None:
-        """(code, sentence)."""
-        if run.project_id != self.hypothesis.project_id:
-            return "other_project", f"{run} belongs to another project: link experiments of {self.hypothesis.project}."
-        if run.pk in self.invalidated:
-            return "invalidated", f"{run} was invalidated here ({self.invalidated[run.pk]}), and stays out: start a fresh run."
-        if run.pk in self.above:
-            return "cycle", f"The baseline {self.hypothesis.baseline_experiment} descends from {run}: that is a cycle. Link runs that come after the baseline."
-        if run.replicate_key in self.arms or (self.hypothesis.baseline == Hypothesis.Baseline.ROOT and is_of_root(run)):
-            return "baseline", f"{run} belongs to the baseline that linked runs are compared with: link runs that change something against it."
-        return None
-
-
-def bars(hypothesis: Hypothesis) -> Bars:
-    """What the hypothesis's baseline and its history keep out."""
-    baseline = hypothesis.baseline_experiment
-    frozen = hypothesis.frozen.get("arms", ())
-    return Bars(
-        hypothesis=hypothesis,
-        arms=frozenset([*frozen, *([baseline.replicate_key] if baseline else [])]),
-        above=frozenset(ancestor.pk for ancestor in baseline.ancestors()) if baseline else frozenset(),
-        invalidated=dict(Link.objects.filter(hypothesis=hypothesis).exclude(invalidated_at=None).values_list("experiment_id", "reason")),
-    )
-
-
-def is_of_root(run: Experiment) -> bool:
-    """Whether it is a root, or a replicate of its own root."""
-    root = run.root_experiment
-    return root is None or root.replicate_key == run.replicate_key
+        yield baseline_fault("cycle", f"A cycle: {experiment} descends from the linked run {above.experiment}. {advice}")
 
 
 # In words ----------------------------------------------------------------------------------------------------------------------------------
@@ -315,9 +265,3 @@ def target_in_words(target: Mapping[str, Any]) -> str:
     """A metric, and by how much it must improve."""
     effect = f"{target['smallest_effect']:g}{'%' if target['unit'] == Target.Unit.PERCENT else ''}"
     return f"{target['metric']} better by more than {effect}" if target["smallest_effect"] else f"{target['metric']} better"
-
-
-def named(runs: Sequence[Experiment], *, most: int = 5) -> str:
-    """Runs by name, the first few of many."""
-    names = ", ".join(run.name[:80] for run in runs[:most])
-    return names if len(runs) <= most else f"{names} and {len(runs) - most:,} more"
