@@ -18,7 +18,7 @@ from experiments.models import Change, Experiment, changes
 from experiments.numbers import Numbers
 from experiments.templatetags.readings import decimals_of
 from hypotheses import drawing
-from hypotheses.judging import Effect, LackOfFit, adjust, attribute, lack_of_fit
+from hypotheses.judging import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
 from metrics.repository import Place, Summaries
 from projects.models import Project, ProjectMetric
 
@@ -202,7 +202,7 @@ class Attribution:
         """The table of features, the largest effect first, those not identifiable last."""
         if not self.is_readable:
             return []
-        direction = "minimize" if self.metric.better.sign < 0 else "maximize"
+        direction: Direction = "minimize" if self.metric.better.sign < 0 else "maximize"
         effects = attribute(list(self.values.values()), self.design, ["root"] * len(self.values), self.shown_features, direction)
         found = [self.line(effect) for effect in effects]
         tested = [line.p for line in found if line.p is not None]

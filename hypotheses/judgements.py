@@ -7,8 +7,9 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +19,7 @@ from django.utils import timezone
 from hypotheses.cases import Case, Judgement, Reading, Run
 from hypotheses.comparison import Comparison
 from hypotheses.gathering import baselines, frozen_baseline, gather, linked, place_of
-from hypotheses.judging import CAP, ENGINE_VERSION, combine, e_bh
+from hypotheses.judging import ENGINE_VERSION, combine, decide, e_bh
 from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent
 from hypotheses.verdicts import Thresholds, weigh
 from metrics import alerts, process
@@ -35,18 +36,42 @@ FALSE_DISCOVERY_RATE = 0.1
 GATE = "gate:"
 
 
-@dataclass(frozen=True)
-class Past:
-    """One judgement as it was written: its score (held where gates were closed), and each target's pooled row."""
+@dataclass(frozen=True, slots=True)
+class PastReading:
+    """One target metric at a past judgement, in the metric's unit; better is positive. Intervals are None where they had no end."""
 
-    at: datetime
-    judgement_id: uuid.UUID
-    epoch: int
-    score: float
-    closed: tuple[str, ...]
+    metric: str
     n_exp: int
     n_base: int
-    rows: tuple[EvidenceRow, ...]
+    improvement: float
+    margin: float
+    anytime_ci95: tuple[float, float] | None
+    e_pos: float
+    e_neg: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One judgement as its evidence rows tell it. `score` and `status` are the hypothesis's, after gates; `gates`: names of those closed."""
+
+    id: uuid.UUID
+    at: datetime
+    epoch: int
+    score: float
+    status: str
+    gates: tuple[str, ...]
+    readings: tuple[PastReading, ...]
+
+    @property
+    def n_exp(self) -> int:
+        """Linked runs that had a value for every target."""
+        return min(each.n_exp for each in self.readings)
+
+    @property
+    def n_base(self) -> int:
+        """Baseline runs that had one."""
+        return min(each.n_base for each in self.readings)
 
 
 def thresholds() -> Thresholds:
@@ -248,20 +273,28 @@ def histories(hypotheses: Sequence[Hypothesis], *, most: int = 1000) -> dict[uui
     by_judgement: dict[tuple[uuid.UUID, uuid.UUID], list[EvidenceRow]] = {}
     for each in reversed(found):
         by_judgement.setdefault((each.hypothesis_id, each.judgement_id), []).append(each)
-    modes, past = {each.pk: each.require for each in hypotheses}, {each.pk: [] for each in hypotheses}  # type: dict[uuid.UUID, str], dict[uuid.UUID, list[Past]]
+    modes, past = {each.pk: each.require for each in hypotheses}, {each.pk: list[Past]() for each in hypotheses}
     for (hypothesis_id, _), group in by_judgement.items():
-        past[hypothesis_id].append(past_of(group, modes[hypothesis_id]))
+        before = past[hypothesis_id]
+        before.append(past_of(group, modes[hypothesis_id], previous=before[-1] if before else None))
     return past
 
 
-def past_of(group: Sequence[EvidenceRow], mode: str) -> Past:
-    """One judgement from its pooled rows."""
-    closed = tuple(flag.removeprefix(GATE) for flag in group[0].flags if flag.startswith(GATE))
+def past_of(group: Sequence[EvidenceRow], mode: str, *, previous: Past | None) -> Past:
+    """One judgement from its pooled rows. A new epoch starts from testing."""
+    gates = tuple(flag.removeprefix(GATE) for flag in group[0].flags if flag.startswith(GATE))
     raw = combine({each.metric_name: (each.e_pos, each.e_neg) for each in group}, mode=mode)  # type: ignore[arg-type]  # a choice of the model
-    score = min(max(raw, -CAP), CAP) if closed else raw
-    first = group[0]
-    n_exp, n_base = min(each.n_exp for each in group), min(each.n_base for each in group)
-    return Past(first.at, first.judgement_id, first.epoch, score, closed, n_exp, n_base, tuple(group))
+    first, limits = group[0], thresholds()
+    was = previous.status if previous and previous.epoch == first.epoch else Hypothesis.Status.TESTING
+    status, score = decide(was, raw, gates, support_threshold=limits.support, refute_threshold=limits.refute)  # type: ignore[arg-type]  # one of its words
+    return Past(first.judgement_id, first.at, first.epoch, score, status, gates, tuple(map(reading_of, group)))
+
+
+def reading_of(each: EvidenceRow) -> PastReading:
+    """A pooled row as it is drawn."""
+    interval = None if math.isnan(each.at_low) else (each.at_low, each.at_high)
+    counts = (each.n_exp, each.n_base)
+    return PastReading(each.metric_name, *counts, each.improvement, each.margin, interval, each.e_pos, each.e_neg, each.confidence_score)
 
 
 def badges(project: Project) -> set[uuid.UUID]:
@@ -276,5 +309,48 @@ def badges(project: Project) -> set[uuid.UUID]:
 
 def e_of(past: Past, mode: str) -> float:
     """One e-value for "better": the least of all targets, the mean of any and of the mean (an average of e-values is one)."""
-    values = [each.e_pos for each in past.rows]
+    values = [each.e_pos for each in past.readings]
     return min(values) if mode == "all" else math.fsum(values) / len(values)
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:  # Any: JSON
+    """A judgement as JSON."""
+    return {
+        "id": judgement.id,
+        "at": judgement.at,
+        "status": judgement.status,
+        "score": judgement.score,
+        "raw_score": judgement.raw_score,
+        "exploratory_score": judgement.exploratory,
+        "sentence": judgement.sentence,
+        "missing": judgement.missing,
+        "gates": [{"name": g.name, "title": g.title, "is_open": g.is_open, "sentence": g.sentence, "opens": g.opens} for g in judgement.gates],
+        "targets": [reading_json(each) for each in judgement.readings],
+        "arms": [
+            {
+                "arm": arm.key,
+                "name": arm.name,
+                "is_post_hoc": arm.is_post_hoc,
+                "score": arm.score,
+                "experiments": [run.id for run in arm.runs],
+                "targets": [reading_json(each) for each in arm.readings],
+            }
+            for arm in judgement.arms
+        ],
+        "baseline": [run.id for run in judgement.baseline],
+        "needs": [asdict(need) for need in judgement.needs],
+        "engine_version": ENGINE_VERSION,
+    }
+
+
+def reading_json(each: Reading) -> dict[str, Any]:  # Any: JSON
+    """One metric's comparison as JSON; null where there was nothing to compare."""
+    return {
+        "metric": each.term.metric,
+        "direction": each.term.direction,
+        "aggregation": each.term.aggregation,
+        "margin": each.margin,
+        "failed": each.failed,
+        "baseline_failed": each.baseline_failed,
+        "comparison": asdict(each.comparison) if each.comparison else None,
+    }
