@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, signals
@@ -46,11 +45,11 @@ def refuse_without_broker(sender: object, **_: Any) -> None:  # Any: whatever Ce
 signals.worker_init.connect(refuse_without_broker)
 
 
-def nudge(task: str, *, arguments: Sequence[str] = (), **headers: str) -> bool:
+def nudge(task: str, **headers: str) -> bool:
     """Ask a worker to run a task soon; False where the broker is away. Gives up within two seconds, and nothing depends on it."""
     try:
         with app.connection_for_write(transport_options=IMPATIENT) as connection:
-            app.send_task(task, args=list(arguments), connection=connection, ignore_result=True, retry=False, headers=headers)
+            app.send_task(task, connection=connection, ignore_result=True, retry=False, headers=headers)
     except (OperationalError, OSError) as error:
         logger.warning("The broker is away, %s waits for the next sweep: %s", task, error)
         return False

@@ -36,15 +36,17 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
             raise NotFound(f"There is no hypothesis {reference!r}, or it is not yours. GET /api/v1/hypotheses lists them.")
         return hypothesis
 
-    def concerned_by(self, experiments: Iterable[uuid.UUID], **of_them: Any) -> Self:  # Any: a filter's values
-        """Those that one of the experiments (narrowed by `of_them`) is linked to, gave a baseline value to, or whose baseline's arm it belongs to."""
-        asked = Experiment.objects.filter(pk__in=list(experiments), **of_them)
-        arms = asked.exclude(replicate_key="").values("replicate_key")
-        linked = Link.objects.filter(experiment__in=asked.values("pk")).values("hypothesis")
-        of_root = Link.objects.filter(experiment__root_experiment__replicate_key__in=arms).values("hypothesis")
-        based = BaselineRun.objects.filter(models.Q(experiment__in=asked.values("pk")) | models.Q(experiment__replicate_key__in=arms)).values("hypothesis")
-        named = models.Q(baseline_experiment__replicate_key__in=arms)
-        return self.filter(models.Q(pk__in=linked) | models.Q(pk__in=of_root) | models.Q(pk__in=based) | named)
+    def concerned_by(self, experiments: Iterable[uuid.UUID]) -> Self:
+        """Those that one of the experiments is linked to, or whose baseline it may belong to: by its arm, or as a candidate for the best."""
+        ids = list(experiments)
+        ours = Experiment.objects.filter(pk__in=ids)
+        arms = ours.values("replicate_key")
+        is_linked = models.Q(pk__in=Link.objects.filter(experiment__in=ids).values("hypothesis"))
+        is_root = models.Q(baseline__in=("root", "best"), pk__in=Link.objects.filter(experiment__root_experiment__replicate_key__in=arms).values("hypothesis"))
+        is_named = models.Q(baseline="experiment", baseline_experiment__replicate_key__in=arms)
+        is_compared = models.Q(pk__in=BaselineRun.objects.filter(experiment__replicate_key__in=arms).values("hypothesis"))
+        is_best = models.Q(baseline="best", project__in=ours.values("project"))
+        return self.filter(is_linked | is_root | is_named | is_compared | is_best)
 
     def want(self, *, at: datetime) -> int:
         """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many had no mark yet."""
