@@ -328,7 +328,7 @@ class HypothesisRule(HypothesisView):
     def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
         """Link nothing more by it; what it has linked stays."""
         found = self.hypothesis(role=Role.EDITOR)
-        services.remove_rule(found, get_object_or_404(found.rules, pk=rule), by=self.caller.user)
+        services.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -32,16 +32,29 @@ TERMS = ("require", "baseline", "baseline_experiment", "paired")
 # Stating -----------------------------------------------------------------------------------------------------------------------------------
 
 
-def propose(project: Project, *, by: User | None, at: datetime | None = None, **said: Unpack[Content]) -> Hypothesis:
-    """State a hypothesis: a title and at least one target; `at` a time (for a recording) or now. A title that is taken gets a slug with a number.
+def propose(
+    project: Project,
+    *,
+    by: User | None,
+    at: datetime | None = None,
+    experiments: Iterable[Experiment] = (),
+    source: str = Link.Source.HAND,
+    rules: Iterable[str] = (),
+    **said: Unpack[Content],
+) -> Hypothesis:
+    """State a hypothesis: a title and at least one target, with the runs and rules that test it; `at` a time (for a recording) or now.
 
-    Raises Invalid, naming each field, for what could not be judged: nothing is saved then. Raises Conflict where others take its slug again and again.
+    A title that is taken gets a slug with a number. Raises Invalid, naming each field, for what could not be judged or linked: nothing is saved then.
+    Raises Conflict where others take its slug again and again.
     """
     full = completed({"title": "", "targets": (), **said})
     check(project, full)
     for _ in range(SLUG_ATTEMPTS):
         try:
-            return insert(project, full, by=by, at=at or timezone.now())
+            with transaction.atomic():
+                hypothesis = insert(project, full, by=by, at=at or timezone.now())
+                put_to_test(hypothesis, experiments, rules, source=source, by=by, at=at)
+                return hypothesis
         except IntegrityError as error:
             # Claims that are stated together ask for one slug: the next attempt sees the winner's and takes another.
             if "slug" not in str(error):
@@ -49,7 +62,6 @@ def propose(project: Project, *, by: User | None, at: datetime | None = None, **
     raise Conflict(f"Others took the slug of {full['title']!r} at the same moment: try again, or choose another title.")
 
 
-@transaction.atomic
 def insert(project: Project, said: Content, *, by: User | None, at: datetime) -> Hypothesis:
     """Save a hypothesis that was checked, with its targets and the first line of its history."""
     fields: dict[str, Any] = {name: value for name, value in said.items() if name != "targets"}  # Any: values of several fields
@@ -61,6 +73,13 @@ def insert(project: Project, said: Content, *, by: User | None, at: datetime) ->
     note(hypothesis, Kind.CREATED, f"Stated: {in_one_line(terms)}.", by=by, at=at, terms=terms)
     want(hypothesis)
     return hypothesis
+
+
+def put_to_test(hypothesis: Hypothesis, experiments: Iterable[Experiment], rules: Iterable[str], *, source: str, by: User | None, at: datetime | None) -> None:
+    """Link runs, and add rules."""
+    link(hypothesis, experiments, source=source, by=by, at=at)
+    for feature in rules:
+        add_rule(hypothesis, feature, by=by)
 
 
 def set_targets(hypothesis: Hypothesis, aims: Sequence[TargetTerm]) -> None:
@@ -154,9 +173,9 @@ def store(hypothesis: Hypothesis, fields: Mapping[str, object]) -> None:
 
 
 @transaction.atomic
-def delete(hypothesis: Hypothesis, *, by: User | None = None) -> None:
+def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
     """Delete it with its links, rules and history. The runs stay; so do evidence rows in the metric store, where nothing shows them."""
-    logger.info("%s deleted the hypothesis %s (%s)", by or "Somebody", hypothesis, hypothesis.pk)
+    logger.info("%s deleted the hypothesis %s (%s)", by, hypothesis, hypothesis.pk)
     hypothesis.delete()
 
 
@@ -227,7 +246,7 @@ def add_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> Rule:
 
 
 @transaction.atomic
-def remove_rule(hypothesis: Hypothesis, rule: Rule, *, by: User | None) -> None:
-    """Link nothing more by it; what it has linked stays."""
-    rule.delete()
-    note(hypothesis, Kind.RULE, f"Experiments that change {rule.feature} are no longer linked by themselves.", by=by, removed=rule.feature)
+def remove_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> None:
+    """Link nothing more by the rule of this feature; what it has linked stays."""
+    if hypothesis.rules.filter(feature=feature).delete()[0]:
+        note(hypothesis, Kind.RULE, f"Experiments that change {feature} are no longer linked by themselves.", by=by, removed=feature)
