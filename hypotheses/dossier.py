@@ -18,7 +18,7 @@ from hypotheses.judging import ENGINE_VERSION, PRIOR_VARIANCE
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 
 COMMANDS_MOST = 3
-EVENTS_MOST = 50
+EVENTS_MOST = 200
 LINKS_MOST = 500
 SEED_OPTION = re.compile(r"(--seed[ =])(-?\d+)\b")
 METHODS = {"pooled_t": "sequential t", "welch_guard": "sequential t, Welch guard", "sign_only": "sign only"}
@@ -142,7 +142,7 @@ class Dossier:
     def decimals(self) -> int | None:
         """The decimals that the metric's improvements share."""
         found = [arm.readings[self.index].comparison for arm in self.arms] + [self.reading.comparison if self.reading else None]
-        return decimals_of(comparison.se or comparison.improvement for comparison in found if comparison)
+        return drawing.decimals_for_effects(comparison.se or comparison.improvement for comparison in found if comparison)
 
     @cached_property
     def value_decimals(self) -> int | None:
@@ -232,7 +232,7 @@ class Dossier:
             Pair("Baseline", self.baseline_name),
             Pair("Baseline fixed", f"{claim.frozen_at:%Y-%m-%d %H:%M} UTC" if claim.frozen_at else "not yet"),
             Pair("Paired by seed", "yes" if claim.paired else "no"),
-            Pair("Thresholds", f"{drawing.signed(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {drawing.signed(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
+            Pair("Thresholds", f"{drawing.score_text(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {drawing.score_text(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
             Pair("Prior", f"effects of 2 sd, g = {PRIOR_VARIANCE:g}"),
             Pair("Epoch", str(claim.epoch), f"since {claim.epoch_began_at:%Y-%m-%d %H:%M} UTC"),
             Pair("Engine", f"version {ENGINE_VERSION}"),
@@ -259,7 +259,7 @@ class Dossier:
 
 def numbers(found: Comparison, decimals: int | None) -> list[Pair]:
     """A comparison as lines of the details."""
-    relative = "–, the baseline is 0" if found.relative is None else f"{drawing.signed(100 * found.relative)} %"
+    relative = "–, the baseline is 0" if found.relative is None else f"{drawing.signed(100 * found.relative, 2)} %"
     return [
         Pair("Runs", f"{found.n_exp} v {found.n_base}"),
         Pair("Means", f"{number(found.experiment_value)} v {number(found.baseline_value)}", f"{found.experiment_value!r} v {found.baseline_value!r}"),
