@@ -54,7 +54,10 @@ def decimals_for_effects(errors: Iterable[float | None]) -> int | None:
 
 def signed(value: float | None, decimals: int | None = None) -> str:
     """A number with its sign, + too."""
-    text = number(value, decimals)
+    if value is None or decimals is None or not math.isfinite(value):
+        text = number(value)
+    else:
+        text = f"{value:.{decimals}f}".replace("-", MINUS)
     return f"+{text}" if value is not None and value > 0 else text
 
 

@@ -83,7 +83,7 @@ def state(site: Site) -> dict[str, str]:
     ends += [(slug, 0.951) for slug in lab.arm("half width", 0.951, 6, parent=base[0], ends=False, hypotheses=[worse["slug"]])]
     ends += [(slug, 0.9633) for slug in lab.arm("warm-up", 0.9633, 3, parent=base[0], ends=False, hypotheses=[small["slug"]])]
     for i, (slug, centre) in enumerate(ends):
-        lab.end(slug, centre, diverged=i == 12)
+        lab.end(slug, centre, diverged=i == len(ends) - 1)
     late = lab.claim("A longer run is worth it", target(ACCURACY, 0.003), baseline="experiment", baseline_experiment=base[0])
     longer = lab.arm("longer", 0.974, 3, parent=base[0])
     site.call("POST", f"/api/v1/hypotheses/{late['id']}/experiments", {"experiments": longer})
