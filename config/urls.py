@@ -14,6 +14,7 @@ api = [
     path("", include("accounts.api_urls")),
     path("", include("projects.api_urls")),
     path("", include("experiments.api_urls")),
+    path("", include("hypotheses.api_urls")),
     path("metrics/", include("metrics.api_urls")),
     path("", include("metrics.alerts_api_urls")),
 ]

@@ -23,10 +23,13 @@ from config.errors import Fault, Invalid, NotFound
 from config.rest import INT64_MAX, INT64_MIN, RecordView, StrictSerializer
 from experiments import lifecycle
 from experiments.models import Experiment
+from hypotheses.linking import link, named
+from hypotheses.models import Link
 from projects.models import Project
 from projects.services import find_named, make_named
 
 TAGS_MOST = 100
+HYPOTHESES_MOST = 20
 FIRST_RUN = {"project": "digits", "create_project": True, "name": "lr 3e-4", "params": {"lr": 3e-4}, "seed": 1, "tags": ["sweep"]}
 CHILD = {"project": "digits", "name": "wider", "parent": "lr-3e-4", "features_diff": {"width": {"from": 64, "to": 128}}, "params": {"lr": 3e-4, "width": 128}}
 
@@ -109,6 +112,12 @@ class NewExperiment(ExperimentContent):
     create_project = serializers.BooleanField(default=False, help_text="Make the project where there is none, in the token's team or your only one.")
     name = serializers.CharField(max_length=255)
     status = serializers.ChoiceField(choices=Experiment.Status.choices, default=Experiment.Status.RUNNING, help_text="`planned` or `running`.")
+    hypotheses = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        max_length=HYPOTHESES_MOST,
+        required=False,
+        help_text="UUIDs or slugs of what it tests.",
+    )
 
     def validate_status(self, status: str) -> str:
         """A beginning."""
@@ -223,9 +232,12 @@ class Experiments(RecordView, mixins.ListModelMixin, GenericViewSet[Experiment])
         reference = asked.pop("project")
         # Looking up comes before the transaction: SQLite has one writer at a time, and others wait.
         project = self.project(reference, is_made=asked.pop("create_project"))
+        tested = named(project, asked.pop("hypotheses", []))
         given = content(asked, project)
         with transaction.atomic():
             experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **given)
+            for hypothesis in tested:
+                link(hypothesis, [experiment], source=Link.Source.SCRIPT, by=self.caller.user)
             experiment.hand_out_writer()
         return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
 

@@ -19,6 +19,7 @@ from accounts.models import User
 from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
 from hypotheses import wanting
+from hypotheses.linking import link_by_rules
 from hypotheses.models import Hypothesis
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
@@ -87,6 +88,7 @@ def insert(experiment: Experiment, *, by: User | None, tags: Sequence[str] = ())
         links = [Experiment.tags.through(experiment=experiment, tag=tag) for tag in known_tags(experiment.project, tags)]
         Experiment.tags.through.objects.bulk_create(links)
     note(experiment, Event.CREATED, by=by)
+    link_by_rules(experiment, by=by)
     return experiment
 
 
@@ -199,6 +201,8 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     if refresh_difference:
         experiment.features_diff = {}
     write(experiment, changed)
+    if not DERIVING.isdisjoint(COLUMNS.get(name, name) for name in changed):
+        link_by_rules(experiment, by=by)
     if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
         experiment.tags.set(known_tags(experiment.project, tags))
         changed.append("tags")

@@ -7,8 +7,9 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -310,3 +311,46 @@ def e_of(past: Past, mode: str) -> float:
     """One e-value for "better": the least of all targets, the mean of any and of the mean (an average of e-values is one)."""
     values = [each.e_pos for each in past.readings]
     return min(values) if mode == "all" else math.fsum(values) / len(values)
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:  # Any: JSON
+    """A judgement as JSON."""
+    return {
+        "id": judgement.id,
+        "at": judgement.at,
+        "status": judgement.status,
+        "score": judgement.score,
+        "raw_score": judgement.raw_score,
+        "exploratory_score": judgement.exploratory,
+        "sentence": judgement.sentence,
+        "missing": judgement.missing,
+        "gates": [{"name": g.name, "title": g.title, "is_open": g.is_open, "sentence": g.sentence, "opens": g.opens} for g in judgement.gates],
+        "targets": [reading_json(each) for each in judgement.readings],
+        "arms": [
+            {
+                "arm": arm.key,
+                "name": arm.name,
+                "is_post_hoc": arm.is_post_hoc,
+                "score": arm.score,
+                "experiments": [run.id for run in arm.runs],
+                "targets": [reading_json(each) for each in arm.readings],
+            }
+            for arm in judgement.arms
+        ],
+        "baseline": [run.id for run in judgement.baseline],
+        "needs": [asdict(need) for need in judgement.needs],
+        "engine_version": ENGINE_VERSION,
+    }
+
+
+def reading_json(each: Reading) -> dict[str, Any]:  # Any: JSON
+    """One metric's comparison as JSON; null where there was nothing to compare."""
+    return {
+        "metric": each.term.metric,
+        "direction": each.term.direction,
+        "aggregation": each.term.aggregation,
+        "margin": each.margin,
+        "failed": each.failed,
+        "baseline_failed": each.baseline_failed,
+        "comparison": asdict(each.comparison) if each.comparison else None,
+    }

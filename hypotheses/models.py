@@ -158,7 +158,7 @@ class Target(models.Model):
         PERCENT = "percent", "% of the baseline"
 
     hypothesis = models.ForeignKey(Hypothesis, on_delete=models.CASCADE, related_name="targets")
-    metric = models.ForeignKey(ProjectMetric, on_delete=models.PROTECT, related_name="targeted_by")
+    metric = models.ForeignKey(ProjectMetric, on_delete=models.RESTRICT, related_name="targeted_by")
     smallest_effect = models.FloatField(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
     unit = models.CharField(max_length=7, choices=Unit.choices, default=Unit.METRIC)
     position = models.PositiveSmallIntegerField(default=0, help_text="The first decides which arm is best.")

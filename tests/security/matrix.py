@@ -40,6 +40,7 @@ PAGE = call(302, 404, 200, 200, 200)
 EDITORS_PAGE = call(302, 404, 403, 200, 200)
 READ = call(401, 404, 200, 200, 200)
 LIST = call(401, 200, 200, 200, 200)
+TARGET = {"metric": "loss", "direction": "minimize"}
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 
 
@@ -124,6 +125,21 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/names/<str:project>": {"GET": READ},
     "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
     "api/v1/metrics/restore": {"POST": call(401, 403, 403, 403, 403)},
+    # Hypotheses
+    "api/v1/hypotheses": {"GET": LIST, "POST": call(401, 404, 403, 201, 201, body={"project": "digits", "title": "new", "targets": [TARGET]})},
+    "api/v1/hypotheses/<uuid:hypothesis>": {
+        "GET": READ,
+        "PATCH": call(401, 404, 403, 200, 200, body={"claim": "c"}),
+        "DELETE": call(401, 404, 403, 403, 204),
+    },
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments": {"GET": READ, "POST": call(401, 404, 403, 200, 200, body={"experiments": ["baseline"]})},
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments/<str:experiment>": {"DELETE": call(401, 404, 403, 204, 204)},
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments/<str:experiment>/invalidate": {"POST": call(401, 404, 403, 204, 204, body={"reason": "broken"})},
+    "api/v1/hypotheses/<uuid:hypothesis>/rules": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"feature": "lr"})},
+    "api/v1/hypotheses/<uuid:hypothesis>/rules/<int:rule>": {"DELETE": call(401, 404, 403, 204, 204)},
+    "api/v1/hypotheses/<uuid:hypothesis>/evaluate": {"POST": call(401, 404, 403, 200, 200)},
+    "api/v1/hypotheses/<uuid:hypothesis>/evidence": {"GET": READ},
+    "api/v1/hypotheses/<uuid:hypothesis>/history": {"GET": READ},
     # Alerts, and where they are sent
     "api/v1/alerts": {"GET": LIST},
     "api/v1/alerts/<int:alert>": {"GET": READ},

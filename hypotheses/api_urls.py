@@ -1,0 +1,21 @@
+"""Addresses of hypotheses under /api/v1/."""
+
+from django.urls import path
+
+from hypotheses import api
+
+app_name = "hypotheses-api"
+ONE = "hypotheses/<uuid:hypothesis>"
+
+urlpatterns = [
+    path("hypotheses", api.Hypotheses.as_view({"get": "list", "post": "create"}), name="hypotheses"),
+    path(ONE, api.Hypotheses.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}), name="hypothesis"),
+    path(ONE + "/experiments", api.HypothesisLinks.as_view(), name="experiments"),
+    path(ONE + "/experiments/<str:experiment>", api.HypothesisLink.as_view(), name="experiment"),
+    path(ONE + "/experiments/<str:experiment>/invalidate", api.HypothesisInvalidation.as_view(), name="invalidate"),
+    path(ONE + "/rules", api.HypothesisRules.as_view(), name="rules"),
+    path(ONE + "/rules/<int:rule>", api.HypothesisRule.as_view(), name="rule"),
+    path(ONE + "/evaluate", api.HypothesisEvaluation.as_view(), name="evaluate"),
+    path(ONE + "/evidence", api.HypothesisEvidence.as_view(), name="evidence"),
+    path(ONE + "/history", api.HypothesisHistory.as_view(), name="history"),
+]
