@@ -22,6 +22,7 @@ api = [
 urlpatterns = [
     path("", include("projects.urls")),
     path("", include("experiments.urls")),
+    path("", include("hypotheses.urls")),
     path("", include("accounts.urls")),
     path("", include("metrics.urls")),
     path("client/", include("config.client_urls")),

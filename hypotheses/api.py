@@ -265,7 +265,7 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
     @extend_schema(operation_id="hypothesis_delete", summary="Delete a hypothesis", responses={204: None})
     def destroy(self, request: Request, hypothesis: str) -> Response:
         """Delete it with its links and its history; takes the role admin. The runs stay."""
-        services.delete(self.hypothesis(role=Role.ADMIN))
+        services.delete(self.hypothesis(role=Role.ADMIN), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -333,7 +333,7 @@ class HypothesisRule(HypothesisView):
     def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
         """Link nothing more by it; what it has linked stays."""
         found = self.hypothesis(role=Role.EDITOR)
-        services.remove_rule(found, get_object_or_404(found.rules, pk=rule), by=self.caller.user)
+        services.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from hypotheses.linking import link, note, refusal, want
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from projects.models import Direction, Project, ProjectMetric
 
+logger = logging.getLogger(__name__)
 Kind = HypothesisEvent.Kind
 Status = Hypothesis.Status
 TARGETS_MOST = 20
@@ -56,8 +58,20 @@ class Content(TypedDict, total=False):
 
 
 @transaction.atomic
-def propose(project: Project, *, by: User | None, at: datetime | None = None, **content: Unpack[Content]) -> Hypothesis:
-    """State a hypothesis. Raises Invalid, naming the field, for anything that could not be judged; nothing is saved then."""
+def propose(
+    project: Project,
+    *,
+    by: User | None,
+    at: datetime | None = None,
+    experiments: Iterable[Experiment] = (),
+    source: str = Link.Source.HAND,
+    rules: Iterable[str] = (),
+    **content: Unpack[Content],
+) -> Hypothesis:
+    """State a hypothesis, with the runs and rules that test it. Raises Invalid, naming the field, for anything that could not be judged.
+
+    Nothing is saved then. `at`: when it was stated, for a recording.
+    """
     check_words(content)
     hypothesis = Hypothesis(project=project, created_by=by, **{name: content[name] for name in (*WORDS, *TERMS, "status") if name in content})  # type: ignore[literal-required]
     if not hypothesis.title.strip():
@@ -72,6 +86,9 @@ def propose(project: Project, *, by: User | None, at: datetime | None = None, **
     if at:
         Hypothesis.objects.filter(pk=hypothesis.pk).update(created_at=at)
     note(hypothesis, Kind.CREATED, f"Stated: {hypothesis.title}.", by=by, at=at)
+    link(hypothesis, experiments, source=source, by=by, at=at)
+    for feature in rules:
+        add_rule(hypothesis, feature, by=by)
     return hypothesis
 
 
@@ -229,8 +246,9 @@ def set_status(hypothesis: Hypothesis, status: str, *, by: User | None) -> None:
 
 
 @transaction.atomic
-def delete(hypothesis: Hypothesis) -> None:
+def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
     """Delete it with its links and its history. Evidence rows stay in the metric store, where nothing shows them."""
+    logger.info("%s deleted the hypothesis %s (%s)", by, hypothesis, hypothesis.pk)
     hypothesis.delete()
 
 
@@ -287,7 +305,7 @@ def add_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> Rule:
 
 
 @transaction.atomic
-def remove_rule(hypothesis: Hypothesis, rule: Rule, *, by: User | None) -> None:
-    """Link nothing more by it; what it has linked stays."""
-    rule.delete()
-    note(hypothesis, Kind.RULE, f"Rule removed: experiments that change {rule.feature} are no longer linked by themselves.", by=by)
+def remove_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> None:
+    """Link nothing more by the rule of this feature; what it has linked stays."""
+    if hypothesis.rules.filter(feature=feature).delete()[0]:
+        note(hypothesis, Kind.RULE, f"Rule removed: experiments that change {feature} are no longer linked by themselves.", by=by)

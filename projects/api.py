@@ -215,10 +215,10 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})
     def destroy(self, request: Request, project: str, metric: str) -> Response:
         """Forget what was said of it. Its points stay, and the next one defines it anew."""
-        metric = self.metric()
-        if metric.targeted_by.exists():
-            raise Conflict(f"{metric} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
-        metric.delete()
+        found = self.metric()
+        if found.targeted_by.exists():
+            raise Conflict(f"{found} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
+        found.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

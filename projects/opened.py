@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.access import caller
 from accounts.models import Role
 from experiments.models import Experiment
+from hypotheses.models import Hypothesis
 from metrics.alert_models import Alert
 from metrics.repository import Place
 from projects.models import Project
@@ -70,6 +71,11 @@ class OpenProject:
     def metric_count(self) -> int:
         """Metrics that the project knows."""
         return self.project.metrics.count()
+
+    @cached_property
+    def hypothesis_count(self) -> int:
+        """Claims that were made."""
+        return Hypothesis.objects.filter(project=self.project).count()
 
     @cached_property
     def alert_count(self) -> int:

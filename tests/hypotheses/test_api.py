@@ -60,7 +60,7 @@ def test_a_hypothesis_is_stated_with_one_request(editor, erin):
         ({"targets": [{"metric": "accuracy", "direction": "minimize"}]}, "is to maximize in this project"),
         ({"baseline": "experiment"}, "Say which experiment to compare with"),
         ({"baseline_experiment": "elsewhere"}, "There is no experiment 'elsewhere' in digits"),
-        ({"title": "a\u0000b"}, "NUL"),
+        ({"title": "a\u0000b"}, "Null characters are not allowed"),
         ({"status": "supported"}, "supported"),
     ],
 )

@@ -1,0 +1,93 @@
+"""The pages that show hypotheses: the list, one of them, and which change did it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.models import Role
+from config.htmx import HtmxHttpRequest, partial
+from experiments.comparison import MOST
+from experiments.measured import in_order
+from experiments.models import Experiment
+from experiments.numbers import Numbers
+from hypotheses import judgements
+from hypotheses.attributions import Attribution
+from hypotheses.dossier import Dossier
+from hypotheses.listing import ClaimTable, known
+from hypotheses.models import Hypothesis
+from hypotheses.past import moments
+from projects.opened import OpenProject, open_project
+
+CANDIDATES = 200
+NOTHING: list[judgements.Past] = []
+
+
+@login_required
+@require_safe
+@vary_on_headers("HX-Request")
+def hypotheses(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """Every claim of a project, and what it knows by them."""
+    opened = open_project(request, team_slug, project_slug)
+    content = {"opened": opened, "tab": "hypotheses", "table": ClaimTable(opened.project, request.GET), "statuses": Hypothesis.Status.choices}
+    template = partial("hypotheses/hypotheses.html", "claims", request)
+    return render(request, template, content | ({} if "#" in template else {"known": known(opened.project)}))
+
+
+@login_required
+@require_safe
+def hypothesis(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slug: str) -> HttpResponse:
+    """One claim: the verdict, and everything that it rests on."""
+    opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug)
+    numbers = Numbers()
+    judgement = numbers.ask(lambda _: judgements.read(claim), None)
+    past = numbers.ask(lambda _: judgements.history(claim), NOTHING)
+    none: set[Any] = set()  # Any: ids
+    stands = numbers.ask(lambda _: judgements.badges(opened.project), none) if claim.status == Hypothesis.Status.SUPPORTED else none
+    metric = request.GET.get("metric", "")
+    dossier = Dossier(claim, judgement, moments(claim, past, metric), metric=metric)
+    content = {"opened": opened, "tab": "hypotheses", "hypothesis": claim, "dossier": dossier, "stands": claim.pk in stands}
+    return render(request, "hypotheses/hypothesis.html", content | around(opened, claim, dossier))
+
+
+def around(opened: OpenProject, claim: Hypothesis, dossier: Dossier) -> dict[str, Any]:  # Any: a template's context
+    """What the page needs beside the dossier: rules, runs to offer, thresholds, addresses."""
+    slugs = [run.slug for run in dossier.baseline[:1]] + [link.experiment.slug for link in dossier.links if not link.invalidated_at]
+    return {
+        "rules": list(claim.rules.all()),
+        "candidates": Experiment.objects.filter(project=opened.project).current().values_list("slug", "name")[:CANDIDATES] if opened.may_edit else [],
+        "support": settings.HYPOTHESIS_SUPPORT_THRESHOLD,
+        "refute": settings.HYPOTHESIS_REFUTE_THRESHOLD,
+        "base": opened.address("hypotheses:hypothesis", hypothesis_slug=claim.slug),
+        "compared": urlencode([("e", slug) for slug in dict.fromkeys(slugs[:MOST])]) if len(slugs) > 1 else "",
+        "false_share": f"{judgements.FALSE_DISCOVERY_RATE:.0%}",
+    }
+
+
+@login_required
+@require_safe
+def attribution(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """Effects of changes over the runs of a lineage: `metric`, `root` and `to` say which."""
+    opened = open_project(request, team_slug, project_slug)
+    metrics = in_order(opened.project.metrics.all())
+    metric = next((each for each in metrics if each.name == request.GET.get("metric")), metrics[0] if metrics else None)
+    to = request.GET.get("to", "")
+    found = Attribution(opened.project, metric, Numbers(), root=request.GET.get("root", ""), node=to) if metric else None
+    content = {"opened": opened, "tab": "hypotheses", "metrics": metrics, "found": found, "to": to, "kinds": ("better", "worse", "same")}
+    return render(request, "hypotheses/attribution.html", content)
+
+
+def open_hypothesis(
+    request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slug: str, *, role: Role = Role.VIEWER
+) -> tuple[OpenProject, Hypothesis]:
+    """The project and the hypothesis at an address. Raises NotFound or Forbidden."""
+    opened = open_project(request, team_slug, project_slug, role=role)
+    rows = Hypothesis.objects.filter(project=opened.project).select_related("project__team", "baseline_experiment").prefetch_related("targets__metric")
+    return opened, rows.named(hypothesis_slug)
