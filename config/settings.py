@@ -413,6 +413,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "experiments.models.Experiment.Status",
+        "DirectionEnum": "projects.models.Direction",
+        "HypothesisStatusEnum": "hypotheses.models.Hypothesis.Status",
+        "StatedStatusEnum": ["proposed", "testing"],
+        "StatedDirectionEnum": ["minimize", "maximize"],
+        "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
+    },
 }
 
 # The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.
