@@ -185,9 +185,10 @@ QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)
 # Judging hypotheses: from this confidence score on a claim counts as supported, and down from that one as refuted
 HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=-1)
 HYPOTHESIS_REFUTE_THRESHOLD = number(env.float, "HYPOTHESIS_REFUTE_THRESHOLD", -0.5, least=-1)
-if HYPOTHESIS_REFUTE_THRESHOLD >= HYPOTHESIS_SUPPORT_THRESHOLD:
+if not (0.5 <= HYPOTHESIS_SUPPORT_THRESHOLD < 1 and -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5):
     raise SetupError(
-        f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} is not below HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD}: give a lower one."
+        f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} and HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD}: give one from 0.5 to below 1"
+        " and one from -0.5 to above -1. Nearer to 0 they bound no error."
     )
 
 # The watch: what is measured, and where alerts are sent

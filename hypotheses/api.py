@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +24,7 @@ from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses import judgements, services
 from hypotheses.gathering import place_of
+from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from hypotheses.services import TARGETS_MOST, TargetTerm
 from metrics import process
@@ -161,11 +162,6 @@ class AskedRule(StrictSerializer):
     feature = serializers.CharField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
 
 
-@extend_schema_field(OpenApiTypes.OBJECT)
-class Verdict(serializers.DictField):
-    """A judgement: status, score, sentence, gates, and the numbers of every target and arm."""
-
-
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
     """The project's experiment of this UUID or slug. Raises Invalid."""
     try:
@@ -264,7 +260,7 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
     @extend_schema(operation_id="hypothesis_delete", summary="Delete a hypothesis", responses={204: None})
     def destroy(self, request: Request, hypothesis: str) -> Response:
         """Delete it with its links and its history; takes the role admin. The runs stay."""
-        services.delete(self.hypothesis(role=Role.ADMIN))
+        services.delete(self.hypothesis(role=Role.ADMIN), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -282,7 +278,7 @@ class HypothesisLinks(HypothesisView):
         found = self.hypothesis(role=Role.EDITOR)
         asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
         runs = [experiment_named(found.project, reference, field="experiments") for reference in asked]
-        services.link(found, runs, by=self.caller.user)
+        link(found, runs, by=self.caller.user)
         return Response(LinkRow(found.links.filter(experiment__in=runs).select_related("experiment"), many=True).data)
 
 
@@ -332,14 +328,14 @@ class HypothesisRule(HypothesisView):
     def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
         """Link nothing more by it; what it has linked stays."""
         found = self.hypothesis(role=Role.EDITOR)
-        services.remove_rule(found, get_object_or_404(found.rules, pk=rule), by=self.caller.user)
+        services.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class HypothesisEvaluation(HypothesisView):
     """A judgement on request."""
 
-    @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: Verdict})
+    @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
         found = self.hypothesis(role=Role.EDITOR)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -20,9 +19,8 @@ from config.htmx import HtmxHttpRequest, partial
 from experiments.comparison import select
 from experiments.models import Experiment
 from experiments.numbers import Numbers
-from hypotheses import judgements, services, wanting
+from hypotheses import judgements, linking, services, wanting
 from hypotheses.forms import HypothesisForm, initial_of
-from hypotheses.linking import link as link_runs
 from hypotheses.models import Hypothesis, Link, Target
 from hypotheses.prospects import Prospect, prospect, values_by_arm
 from hypotheses.views import open_hypothesis
@@ -98,18 +96,15 @@ def carried(project: Project, query: QueryDict) -> dict[str, Any]:  # Any: a for
 
 
 def proposed(form: HypothesisForm, *, by: User, source: str) -> Hypothesis | None:
-    """The new claim, its runs and rule linked; None where the form now says what is wrong, and nothing is saved."""
+    """The new claim, its runs and rule linked; None where the form now says what is wrong."""
     made = form.cleaned_data
     try:
-        with transaction.atomic():
-            claim = services.propose(form.project, by=by, **form.terms())
-            link_runs(claim, made["experiments"], source=source, by=by)
-            if made["feature"]:
-                services.add_rule(claim, made["feature"], by=by)
+        return services.propose(
+            form.project, by=by, experiments=made["experiments"], source=source, rules=[made["feature"]] if made["feature"] else [], **form.terms()
+        )
     except Invalid as error:
         complain(form, error)
         return None
-    return claim
 
 
 def is_edited(form: HypothesisForm, claim: Hypothesis, *, by: User) -> bool:
@@ -125,8 +120,7 @@ def is_edited(form: HypothesisForm, claim: Hypothesis, *, by: User) -> bool:
 def complain(form: HypothesisForm, error: Invalid) -> None:
     """Show a refusal at the fields it names, at the top where the form has none of that name."""
     for fault in error.faults:
-        field = "metric_0" if fault.field == "targets" else fault.field
-        form.add_error(field if field in form.fields else None, fault.message)
+        form.add_error(fault.field if fault.field in form.fields else None, fault.message)
     if not error.faults:
         form.add_error(None, str(error))
 
@@ -137,7 +131,7 @@ def delete(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_s
     """Say what goes; on POST delete it."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug, role=Role.ADMIN)
     if request.method == "POST":
-        services.delete(claim)
+        services.delete(claim, by=caller(request).user)
         messages.success(request, f"“{claim}” is deleted. Its runs stay.")
         return redirect(opened.address("hypotheses:list"))
     content = {"opened": opened, "tab": "hypotheses", "hypothesis": claim, "base": address(opened, claim)}
@@ -164,7 +158,7 @@ def link(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slu
     """Link runs by slug or UUID, with commas between."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug, role=Role.EDITOR)
     runs = runs_named(opened.project, request.POST.getlist("experiments"))
-    link_runs(claim, runs, source=Link.Source.HAND, by=caller(request).user)
+    linking.link(claim, runs, source=Link.Source.HAND, by=caller(request).user)
     messages.success(request, f"{len(runs)} run{'' if len(runs) == 1 else 's'} linked.")
     return redirect(address(opened, claim))
 
@@ -197,19 +191,10 @@ def invalidate(request: HttpRequest, team_slug: str, project_slug: str, hypothes
 def rule(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slug: str) -> HttpResponse:
     """Link every run that changes a feature, now and later; `remove` ends the rule."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug, role=Role.EDITOR)
-    feature, by = request.POST.get("feature", ""), caller(request).user
-    if "remove" in request.POST:
-        services.remove_rule(claim, claim.rules.filter(feature=feature).first() or missing(feature), by=by)
-        messages.success(request, f"Runs that change {feature} are no longer linked by themselves.")
-    else:
-        services.add_rule(claim, feature, by=by)
-        messages.success(request, f"Runs that change {feature} are linked, now and later.")
+    feature, verb = request.POST.get("feature", ""), services.remove_rule if "remove" in request.POST else services.add_rule
+    verb(claim, feature, by=caller(request).user)
+    messages.success(request, "The rule is removed." if "remove" in request.POST else f"Runs that change {feature} are linked from now on.")
     return redirect(address(opened, claim))
-
-
-def missing(feature: str) -> NoReturn:
-    """There is no such rule."""
-    raise NotFound(f"There is no rule for {feature!r}: it may have been removed already.")
 
 
 def runs_named(project: Project, references: Sequence[str]) -> list[Experiment]:

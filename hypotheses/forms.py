@@ -15,12 +15,11 @@ from config.errors import NotFound
 from experiments.comparison import select
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis, Target
-from hypotheses.services import Content, TargetTerm
+from hypotheses.services import TargetTerm
 from projects.models import Project, ProjectMetric
 
 TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
 AREA = {"class": "input area", "dir": "auto"}
-NUMBER = {"class": "input short", "inputmode": "decimal", "placeholder": "0"}
 TARGETS_MOST = 10
 OFFERED = 200
 
@@ -146,20 +145,11 @@ class HypothesisForm(forms.Form):
         lines = [(row.metric.value(), row.effect.value(), row.unit.value()) for row in self.rows]
         return [(known[name], effect_of(effect), unit or Target.Unit.METRIC) for name, effect, unit in lines if name in known]
 
-    def terms(self) -> Content:
+    def terms(self) -> dict[str, Any]:  # Any: values in the words of hypotheses.services
         """The cleaned fields in the words of hypotheses.services."""
         made = self.cleaned_data
-        return Content(
-            title=made["title"],
-            claim=made["claim"],
-            rationale=made["rationale"],
-            description=made["description"],
-            require=made["require"],
-            baseline=made["baseline"],
-            baseline_experiment=made["baseline_experiment"],
-            paired=made["paired"],
-            targets=[self.target(i) for i in range(len(self.rows)) if made.get(f"metric_{i}")],
-        )
+        fields = {name: made[name] for name in ("title", "claim", "rationale", "description", "require", "baseline", "baseline_experiment", "paired")}
+        return fields | {"targets": [self.target(i) for i in range(len(self.rows)) if made.get(f"metric_{i}")]}
 
     def target(self, index: int) -> TargetTerm:
         """One cleaned target."""

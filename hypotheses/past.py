@@ -12,20 +12,20 @@ from hypotheses.models import Hypothesis
 
 def moments(hypothesis: Hypothesis, past: Sequence[Past], metric: str = "") -> list[Moment]:
     """One moment for each number of runs that was judged, the last word on it; the effect is that of `metric`, else of the first target."""
-    names = {reading.metric for each in past for reading in each.readings}
+    names = {each.metric for one in past for each in one.readings}
     targets = [target.metric.name for target in hypothesis.targets.all()]
     shown = metric if metric in names else next((name for name in targets if name in names), "")
-    groups = (list(group) for _, group in groupby(told(past), key=lambda each: (each[0].epoch, each[0].n_exp, each[0].n_base, each[0].status)))
+    told = list(with_changes(past))
+    groups = (list(group) for _, group in groupby(told, key=lambda each: (each[0].epoch, each[0].n_exp, each[0].n_base, each[0].status)))
     return [moment(group[-1][0], next((note for _, note in group if note), ""), metric=shown) for group in groups]
 
 
-def told(past: Sequence[Past]) -> Iterator[tuple[Past, str]]:
-    """Each judgement of something, with what changed at it."""
+def with_changes(past: Sequence[Past]) -> Iterator[tuple[Past, str]]:
+    """Each judgement with what changed by it."""
     status, epoch = "testing", past[0].epoch if past else 1
     for each in past:
-        if each.readings:
-            yield each, changed(each, status, is_respecified=each.epoch != epoch)
-            status, epoch = each.status, each.epoch
+        yield each, changed(each, status, is_respecified=each.epoch != epoch)
+        status, epoch = each.status, each.epoch
 
 
 def changed(past: Past, was: str, *, is_respecified: bool) -> str:
@@ -39,5 +39,5 @@ def changed(past: Past, was: str, *, is_respecified: bool) -> str:
 
 def moment(past: Past, note: str, *, metric: str) -> Moment:
     """One judgement."""
-    found = next((reading for reading in past.readings if reading.metric == metric), None)
+    found = next((each for each in past.readings if each.metric == metric), None)
     return Moment(past.at, past.n_exp, past.score, past.status, found.improvement if found else None, found.anytime_ci95 if found else None, note)

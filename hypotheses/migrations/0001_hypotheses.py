@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                 ('unit', models.CharField(choices=[('metric', "The metric's unit"), ('percent', '% of the baseline')], default='metric', max_length=7)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='The first decides which arm is best.')),
                 ('hypothesis', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='hypotheses.hypothesis')),
-                ('metric', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='targeted_by', to='projects.projectmetric')),
+                ('metric', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='targeted_by', to='projects.projectmetric')),
             ],
             options={
                 'ordering': ['position', 'pk'],

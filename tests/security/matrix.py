@@ -40,6 +40,7 @@ PAGE = call(302, 404, 200, 200, 200)
 EDITORS_PAGE = call(302, 404, 403, 200, 200)
 READ = call(401, 404, 200, 200, 200)
 LIST = call(401, 200, 200, 200, 200)
+TARGET = {"metric": "loss", "direction": "minimize"}
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 
 
@@ -50,6 +51,8 @@ def change(**body: Any) -> Call:
 
 PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
 EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
+HYPOTHESIS = PROJECT + "hypotheses/<str:hypothesis_slug>/"
+CLAIM = {"title": "new", "require": "all", "baseline": "root", "metric_0": "loss", "effect_0": "0", "unit_0": "metric"}
 
 ROUTES: dict[str, dict[str, Call]] = {
     # Pages
@@ -57,6 +60,17 @@ ROUTES: dict[str, dict[str, Call]] = {
     "search": {"GET": OWN_PAGE},
     "projects/new": {"GET": call(302, 200, 403, 200, 200), "POST": call(302, 422, 403, 302, 302, body={"name": "new", "team": "{team}"})},
     PROJECT: {"GET": PAGE},
+    PROJECT + "attribution": {"GET": PAGE},
+    PROJECT + "hypotheses/": {"GET": PAGE},
+    PROJECT + "hypotheses/new": {"GET": EDITORS_PAGE, "POST": change(**CLAIM)},
+    HYPOTHESIS: {"GET": PAGE},
+    HYPOTHESIS + "edit": {"GET": EDITORS_PAGE, "POST": change(**CLAIM)},
+    HYPOTHESIS + "delete": {"GET": call(302, 404, 403, 403, 200), "POST": call(302, 404, 403, 403, 302)},
+    HYPOTHESIS + "judge": {"POST": change()},
+    HYPOTHESIS + "link": {"POST": change(experiments="baseline")},
+    HYPOTHESIS + "unlink": {"POST": change(experiment="baseline")},
+    HYPOTHESIS + "invalidate": {"POST": change(experiment="baseline", reason="broken")},
+    HYPOTHESIS + "rule": {"POST": change(feature="width")},
     PROJECT + "edit": {"GET": EDITORS_PAGE, "POST": change(name="digits")},
     PROJECT + "metrics/": {"GET": PAGE, "POST": change(name="new", aggregation="last")},
     PROJECT + "metrics/suggestions": {"POST": change()},
@@ -105,7 +119,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/projects/<str:project>/metrics": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"name": "new"})},
     "api/v1/projects/<str:project>/metrics/<path:metric>": {
         "PATCH": call(401, 404, 403, 200, 200, body={"direction": "minimize"}),
-        "DELETE": call(401, 404, 403, 204, 204),
+        "DELETE": call(401, 404, 403, 409, 409),
     },
     # Experiments
     "api/v1/experiments": {"GET": LIST, "POST": call(401, 404, 403, 201, 201, body={"project": "digits", "name": "new"})},
@@ -124,6 +138,21 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/names/<str:project>": {"GET": READ},
     "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
     "api/v1/metrics/restore": {"POST": call(401, 403, 403, 403, 403)},
+    # Hypotheses
+    "api/v1/hypotheses": {"GET": LIST, "POST": call(401, 404, 403, 201, 201, body={"project": "digits", "title": "new", "targets": [TARGET]})},
+    "api/v1/hypotheses/<uuid:hypothesis>": {
+        "GET": READ,
+        "PATCH": call(401, 404, 403, 200, 200, body={"claim": "c"}),
+        "DELETE": call(401, 404, 403, 403, 204),
+    },
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments": {"GET": READ, "POST": call(401, 404, 403, 200, 200, body={"experiments": ["baseline"]})},
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments/<str:experiment>": {"DELETE": call(401, 404, 403, 204, 204)},
+    "api/v1/hypotheses/<uuid:hypothesis>/experiments/<str:experiment>/invalidate": {"POST": call(401, 404, 403, 204, 204, body={"reason": "broken"})},
+    "api/v1/hypotheses/<uuid:hypothesis>/rules": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"feature": "lr"})},
+    "api/v1/hypotheses/<uuid:hypothesis>/rules/<int:rule>": {"DELETE": call(401, 404, 403, 204, 204)},
+    "api/v1/hypotheses/<uuid:hypothesis>/evaluate": {"POST": call(401, 404, 403, 200, 200)},
+    "api/v1/hypotheses/<uuid:hypothesis>/evidence": {"GET": READ},
+    "api/v1/hypotheses/<uuid:hypothesis>/history": {"GET": READ},
     # Alerts, and where they are sent
     "api/v1/alerts": {"GET": LIST},
     "api/v1/alerts/<int:alert>": {"GET": READ},
