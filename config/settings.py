@@ -183,11 +183,14 @@ CHDB_MAX_THREADS = number(env.int, "CHDB_MAX_THREADS", 2, least=1)
 QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)
 
 # Judging hypotheses: from this confidence score on a claim counts as supported, and down from that one as refuted
-HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=-1)
+# (nearer to 0 than half way, nothing bounds how often a verdict is wrong).
+HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=0.5)
 HYPOTHESIS_REFUTE_THRESHOLD = number(env.float, "HYPOTHESIS_REFUTE_THRESHOLD", -0.5, least=-1)
-if HYPOTHESIS_REFUTE_THRESHOLD >= HYPOTHESIS_SUPPORT_THRESHOLD:
+if not HYPOTHESIS_SUPPORT_THRESHOLD < 1:
+    raise SetupError(f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} can never be reached: give a score from 0.5 to below 1.")
+if not -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5:
     raise SetupError(
-        f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} is not below HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD}: give a lower one."
+        f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} bounds no error or can never be reached: give a score from -0.5 down to above -1."
     )
 
 # The watch: what is measured, and where alerts are sent

@@ -20,7 +20,6 @@ from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
 from hypotheses import wanting
 from hypotheses.linking import link_by_rules, note_deletion
-from hypotheses.models import Hypothesis
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest import GRANTS
@@ -226,6 +225,7 @@ def write(experiment: Experiment, changed: Sequence[str]) -> None:
         Experiment.objects.filter(pk=experiment.pk).update(**{name: getattr(experiment, name) for name in [*names, "updated_at"]})
     else:
         experiment.save(update_fields=[*names, *DERIVED, "updated_at"])
+        wanting.changed([experiment.pk])
 
 
 @transaction.atomic
@@ -328,7 +328,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
     for child in orphans(doomed):
         adopt(child, heir(child, doomed), by=by)
     for ids in chunks(doomed):
-        wanting.want(Hypothesis.objects.concerned_by(ids))
+        wanting.changed(ids)
         note_deletion(ids, by=by)
         Experiment.objects.filter(pk__in=ids).delete()
     logger.info("%s deleted %d experiments: %s", by, len(doomed), ", ".join(map(str, islice(doomed, 20))))

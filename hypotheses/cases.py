@@ -66,7 +66,7 @@ class Case:
     """Everything that a judgement looks at: the terms, the runs on both sides, and what is known of the baseline.
 
     `linked` are those of this epoch that stand, those that count and those post hoc; `baseline` the runs that may be compared with. `closed`: gates that
-    gathering closed already, by name. `frozen_by`: runs that chose a baseline of kind "best", which only choose.
+    gathering closed already, or has to tell of. `usual_sd`: the project's spread between seeds by metric, known where one run stands against one.
     """
 
     hypothesis_id: uuid.UUID
@@ -80,6 +80,7 @@ class Case:
     linked: tuple[Run, ...]
     baseline: tuple[Run, ...]
     closed: tuple[Gate, ...] = ()
+    usual_sd: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Q
 
 from experiments.models import Experiment, changes
 from hypotheses.cases import Case, Gate, Run, Term, Value
+from hypotheses.comparison import LARGEST
 from hypotheses.evidence import sign_of
 from hypotheses.models import Hypothesis, Link
 from hypotheses.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, TAIL_SHARE, aggregate, tail_noise
-from metrics.repository import Floats, MetricRepository, Place, Summary
+from metrics.repository import Floats, MetricRepository, Place, Summaries, Summary
 from projects.models import Direction
 
 CHUNK = 500
+OF_BASELINE = frozenset({"baseline_deleted", "baseline_fell_back", "baseline_not_confirmed"})
+UNSAID = "direction:"
+USUAL_RUNS = 500  # of the project, the newest, that tell how far seeds usually lie apart
 Values = dict[uuid.UUID, dict[str, Value]]
 
 
@@ -26,11 +32,10 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
     terms, closed = terms_of(hypothesis)
     bases = baselines(hypothesis, [link.experiment for link in links])
     runs = [*(link.experiment for link in links), *bases]
-    values = read_values(repository, place_of(hypothesis), [run.pk for run in runs if run.is_ended], terms)
+    values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), terms)
     late = {link.experiment_id for link in links if is_late(link, hypothesis)}
-    ours = tuple(run_of(link.experiment, values, is_post_hoc=link.experiment_id in late, as_of=as_of) for link in links)
-    theirs = tuple(run_of(run, values, is_post_hoc=False, as_of=as_of) for run in bases)
-    return Case(
+    theirs = tuple(run_of(run, values, is_post_hoc=False) for run in bases)
+    case = Case(
         hypothesis_id=hypothesis.pk,
         mode=hypothesis.require,  # type: ignore[arg-type]  # a choice of the model
         terms=terms,
@@ -39,10 +44,24 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
         epoch=hypothesis.epoch,
         baseline_kind=kind_of(hypothesis),
         frozen_at=hypothesis.frozen_at,
-        linked=in_time(ours),
+        linked=in_time([run_of(link.experiment, values, is_post_hoc=link.experiment_id in late) for link in links]),
         baseline=in_time(theirs),
         closed=(*closed, *baseline_gates(hypothesis, theirs)),
     )
+    case = replace(case, usual_sd=usual_spread(hypothesis, repository, case))
+    return as_it_stood(hypothesis, case, as_of) if as_of else case
+
+
+def as_it_stood(hypothesis: Hypothesis, case: Case, at: datetime) -> Case:
+    """The same case by the runs that had ended then: the others were still running."""
+    ours, theirs = ([then(run, at) for run in runs] for runs in (case.linked, case.baseline))
+    lasting = tuple(gate for gate in case.closed if gate.name not in OF_BASELINE)
+    return replace(case, linked=in_time(ours), baseline=in_time(theirs), closed=(*lasting, *baseline_gates(hypothesis, theirs)))
+
+
+def then(run: Run, at: datetime) -> Run:
+    """A run as it was."""
+    return replace(run, state="running", finished_at=None, values={}) if run.finished_at and run.finished_at > at else run
 
 
 def place_of(hypothesis: Hypothesis) -> Place:
@@ -66,10 +85,8 @@ def in_time(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.finished_at is None, run.finished_at.timestamp() if run.finished_at else 0.0, run.slug)))
 
 
-def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool, as_of: datetime | None) -> Run:
-    """An experiment as a judgement sees it. One that had not ended at `as_of` was running."""
-    ended = experiment.finished_at if experiment.is_ended else None
-    has_ended = experiment.is_ended and not (as_of and ended and ended > as_of)
+def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
+    """An experiment as a judgement sees it."""
     return Run(
         id=experiment.pk,
         slug=experiment.slug,
@@ -77,11 +94,11 @@ def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool, as_of: 
         arm=experiment.replicate_key,
         root_arm=experiment.root_experiment.replicate_key if experiment.root_experiment else experiment.replicate_key,
         seed=experiment.seed,
-        state=experiment.state if has_ended else ("running" if experiment.is_ended else experiment.status),
-        finished_at=ended if has_ended else None,
+        state=experiment.state,
+        finished_at=experiment.finished_at if experiment.is_ended else None,
         is_post_hoc=is_post_hoc,
         change=" · ".join(f"{change.feature} {change.now}" for change in changes(experiment.features_diff)) if experiment.parent_experiment_id else "",
-        values=values.get(experiment.pk, {}) if has_ended else {},
+        values=values.get(experiment.pk, {}) if experiment.is_ended else {},
     )
 
 
@@ -95,7 +112,7 @@ def terms_of(hypothesis: Hypothesis) -> tuple[tuple[Term, ...], tuple[Gate, ...]
         metric = target.metric
         if not metric.direction:
             text = f"nobody said whether more or less of {metric.name} is better"
-            closed.append(Gate(f"direction:{metric.name}", "Direction", False, text, f"Choose minimize or maximize for {metric.name} on the Metrics page."))
+            closed.append(Gate(f"{UNSAID}{metric.name}", "Direction", False, text, f"Choose minimize or maximize for {metric.name} on the Metrics page."))
         way = metric.direction or Direction.suggested(metric.name) or Direction.MAXIMIZE
         terms.append(Term(metric.name, str(way), metric.aggregation, target.smallest_effect, target.unit == target.Unit.PERCENT))  # type: ignore[arg-type]
     return tuple(terms), tuple(closed)
@@ -122,7 +139,7 @@ def baselines(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> list[Experi
 def baseline_arms(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> set[str]:
     """The replicate_keys of the baseline."""
     if kind_of(hypothesis) == "root":
-        return {run.root_experiment.replicate_key for run in ours if run.root_experiment}
+        return {run.root_experiment.replicate_key for run in ours if run.root_experiment and run.root_experiment.replicate_key != run.replicate_key}
     frozen: list[str] = hypothesis.frozen.get("arms", [])
     if frozen or hypothesis.baseline_experiment is None:
         return set(frozen)
@@ -156,9 +173,14 @@ def frozen_baseline(hypothesis: Hypothesis, repository: MetricRepository, *, at:
 
 def best(hypothesis: Hypothesis, repository: MetricRepository, ours: Sequence[Experiment], *, at: datetime) -> dict[str, list[str]]:
     """The arm with the best mean of the first target among those complete before `at`, neither linked nor below a linked run."""
-    (first, *_), _ = terms_of(hypothesis)
+    terms, _ = terms_of(hypothesis)
+    if not terms:
+        return {"arms": [], "chosen_by": []}
+    first = terms[0]
     linked_arms, linked_ids = {run.replicate_key for run in ours}, {run.pk for run in ours}
     before = Experiment.objects.filter(project_id=hypothesis.project_id, status=Experiment.Status.COMPLETE, finished_at__lt=at)
+    unfinished = Experiment.objects.filter(Q(finished_at=None) | Q(finished_at__gte=at), project_id=hypothesis.project_id, started_at__lt=at)
+    before = before.exclude(replicate_key__in=unfinished.values("replicate_key"))
     parents = dict(Experiment.objects.filter(project_id=hypothesis.project_id).values_list("pk", "parent_experiment_id"))
     arms: dict[str, list[uuid.UUID]] = {}
     for run in before.only("pk", "replicate_key"):
@@ -211,4 +233,41 @@ def value_of(summary: Summary | None, tail: Floats | None, how: str) -> Value:
     _, status = aggregate(end[-LAST_POINTS:], "last") if end else (None, "ok")
     if status == "non_finite" or summary.nonfinite > NON_FINITE_SHARE * summary.count:
         return Value(None, "non_finite", summary.count, 0.0)
-    return Value(summary.by(how), "ok", summary.count, tail_noise(end, how, of=summary.count - summary.nonfinite).var)
+    value = summary.by(how)
+    if not abs(value) <= LARGEST:
+        return Value(None, "non_finite", summary.count, 0.0)
+    return Value(value, "ok", summary.count, tail_noise(end, how, of=summary.count - summary.nonfinite).var)
+
+
+# What is usual -----------------------------------------------------------------------------------------------------------------------------
+
+
+def usual_spread(hypothesis: Hypothesis, repository: MetricRepository, case: Case) -> dict[str, float]:
+    """The project's spread between seeds by metric, pooled over arms of two runs and more; asked only where one run stands against one."""
+    if not 1 == ended_well(case.linked) == ended_well(case.baseline):
+        return {}
+    complete = Experiment.objects.filter(project_id=hypothesis.project_id, status=Experiment.Status.COMPLETE).order_by("-finished_at")
+    arms: dict[str, list[uuid.UUID]] = {}
+    for pk, arm in complete.values_list("pk", "replicate_key")[:USUAL_RUNS]:
+        arms.setdefault(arm, []).append(pk)
+    several = [ids for ids in arms.values() if len(ids) > 1]
+    ids = [pk for arm in several for pk in arm]
+    found = repository.summaries(place_of(hypothesis), experiments=ids, metrics=[term.metric for term in case.terms]) if ids else {}
+    return {term.metric: spread for term in case.terms if (spread := spread_of(several, found, term))}
+
+
+def ended_well(runs: Iterable[Run]) -> int:
+    """How many are complete and count."""
+    return sum(run.state == "complete" and not run.is_post_hoc for run in runs)
+
+
+def spread_of(arms: Iterable[Sequence[uuid.UUID]], found: Summaries, term: Term) -> float | None:
+    """The standard deviation within arms, None where no arm has two finite values or they do not differ."""
+    squares, df = 0.0, 0
+    for arm in arms:
+        values = [found[pk][term.metric].by(term.aggregation) for pk in arm if term.metric in found.get(pk, {})]
+        finite = [value for value in values if abs(value) <= LARGEST]
+        if len(finite) > 1:
+            mean = math.fsum(finite) / len(finite)
+            squares, df = squares + math.fsum((value - mean) ** 2 for value in finite), df + len(finite) - 1
+    return math.sqrt(squares / df) if df and squares else None

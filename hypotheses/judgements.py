@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from experiments.models import Experiment
+from hypotheses import wanting
 from hypotheses.cases import Case, Judgement, Reading, Run
 from hypotheses.comparison import Comparison
-from hypotheses.gathering import baselines, frozen_baseline, gather, linked, place_of
-from hypotheses.judging import ENGINE_VERSION, combine, decide, e_bh
-from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent
+from hypotheses.gathering import UNSAID, as_it_stood, frozen_baseline, gather, linked, place_of
+from hypotheses.judging import ENGINE_VERSION, e_bh
+from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, Link
 from hypotheses.verdicts import Thresholds, weigh
-from metrics import alerts, process
+from metrics import alerts, freshness, process
 from metrics.alert_models import Kind, Severity
 from metrics.evidence_rows import ARM, NIL, POOLED, EvidenceRow, append, rows
 from metrics.repository import MetricRepository
 from projects.models import Project
 
-logger = logging.getLogger(__name__)
 HARD_LIMIT = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
 CAUGHT_UP = 20  # runs that ended since the last judgement and get a point each in the history
 PENDING_S, PAUSE_S = 5.0, 0.05
+KEPT_S = 60  # what was read, at most: a run's name may change without a mark
+SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired")
 FALSE_DISCOVERY_RATE = 0.1
 GATE = "gate:"
 
@@ -80,25 +84,56 @@ def thresholds() -> Thresholds:
 
 
 def read(hypothesis: Hypothesis) -> Judgement:
-    """What the runs say now; writes nothing. Raises a StoreError where the metric store is away."""
-    return weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+    """What the runs say now; writes nothing. Kept until points, runs, links or terms change. Raises a StoreError where the metric store is away."""
+    key = f"judgement:{hypothesis.pk.hex}:{present(hypothesis)}"
+    found: Judgement | None = cache.get(key)
+    if found is None:
+        found = weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+        cache.set(key, found, timeout=KEPT_S)
+    return found
+
+
+def present(hypothesis: Hypothesis) -> str:
+    """A word that is another one as soon as a judgement might be."""
+    terms = hypothesis.targets.values_list("metric__name", "metric__direction", "metric__aggregation", "smallest_effect", "unit")
+    runs = ("experiment__status", "experiment__failure_kind", "experiment__finished_at", "experiment__updated_at", "experiment__replicate_key")
+    links = hypothesis.links.values_list("experiment_id", "is_post_hoc", "unlinked_at", "invalidated_at", *runs)
+    based = hypothesis.baseline_runs.values_list("experiment_id", *runs)
+    row = Hypothesis.objects.filter(pk=hypothesis.pk).values_list(*SEEN)
+    points = freshness.version([hypothesis.project_id])
+    whole = repr((list(row), list(terms), list(links), list(based), points, thresholds(), ENGINE_VERSION))
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 # Judging -----------------------------------------------------------------------------------------------------------------------------------
 
 
+class Overtaken(Exception):
+    """The hypothesis was changed, or taken over, while it was judged: what was found is of the past."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who judges: since when, and how often a judgement had been asked for when the look began."""
+
+    at: datetime
+    wants: int
+
+
 def judge(hypothesis_id: uuid.UUID) -> Judgement | None:
-    """Judge once and write it down; None where another does so now, or the hypothesis is gone. Raises a StoreError where the store is away.
+    """Judge once and write it down; None where another does so now, or it was changed meanwhile. Raises a StoreError where the store is away.
 
     May be asked twice or late without harm. What is asked for meanwhile stays marked.
     """
-    claim = timezone.now()
-    if not free(hypothesis_id, claim).update(claimed_at=claim):
+    now = timezone.now()
+    if not free(hypothesis_id, now).update(claimed_at=now):
         return None
     try:
-        return judged(hypothesis_id, process.open_repository())
+        return judged(hypothesis_id, now, process.open_repository())
+    except Overtaken:
+        return None
     finally:
-        Hypothesis.objects.filter(pk=hypothesis_id, claimed_at=claim).update(claimed_at=None)
+        Hypothesis.objects.filter(pk=hypothesis_id, claimed_at=now).update(claimed_at=None)
 
 
 def free(hypothesis_id: uuid.UUID, now: datetime) -> QuerySet[Hypothesis]:
@@ -106,26 +141,38 @@ def free(hypothesis_id: uuid.UUID, now: datetime) -> QuerySet[Hypothesis]:
     return Hypothesis.objects.filter(Q(claimed_at=None) | Q(claimed_at__lt=now - HARD_LIMIT), pk=hypothesis_id)
 
 
-def judged(hypothesis_id: uuid.UUID, repository: MetricRepository) -> Judgement:
+def judged(hypothesis_id: uuid.UUID, claimed_at: datetime, repository: MetricRepository) -> Judgement:
     """Freeze the baseline where it is time, then judge: once for each run that ended since, so that the history has a point for each."""
+    await_points(hypothesis_id)
     hypothesis = Hypothesis.objects.select_related("project__team", "baseline_experiment").get(pk=hypothesis_id)
-    wants = hypothesis.wants
-    await_points(hypothesis)
+    claim = Claim(claimed_at, hypothesis.wants)
+    begin(hypothesis)
     freeze(hypothesis, repository)
-    for moment in moments(hypothesis):
-        settle(hypothesis, repository, gather(hypothesis, repository, as_of=moment), at=moment)
-    judgement = settle(hypothesis, repository, gather(hypothesis, repository), at=timezone.now())
-    Hypothesis.objects.filter(pk=hypothesis.pk, wants=wants).update(wanted_at=None)
-    return judgement
+    case = gather(hypothesis, repository)
+    for moment in moments(hypothesis, case):
+        settle(hypothesis, repository, as_it_stood(hypothesis, case, moment), at=moment, claim=claim)
+    return settle(hypothesis, repository, case, at=timezone.now(), claim=claim, is_last=True)
 
 
-def await_points(hypothesis: Hypothesis) -> None:
-    """Give acknowledged points of its runs a moment to be stored. What comes later asks for a judgement of its own."""
-    runs = list(hypothesis.links.standing().values_list("experiment_id", flat=True))
-    process.flush()
+def await_points(hypothesis_id: uuid.UUID) -> None:
+    """Give acknowledged points of ended runs a moment to be stored. What comes later asks for a judgement of its own."""
+    linked_ = Link.objects.standing().filter(hypothesis=hypothesis_id, experiment__status__in=Experiment.Status.ended())
+    based = BaselineRun.objects.filter(hypothesis=hypothesis_id, experiment__status__in=Experiment.Status.ended())
+    runs = {*linked_.values_list("experiment_id", flat=True), *based.values_list("experiment_id", flat=True)}
     until = time.monotonic() + PENDING_S
     while process.pending(runs) and time.monotonic() < until:
+        process.flush()
         time.sleep(PAUSE_S)
+
+
+def begin(hypothesis: Hypothesis) -> None:
+    """A run that was linked when it ran already makes a proposed hypothesis one that is tested."""
+    if hypothesis.status != Hypothesis.Status.PROPOSED:
+        return
+    begun = next((link.experiment for link in linked(hypothesis) if link.experiment.started_at and not link.is_post_hoc), None)
+    if begun is not None:
+        wanting.begin_testing(hypothesis, begun)
+        hypothesis.refresh_from_db(fields=["status"])
 
 
 def freeze(hypothesis: Hypothesis, repository: MetricRepository) -> None:
@@ -137,39 +184,54 @@ def freeze(hypothesis: Hypothesis, repository: MetricRepository) -> None:
         return
     at = max(min(starts), hypothesis.epoch_began_at) if hypothesis.epoch > 1 else min(starts)
     found = frozen_baseline(hypothesis, repository, at=at)
-    if Hypothesis.objects.filter(pk=hypothesis.pk, frozen_at=None).update(frozen=found, frozen_at=at):
-        hypothesis.frozen, hypothesis.frozen_at = found, at
-        sentence = f"The baseline ({hypothesis.get_baseline_display()}) is fixed as of {at:%Y-%m-%d %H:%M:%S} UTC, before any linked run ended."
-        note(hypothesis, HypothesisEvent.Kind.FROZEN, sentence, at=at, detail=found)
+    with transaction.atomic():
+        if Hypothesis.objects.filter(pk=hypothesis.pk, frozen_at=None, epoch=hypothesis.epoch).update(frozen=found, frozen_at=at):
+            hypothesis.frozen, hypothesis.frozen_at = found, at
+            sentence = f"The baseline ({hypothesis.get_baseline_display()}) is fixed as of {at:%Y-%m-%d %H:%M:%S} UTC, before any linked run ended."
+            note(hypothesis, HypothesisEvent.Kind.FROZEN, sentence, at=at, detail=found)
 
 
-def moments(hypothesis: Hypothesis) -> list[datetime]:
-    """When runs ended since the last judgement, but for the last of them: that one is judged as it stands now."""
-    runs = [link.experiment for link in linked(hypothesis) if not link.is_post_hoc]
-    ends = [run.finished_at for run in [*runs, *baselines(hypothesis, runs)] if run.is_ended and run.finished_at]
-    since = hypothesis.judged_at
-    return sorted({end for end in ends if since is None or end > since})[:-1][-CAUGHT_UP:]
+def moments(hypothesis: Hypothesis, case: Case) -> list[datetime]:
+    """When runs ended since the last judgement, but for the last of them: that one is judged as it stands now.
+
+    What the baseline's runs did before the first linked one ended is no history of this claim.
+    """
+    ours = [run.finished_at for run in case.linked if run.finished_at and not run.is_post_hoc]
+    if not ours:
+        return []
+    since, now = max(hypothesis.judged_at or min(ours), min(ours)), timezone.now()
+    ends = {run.finished_at for run in (*case.linked, *case.baseline) if run.finished_at and not run.is_post_hoc}
+    fresh = sorted(end for end in ends if (end > since or (hypothesis.judged_at is None and end == since)) and end < now)
+    return fresh[:-1][-CAUGHT_UP:]
 
 
-def settle(hypothesis: Hypothesis, repository: MetricRepository, case: Case, *, at: datetime) -> Judgement:
-    """Weigh, write the evidence, then the record in one transaction. The evidence comes first: it may be there without a verdict, never the reverse."""
-    judgement = weigh(case, at=at, thresholds=thresholds())
+def settle(hypothesis: Hypothesis, repository: MetricRepository, case: Case, *, at: datetime, claim: Claim, is_last: bool = False) -> Judgement:
+    """Weigh, write the evidence, then the record in one transaction. The evidence comes first: it may be there without a verdict, never the reverse.
+
+    One moment of one epoch has one judgement's name, so that looking back once more writes the same rows. Raises Overtaken.
+    """
+    name = uuid.uuid5(hypothesis.pk, f"{case.epoch} {at.isoformat()}")
+    judgement = weigh(replace(case, previous=hypothesis.status), at=at, thresholds=thresholds(), judgement_id=name)  # type: ignore[arg-type]  # a choice of the model
     append(repository, place_of(hypothesis), evidence(case, judgement), logged_at=timezone.now())
     with transaction.atomic():
-        keep_baseline(hypothesis, case)
-        record(hypothesis, judgement)
+        record(hypothesis, judgement, claim)
+        if is_last:
+            keep_baseline(hypothesis, case)
+            Hypothesis.objects.filter(pk=hypothesis.pk, wants=claim.wants).update(wanted_at=None)
     return judgement
 
 
-def record(hypothesis: Hypothesis, judgement: Judgement) -> None:
-    """The verdict onto the hypothesis, with a line of history and an alert where it is another."""
+def record(hypothesis: Hypothesis, judgement: Judgement, claim: Claim) -> None:
+    """The verdict onto the hypothesis, with a line of history and an alert where it is another. Raises Overtaken where the row is another's now."""
     was = hypothesis.status
     hypothesis.status, hypothesis.score, hypothesis.judged_at = judgement.status, judgement.score, judgement.at
     hypothesis.sentence, hypothesis.missing = judgement.sentence[:1000], judgement.missing[:500]
     if was != judgement.status:
         hypothesis.decided_at = judgement.at if hypothesis.is_decided else None
     fields = ("status", "score", "judged_at", "sentence", "missing", "decided_at")
-    Hypothesis.objects.filter(pk=hypothesis.pk).update(**{name: getattr(hypothesis, name) for name in fields})
+    ours = Hypothesis.objects.filter(pk=hypothesis.pk, claimed_at=claim.at, epoch=hypothesis.epoch, status=was)
+    if not ours.update(**{name: getattr(hypothesis, name) for name in fields}):
+        raise Overtaken
     if was != judgement.status:
         detail = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
         note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, detail=detail)
@@ -205,14 +267,20 @@ def evidence(case: Case, judgement: Judgement) -> list[EvidenceRow]:
     """A row for every target, pooled and by arm, where there was something to compare."""
     gates = tuple(f"{GATE}{gate.name}" for gate in judgement.closed)
     base = next((run.id for run in judgement.baseline), NIL)
-    pooled = [row(case, judgement, each, each.comparison, gates, base) for each in judgement.readings if each.comparison]
+    unsaid = {gate.name for gate in judgement.closed if gate.name.startswith(UNSAID)}  # which way such a metric is better would be a guess
+    pooled = [row(case, judgement, each, one, gates, base) for each in judgement.readings if (one := told(each, unsaid))]
     by_arm = [
-        row(case, judgement, each, each.comparison, ("post_hoc",) if arm.is_post_hoc else (), base, arm=arm.key, first=arm.earliest)
+        row(case, judgement, each, one, ("post_hoc",) if arm.is_post_hoc else (), base, arm=arm.key, first=arm.earliest)
         for arm in judgement.arms
         for each in arm.readings
-        if each.comparison
+        if (one := told(each, unsaid))
     ]
     return pooled + by_arm
+
+
+def told(each: Reading, unsaid: Collection[str]) -> Comparison | None:
+    """The comparison, where there is one that can be written down."""
+    return None if f"{UNSAID}{each.term.metric}" in unsaid else each.comparison
 
 
 def row(
@@ -252,6 +320,8 @@ def row(
         flags=(*one.flags, *flags),
         epoch=case.epoch,
         engine_version=ENGINE_VERSION,
+        score=judgement.score,
+        status=judgement.status,
     )
 
 
@@ -260,12 +330,12 @@ def known(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def history(hypothesis: Hypothesis, *, most: int = 1000) -> list[Past]:
+def history(hypothesis: Hypothesis, *, most: int = 20_000) -> list[Past]:
     """What was judged, the oldest first, from the evidence as it was written. Raises a StoreError where the store is away."""
     return histories([hypothesis], most=most).get(hypothesis.pk, [])
 
 
-def histories(hypotheses: Sequence[Hypothesis], *, most: int = 1000) -> dict[uuid.UUID, list[Past]]:
+def histories(hypotheses: Sequence[Hypothesis], *, most: int = 20_000) -> dict[uuid.UUID, list[Past]]:
     """The same of several hypotheses of one project, in one question."""
     if not hypotheses:
         return {}
@@ -273,21 +343,17 @@ def histories(hypotheses: Sequence[Hypothesis], *, most: int = 1000) -> dict[uui
     by_judgement: dict[tuple[uuid.UUID, uuid.UUID], list[EvidenceRow]] = {}
     for each in reversed(found):
         by_judgement.setdefault((each.hypothesis_id, each.judgement_id), []).append(each)
-    modes, past = {each.pk: each.require for each in hypotheses}, {each.pk: list[Past]() for each in hypotheses}
+    past = {each.pk: list[Past]() for each in hypotheses}
     for (hypothesis_id, _), group in by_judgement.items():
-        before = past[hypothesis_id]
-        before.append(past_of(group, modes[hypothesis_id], previous=before[-1] if before else None))
+        past[hypothesis_id].append(past_of(group))
     return past
 
 
-def past_of(group: Sequence[EvidenceRow], mode: str, *, previous: Past | None) -> Past:
-    """One judgement from its pooled rows. A new epoch starts from testing."""
-    gates = tuple(flag.removeprefix(GATE) for flag in group[0].flags if flag.startswith(GATE))
-    raw = combine({each.metric_name: (each.e_pos, each.e_neg) for each in group}, mode=mode)  # type: ignore[arg-type]  # a choice of the model
-    first, limits = group[0], thresholds()
-    was = previous.status if previous and previous.epoch == first.epoch else Hypothesis.Status.TESTING
-    status, score = decide(was, raw, gates, support_threshold=limits.support, refute_threshold=limits.refute)  # type: ignore[arg-type]  # one of its words
-    return Past(first.judgement_id, first.at, first.epoch, score, status, gates, tuple(map(reading_of, group)))
+def past_of(group: Sequence[EvidenceRow]) -> Past:
+    """One judgement from its pooled rows."""
+    first = group[0]
+    gates = tuple(flag.removeprefix(GATE) for flag in first.flags if flag.startswith(GATE))
+    return Past(first.judgement_id, first.at, first.epoch, first.score, first.status, gates, tuple(map(reading_of, group)))
 
 
 def reading_of(each: EvidenceRow) -> PastReading:
@@ -300,7 +366,7 @@ def reading_of(each: EvidenceRow) -> PastReading:
 def badges(project: Project) -> set[uuid.UUID]:
     """The supported hypotheses of a project that stand when all of its hypotheses are read together (e-BH at FDR 0.1)."""
     all_ = list(project.hypotheses.exclude(score=None))
-    latest = {pk: past[-1] for pk, past in histories(all_, most=10_000).items() if past}
+    latest = {pk: past[-1] for pk, past in histories(all_).items() if past}
     judged_ = [each for each in all_ if each.pk in latest]
     strength = [e_of(latest[each.pk], each.require) for each in judged_]
     stands = e_bh(strength, FALSE_DISCOVERY_RATE) if strength else []

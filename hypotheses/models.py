@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.slugs import free_slug, is_uuid
@@ -19,6 +22,21 @@ from projects.models import Project, ProjectMetric
 
 if TYPE_CHECKING:
     from accounts.access import Caller
+
+
+class Known:
+    """Whether this process knows of a hypothesis: where there is none, the way in of points asks for nothing. One made elsewhere is seen within seconds."""
+
+    LOOK_AGAIN_S: ClassVar[float] = 5.0
+    is_any: ClassVar[bool] = False
+    looked_at: ClassVar[float] = -math.inf
+
+    @classmethod
+    def any(cls) -> bool:
+        """Whether there are hypotheses at all; "yes" is remembered, "no" for a few seconds."""
+        if not cls.is_any and time.monotonic() - cls.looked_at > cls.LOOK_AGAIN_S:
+            cls.is_any, cls.looked_at = Hypothesis.objects.exists(), time.monotonic()
+        return cls.is_any
 
 
 class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
@@ -36,12 +54,11 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
             raise NotFound(f"There is no hypothesis {reference!r}, or it is not yours. GET /api/v1/hypotheses lists them.")
         return hypothesis
 
-    def concerned_by(self, experiments: Iterable[uuid.UUID]) -> Self:
-        """Those that one of the experiments is linked to, or whose baseline it may belong to: by its arm, or as a candidate for the best."""
-        ids = list(experiments)
-        ours = Experiment.objects.filter(pk__in=ids)
+    def concerned_by(self, experiments: Iterable[uuid.UUID], **of_them: Any) -> Self:  # Any: a filter's values
+        """Those that one of the experiments (narrowed by `of_them`) is linked to, or whose baseline it may belong to: by its arm, or as a candidate."""
+        ours = Experiment.objects.filter(pk__in=list(experiments), **of_them)
         arms = ours.values("replicate_key")
-        is_linked = models.Q(pk__in=Link.objects.filter(experiment__in=ids).values("hypothesis"))
+        is_linked = models.Q(pk__in=Link.objects.filter(experiment__in=ours.values("pk")).values("hypothesis"))
         is_root = models.Q(baseline__in=("root", "best"), pk__in=Link.objects.filter(experiment__root_experiment__replicate_key__in=arms).values("hypothesis"))
         is_named = models.Q(baseline="experiment", baseline_experiment__replicate_key__in=arms)
         is_compared = models.Q(pk__in=BaselineRun.objects.filter(experiment__replicate_key__in=arms).values("hypothesis"))
@@ -49,11 +66,18 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         return self.filter(is_linked | is_root | is_named | is_compared | is_best)
 
     def want(self, *, at: datetime) -> int:
-        """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many had no mark yet."""
+        """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many had no mark yet.
+
+        The rows are locked first: a judgement that ends meanwhile either has seen this change, or leaves the mark.
+        """
         ids = list(self.values_list("pk", flat=True))
-        marked = Hypothesis.objects.filter(pk__in=ids)
-        marked.exclude(wanted_at=None).update(wants=models.F("wants") + 1)
-        return marked.filter(wanted_at=None).update(wanted_at=at, wants=models.F("wants") + 1)
+        if not ids:
+            return 0
+        with transaction.atomic():
+            marks = dict(Hypothesis.objects.filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk", "wanted_at"))
+            marked = Hypothesis.objects.filter(pk__in=list(marks))
+            marked.update(wanted_at=Coalesce("wanted_at", models.Value(at)), wants=models.F("wants") + 1)
+        return sum(since is None for since in marks.values())
 
     def wanted(self) -> Self:
         """Those that wait for a judgement, the longest waiting first."""
@@ -141,6 +165,7 @@ class Hypothesis(models.Model):
         if not self.slug:
             self.slug = free_slug(self.title, taken=Hypothesis.objects.filter(project_id=self.project_id), otherwise="hypothesis")
         super().save(**options)
+        Known.is_any = True
 
     @property
     def is_decided(self) -> bool:

@@ -16,6 +16,8 @@ from metrics.occurrences import Turn, once
 
 logger = logging.getLogger(__name__)
 Task = Any  # Celery's task comes without types
+ROUNDS = 3  # judgements of one hypothesis in a row, where runs end while it is judged
+AWAY = "The metric store is away; it stays marked."
 
 
 @app.task
@@ -50,17 +52,35 @@ def judged_all(turn: Turn | None = None) -> str:
     for hypothesis_id in waiting:
         if turn is not None:
             turn.require_time()
-        judged(hypothesis_id)
+        judged_apart(hypothesis_id)
     return f"Looked at {len(waiting)} hypotheses."
 
 
+def judged_apart(hypothesis_id: uuid.UUID) -> None:
+    """Judge one so that whatever is wrong with it keeps no other from being judged: it stays marked, and the log has the reason."""
+    try:
+        judged(hypothesis_id)
+    except Exception:  # any defect of one hypothesis, which must not be everyone's
+        logger.exception("The judgement of %s failed; it stays marked", hypothesis_id)
+
+
 def judged(hypothesis_id: uuid.UUID) -> str:
+    """Judge one, again where that was asked for meanwhile; the sentence, or why not."""
+    said = ""
+    for _ in range(ROUNDS):
+        said = judged_once(hypothesis_id)
+        if not Hypothesis.objects.wanted().filter(pk=hypothesis_id, claimed_at=None).exists() or said == AWAY:
+            break
+    return said
+
+
+def judged_once(hypothesis_id: uuid.UUID) -> str:
     """Judge one; the sentence, or why not."""
     try:
         judgement = judgements.judge(hypothesis_id)
     except StoreError as error:
         logger.warning("The judgement of %s waits for the metric store: %s", hypothesis_id, error)
-        return "The metric store is away; it stays marked."
+        return AWAY
     except Hypothesis.DoesNotExist:
         return "It was deleted."
-    return judgement.sentence if judgement else "Being judged already, or deleted."
+    return judgement.sentence if judgement else "Being judged already, changed meanwhile, or deleted."

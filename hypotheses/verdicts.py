@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from hypotheses.cases import Arm, Case, Gate, Judgement, Need, Reading, Run, Term
 from hypotheses.comparison import Comparison, compare
-from hypotheses.evidence import THRESHOLD
-from hypotheses.judging import attrition_gates, combine, decide, worst_rank
-from hypotheses.planning import runs_to_add
+from hypotheses.evidence import CAP, THRESHOLD, sign_of
+from hypotheses.judging import combine, decide
+from hypotheses.planning import runs_to_add, t_threshold
 from hypotheses.series import is_unequal_horizon
 
 WORDS = {"proposed": "Proposed", "testing": "Testing", "supported": "Supported", "refuted": "Refuted"}
@@ -48,7 +48,7 @@ def weigh(case: Case, *, at: datetime, thresholds: Thresholds = Thresholds(), ju
     counted, late = split(case)
     sides = matched(case, counted)
     readings = tuple(reading(term, sides) for term in case.terms)
-    raw = score_of(case, readings)
+    raw = sure_score(case, readings, thresholds)
     gates = gates_of(case, counted, late, readings, sides, raw, thresholds)
     status, score = decide(
         case.previous, raw, [gate.name for gate in gates if not gate.is_open], support_threshold=thresholds.support, refute_threshold=thresholds.refute
@@ -87,15 +87,22 @@ def split(case: Case) -> tuple[list[Run], list[Run]]:
 
 
 def matched(case: Case, linked: Sequence[Run]) -> Sides:
-    """Both sides by block: one; one for each seed of paired runs; one for each root arm where several are compared with their own."""
-    baseline = [run for run in case.baseline if run.is_ended and not run.is_interrupted]
-    key: Callable[[Run], Hashable] = lambda run: 0  # noqa: E731  # the usual one of three
-    if case.is_paired:
-        key = lambda run: run.seed  # noqa: E731
-    elif case.baseline_kind == "root" and len({run.root_arm for run in linked}) > 1:
-        key = lambda run: run.root_arm  # noqa: E731
-    keys = dict.fromkeys([*map(key, linked), *map(key, baseline)])
-    return Sides({each: (tuple(run for run in linked if key(run) == each), tuple(run for run in baseline if key(run) == each)) for each in keys})
+    """Both sides by block: one; one for each root arm where linked runs descend from several; one for each seed of paired runs."""
+    roots = {run.root_arm for run in linked}
+    by_root = case.baseline_kind == "root"
+    baseline = [run for run in case.baseline if run.is_ended and not run.is_interrupted and (not by_root or run.arm in roots)]
+    several = by_root and len(roots) > 1
+    blocks: dict[Hashable, tuple[list[Run], list[Run]]] = {}
+    for side, runs in enumerate((linked, baseline)):
+        for run in runs:
+            root = (run.arm if side else run.root_arm) if several else ""
+            blocks.setdefault((root, partner(run) if case.is_paired else None), ([], []))[side].append(run)
+    return Sides({key: (tuple(ours), tuple(theirs)) for key, (ours, theirs) in blocks.items()})
+
+
+def partner(run: Run) -> Hashable:
+    """What pairs a run with one of the other side: its seed; without one it has no partner."""
+    return run.id if run.seed is None else run.seed
 
 
 def values_of(runs: Sequence[Run], metric: str) -> list[float]:
@@ -140,15 +147,29 @@ def margin_of(term: Term, baseline: Sequence[float]) -> float:
 
 
 def floor_of(term: Term, runs: Sequence[Run]) -> float:
-    """The variance between runs that their own tails demand at least: the mean of what each says."""
-    floors = [run.values[term.metric].noise_var for run in runs if run.state == "complete" and term.metric in run.values]
+    """The variance between runs that their own tails demand at least: the mean of what each says that has a number."""
+    found = (run.values.get(term.metric) for run in runs if run.state == "complete")
+    floors = [value.noise_var for value in found if value is not None and value.status == "ok"]
     return math.fsum(floors) / len(floors) if floors else 0.0
 
 
 def score_of(case: Case, readings: Sequence[Reading]) -> float:
-    """The score of all targets together; a side with fewer than two runs is held by its comparison and by a gate."""
+    """The score of all targets together; one without a comparison counts as e-values of 1 and is not left out."""
     pairs = {each.term.metric: (each.comparison.e_pos, each.comparison.e_neg) if each.comparison else None for each in readings}
     return combine(pairs, mode=case.mode) if pairs else 0.0
+
+
+def is_replicated(each: Reading) -> bool:
+    """Whether both sides have two runs that differ."""
+    return each.comparison is not None and "insufficient_replicates" not in each.comparison.flags
+
+
+def sure_score(case: Case, readings: Sequence[Reading], thresholds: Thresholds) -> float:
+    """The score, from replicated targets alone where these decide whatever the others hold (the gate stays open then); else from all."""
+    if all(map(is_replicated, readings)) or not any(map(is_replicated, readings)):
+        return score_of(case, readings)
+    sure = score_of(case, [each if is_replicated(each) else replace(each, comparison=None) for each in readings])
+    return sure if sure >= thresholds.support or sure <= thresholds.refute else score_of(case, readings)
 
 
 def arms_of(case: Case, runs: Sequence[Run], *, is_post_hoc: bool) -> tuple[Arm, ...]:
@@ -158,14 +179,13 @@ def arms_of(case: Case, runs: Sequence[Run], *, is_post_hoc: bool) -> tuple[Arm,
 
 
 def arm_of(case: Case, key: str, runs: tuple[Run, ...], *, is_post_hoc: bool) -> Arm:
-    """One arm against the baseline."""
+    """One arm against the baseline; its score is held like the whole one's where a side has fewer than two runs."""
     sides = matched(case, runs)
-    own = {run.root_arm for run in runs}
-    if case.baseline_kind == "root" and not case.is_paired:
-        sides = Sides({0: (runs, tuple(run for run in sides.baseline if run.arm in own))})
     readings = tuple(reading(term, sides) for term in case.terms)
-    is_compared = any(each.comparison for each in readings)
-    return Arm(key, runs[0].change or runs[0].name, runs, is_post_hoc, readings, score_of(case, readings) if is_compared else None)
+    score = score_of(case, readings) if any(each.comparison for each in readings) else None
+    if score is not None and not all(map(is_replicated, readings)):
+        score = min(max(score, -CAP), CAP)
+    return Arm(key, runs[0].change or runs[0].name, runs, is_post_hoc, readings, score)
 
 
 # Gates -------------------------------------------------------------------------------------------------------------------------------------
@@ -176,7 +196,7 @@ def gates_of(
 ) -> tuple[Gate, ...]:
     """Every assumption, open or closed, those of gathering among them."""
     return (
-        replicates(readings),
+        replicates(readings, raw, thresholds),
         fixed(case),
         attrition(case, readings, sides, raw, thresholds),
         *horizon(readings, sides),
@@ -187,13 +207,25 @@ def gates_of(
     )
 
 
-def replicates(readings: Sequence[Reading]) -> Gate:
-    """At least two runs a side, for every target."""
-    counts = [(each.comparison.n_exp, each.comparison.n_base) if each.comparison else (0, 0) for each in readings]
-    n_exp, n_base = min((n for n, _ in counts), default=0), min((n for _, n in counts), default=0)
-    lacking = [f"{2 - n} more {side} {plural(2 - n)}" for n, side in ((n_exp, "linked"), (n_base, "baseline")) if n < 2]
+def replicates(readings: Sequence[Reading], raw: float, thresholds: Thresholds) -> Gate:
+    """At least two runs a side, for every target, unless those that have them decide alone."""
+    n_exp, n_base = fewest(readings)
     found = f"at least 2 runs a side: {n_exp} and {n_base}"
-    return Gate("replicates", "Replicates", not lacking, found, f"{' and '.join(lacking)} with every target's metric." if lacking else "")
+    alone = [each.comparison for each in readings if each.comparison and "unmatched_runs" in each.comparison.flags]
+    found += "; runs without a partner on the other side are left out" if alone else ""
+    if all(map(is_replicated, readings)) and readings:
+        return Gate("replicates", "Replicates", True, found)
+    if any(map(is_replicated, readings)) and (raw >= thresholds.support or raw <= thresholds.refute):
+        return Gate("replicates", "Replicates", True, f"{found}; the targets that have them decide alone")
+    lacking = [f"{2 - n} more {side} {plural(2 - n)}" for n, side in ((n_exp, "linked"), (n_base, "baseline")) if n < 2]
+    opens = f"{' and '.join(lacking)} with every target's metric." if lacking else "Runs whose values differ: copies of one run count once."
+    return Gate("replicates", "Replicates", False, found, opens)
+
+
+def fewest(readings: Sequence[Reading]) -> tuple[int, int]:
+    """(linked, baseline) runs that have a value for every target."""
+    counts = [(each.comparison.n_exp, each.comparison.n_base) if each.comparison else (0, 0) for each in readings]
+    return min((n for n, _ in counts), default=0), min((n for _, n in counts), default=0)
 
 
 def plural(n: int) -> str:
@@ -214,24 +246,32 @@ def attrition(case: Case, readings: Sequence[Reading], sides: Sides, raw: float,
     failed = max((each.failed + each.baseline_failed for each in readings), default=0)
     if not failed:
         return Gate("attrition", "Attrition", True, "no run failed")
+    verdict = verdict_of(case, raw, thresholds)
+    if verdict == "testing":
+        return Gate("attrition", "Attrition", True, f"{failed} failed; the others give no verdict that they could change")
     worst = score_of(case, [at_worst(each, sides) for each in readings])
-    closed = attrition_gates(case.previous if case.previous != "proposed" else "testing", raw, worst)
-    if not closed:
+    if verdict_of(case, worst, thresholds) == verdict:
         return Gate("attrition", "Attrition", True, f"{failed} failed; the verdict survives that they count as the worst")
     opens = "Run the failed ones again, or mark them as interrupted where the machine was at fault."
     return Gate("attrition", "Attrition", False, f"{failed} failed; counted as the worst value seen, they change the verdict", opens)
 
 
+def verdict_of(case: Case, score: float, thresholds: Thresholds) -> str:
+    """What a score alone would make of the claim."""
+    previous = "testing" if case.previous == "proposed" else case.previous
+    return decide(previous, score, (), support_threshold=thresholds.support, refute_threshold=thresholds.refute)[0]
+
+
 def at_worst(each: Reading, sides: Sides) -> Reading:
-    """The reading with the worst value seen given to every failed run, block by block."""
+    """The reading with the worst value seen in either arm, whatever its block, given to every failed run (worst-rank, Lachin 1999)."""
     metric = each.term.metric
-    blocks = []
-    for linked, baseline in sides.blocks.values():
-        x, b = values_of(linked, metric), values_of(baseline, metric)
-        x_failed, b_failed = failures(linked, metric), failures(baseline, metric)
-        blocks.append(worst_rank(x, b, x_failed, b_failed, each.term.direction) if x or b else (x, b))
-    floor = floor_of(each.term, [*sides.linked, *sides.baseline])
-    return replace(each, comparison=compared(each.term, blocks, margin=each.margin, floor=floor))
+    seen = values_of([*sides.linked, *sides.baseline], metric)
+    if not seen:
+        return each
+    worst = min(seen) if sign_of(each.term.direction) > 0 else max(seen)
+    blocks = [tuple(values_of(runs, metric) + [worst] * failures(runs, metric) for runs in pair) for pair in sides.blocks.values()]
+    pairs = [(linked, baseline) for linked, baseline in blocks]
+    return replace(each, comparison=compared(each.term, pairs, margin=each.margin, floor=floor_of(each.term, [*sides.linked, *sides.baseline])))
 
 
 def horizon(readings: Sequence[Reading], sides: Sides) -> list[Gate]:
@@ -246,12 +286,12 @@ def horizon(readings: Sequence[Reading], sides: Sides) -> list[Gate]:
         apart = is_unequal_horizon(term.aggregation, *counts)
         opens = "Run both sides equally long, or judge the metric by its last value." if apart else ""
         gates.append(Gate("horizon", "Horizon", not apart, found, opens))
-    return gates
+    return gates or [Gate("horizon", "Horizon", True, "no smallest or largest value is compared, which longer runs would favour")]
 
 
 def points_of(runs: Sequence[Run], metric: str) -> list[int]:
     """How many points each run that ended well has."""
-    return [run.values[metric].points for run in runs if run.state == "complete" and metric in run.values]
+    return [run.values[metric].points for run in runs if run.state == "complete" and metric in run.values and run.values[metric].status == "ok"]
 
 
 def percent_of_zero(readings: Sequence[Reading]) -> list[Gate]:
@@ -268,16 +308,16 @@ def epoch(case: Case) -> Gate:
     """Since when terms are as they are."""
     if case.epoch == 1:
         return Gate("epoch", "One epoch", True, "targets, margin and baseline unchanged since data")
-    return Gate("epoch", f"Epoch {case.epoch}", True, "respecified: only runs that were linked and ended since then count")
+    return Gate("epoch", f"Epoch {case.epoch}", True, "respecified: only runs that ended since then count")
 
 
 def not_counted(counted: Sequence[Run], late: Sequence[Run]) -> list[Gate]:
     """Runs that suggested the claim are shown, and hold nothing."""
     if not late:
         return []
-    fresh = max(2, len(late)) if len(counted) < 2 else 0
+    fresh = max(2, len(late) - len(counted))
     text = f"{len(late)} {plural(len(late))} linked after they ended: these runs suggested the claim; they cannot confirm it"
-    return [Gate("post_hoc", "Not counted", True, text, f"{fresh} fresh runs would count." if fresh else "")]
+    return [Gate("post_hoc", "Not counted", True, text, f"{fresh} fresh runs would count.")]
 
 
 # What is still needed ------------------------------------------------------------------------------------------------------------------------
@@ -320,7 +360,9 @@ def sentence_of(case: Case, judgement: Judgement, missing: str) -> str:
     one = deciding.comparison
     found = f"{word}: {one.n_exp} {plural(one.n_exp)} v {one.n_base}, {effect(deciding)}, score {judgement.score:.2f}; {targets(case)}."
     if one.n_exp == one.n_base == 1:
-        found = f"{word}: {signed(one.delta)} in {deciding.term.metric}; one run each, so direction only."
+        usual = case.usual_sd.get(deciding.term.metric)
+        size = f", {abs(one.improvement) / usual:.2g} x your usual spread" if usual else ""
+        found = f"{word}: {signed(one.delta)} in {deciding.term.metric}{size}; one run each, so direction only."
     return f"{found} {missing}".strip()
 
 
@@ -367,9 +409,35 @@ def missing_of(case: Case, judgement: Judgement) -> str:
     if not any(run.is_ended for run in case.baseline):
         return "no baseline run has ended yet: run the baseline with at least 2 seeds."
     closed = [gate for gate in judgement.gates if not gate.is_open]
-    if closed:
-        return f"{closed[0].title} is closed: {closed[0].opens or closed[0].sentence}"
+    if any(gate.name != "replicates" for gate in closed):
+        first = next(gate for gate in closed if gate.name != "replicates")
+        return f"{first.title} is closed: {first.opens or first.sentence}"
+    least = least_to_decide(*fewest(judgement.readings))
+    if closed or any(least):
+        return few(judgement, least)
     return planned(judgement)
+
+
+def least_to_decide(n_exp: int, n_base: int) -> tuple[int, int]:
+    """(linked, baseline) runs without which no result whatever could be a verdict."""
+    more_exp, more_base = max(2 - n_exp, 0), max(2 - n_base, 0)
+    while t_threshold(n_exp + more_exp, n_base + more_base) is None:
+        if n_exp + more_exp <= n_base + more_base:
+            more_exp += 1
+        else:
+            more_base += 1
+    return more_exp, more_base
+
+
+def few(judgement: Judgement, least: tuple[int, int]) -> str:
+    """What so few runs lack."""
+    if judgement.readings and all(each.comparison and each.comparison.n_exp == each.comparison.n_base == 1 for each in judgement.readings):
+        return "2 more seeds a side would tell more."
+    lacking = [f"{n} more {side} {plural(n)}" for n, side in zip(least, ("linked", "baseline"), strict=True) if n]
+    if not lacking:
+        return "Replicates is closed: runs whose values differ are needed, copies of one run count once."
+    together = f"{least[0]} more {plural(least[0])} a side" if least[0] == least[1] else " and ".join(lacking)
+    return f"{together}, with every target's metric: fewer can decide nothing."
 
 
 def nothing_counts(case: Case, late: Sequence[Run]) -> str:

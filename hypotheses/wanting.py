@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from config.celery import nudge
 from experiments.models import Experiment
-from hypotheses.models import Hypothesis, HypothesisEvent, HypothesisQuerySet
+from hypotheses.models import Hypothesis, HypothesisEvent, HypothesisQuerySet, Known
+from projects.models import ProjectMetric
 
 JUDGE = "hypotheses.tasks.judge_wanted"
 Kind = HypothesisEvent.Kind
@@ -27,9 +28,12 @@ def want(hypotheses: HypothesisQuerySet) -> int:
 
 def started(experiment: Experiment) -> None:
     """A run began: what it tests is being tested from now on."""
-    for hypothesis in Hypothesis.objects.filter(status=Hypothesis.Status.PROPOSED, links__in=experiment.hypothesis_links.standing()):
+    if not Known.any():
+        return
+    tested = Hypothesis.objects.filter(links__in=experiment.hypothesis_links.standing())
+    for hypothesis in tested.filter(status=Hypothesis.Status.PROPOSED):
         begin_testing(hypothesis, experiment)
-    want(Hypothesis.objects.filter(frozen_at=None, links__in=experiment.hypothesis_links.standing()))
+    want(tested.filter(frozen_at=None))
 
 
 def begin_testing(hypothesis: Hypothesis, experiment: Experiment) -> None:
@@ -37,19 +41,28 @@ def begin_testing(hypothesis: Hypothesis, experiment: Experiment) -> None:
     was = Hypothesis.objects.filter(pk=hypothesis.pk, status=Hypothesis.Status.PROPOSED)
     if was.update(status=Hypothesis.Status.TESTING, updated_at=timezone.now()):
         sentence = f"Testing: its first linked run, {experiment.name}, started."
-        HypothesisEvent.objects.create(hypothesis=hypothesis, kind=Kind.STATUS, sentence=sentence[:1000], epoch=hypothesis.epoch)
+        detail = {"from": Hypothesis.Status.PROPOSED, "to": Hypothesis.Status.TESTING}
+        HypothesisEvent.objects.create(hypothesis=hypothesis, kind=Kind.STATUS, sentence=sentence[:1000], detail=detail, epoch=hypothesis.epoch)
 
 
 def ended(experiment: Experiment) -> None:
-    """A run ended: what it tests, or is a baseline of, is judged."""
-    want(Hypothesis.objects.concerned_by([experiment.pk]))
+    """A run ended, or goes on after all, or belongs to another arm now: what it tests, or is a baseline of, is judged."""
+    changed([experiment.pk])
+
+
+def changed(experiments: Iterable[uuid.UUID]) -> None:
+    """What is known of these runs changed: whatever they test, or are a baseline of, is judged."""
+    if Known.any():
+        want(Hypothesis.objects.concerned_by(experiments))
+
+
+def redefined(metrics: Iterable[ProjectMetric]) -> None:
+    """Which way these metrics are better, or which number stands for a series, is another now: what targets them is judged."""
+    if Known.any():
+        want(Hypothesis.objects.filter(targets__metric__in=list(metrics)))
 
 
 def late_points(experiments: Iterable[uuid.UUID]) -> None:
-    """Points came. Where the run had ended, its number may be another. One question where nobody states hypotheses."""
-    linked = Hypothesis.objects.all()
-    if not linked.exists():
-        return
-    over = list(Experiment.objects.filter(pk__in=list(experiments), status__in=Experiment.Status.ended()).values_list("pk", flat=True))
-    if over:
-        want(Hypothesis.objects.concerned_by(over))
+    """Points came. Where the run had ended, its number may be another. One question, and none where nobody states hypotheses."""
+    if Known.any():
+        want(Hypothesis.objects.concerned_by(experiments, status__in=Experiment.Status.ended()))

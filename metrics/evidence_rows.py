@@ -20,19 +20,22 @@ SELECTED = """
     SELECT toUnixTimestamp64Micro(timestamp) AS at_us, toString(hypothesis_id) AS hypothesis, toString(experiment_id) AS experiment, metric_name,
         baseline_value, experiment_value, delta, toString(direction) AS way, confidence_score, toString(judgement_id) AS judgement, scope, arm,
         toString(baseline_id) AS baseline, n_exp, n_base, improvement, margin, se, df, t, p_value, ci_low, ci_high, at_low, at_high, e_pos, e_neg,
-        prob_improvement, method, flags, epoch, engine_version
+        prob_improvement, method, flags, epoch, engine_version, score, status
     FROM {database}.evidence_metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND hypothesis_id IN %(hypotheses)s {scope}
     ORDER BY timestamp DESC, judgement_id, scope DESC, metric_name, arm LIMIT %(limit)s OFFSET %(offset)s
 """
 ONLY_POOLED = "AND scope = 'pooled'"
 NUMBERS = ("baseline_value", "experiment_value", "delta", "improvement", "margin", "se", "df", "t", "p_value", "ci_low", "ci_high")
-MORE_NUMBERS = ("at_low", "at_high", "e_pos", "e_neg", "prob_improvement")
+MORE_NUMBERS = ("at_low", "at_high", "e_pos", "e_neg", "prob_improvement", "score")
 
 
 @dataclass(frozen=True)
 class EvidenceRow:
-    """One row. What is not known is NaN; `experiment_id` is the earliest run of the arm, nil for the pooled row; units are the metric's."""
+    """One row. What is not known is NaN; `experiment_id` is the earliest run of the arm, nil for the pooled row; units are the metric's.
+
+    `score` and `status` are the whole hypothesis's after this judgement, gates included.
+    """
 
     at: datetime
     hypothesis_id: uuid.UUID
@@ -66,6 +69,8 @@ class EvidenceRow:
     flags: tuple[str, ...]
     epoch: int
     engine_version: str
+    score: float
+    status: str
 
 
 def append(repository: MetricRepository, place: Place, rows: Sequence[EvidenceRow], *, logged_at: datetime) -> None:
@@ -81,7 +86,7 @@ def columns(place: Place, rows: Sequence[EvidenceRow], *, logged_at: datetime) -
         return [getattr(row, name) for row in rows]
 
     ids = ("hypothesis_id", "experiment_id", "judgement_id", "baseline_id")
-    words = ("metric_name", "scope", "arm", "method", "engine_version")
+    words = ("metric_name", "scope", "arm", "method", "engine_version", "status")
     return {
         "timestamp": np.array([microseconds(row.at) for row in rows], dtype=np.int64),
         "logged_at": np.full(len(rows), microseconds(logged_at), dtype=np.int64),
@@ -120,7 +125,7 @@ def rows(
 
 def row_of(found: Mapping[str, Any], n: int) -> EvidenceRow:
     """One row of a result."""
-    words: dict[str, Any] = {name: str(found[name][n]) for name in ("metric_name", "scope", "arm", "method", "engine_version")}
+    words: dict[str, Any] = {name: str(found[name][n]) for name in ("metric_name", "scope", "arm", "method", "engine_version", "status")}
     numbers: dict[str, Any] = {name: float(found[name][n]) for name in (*NUMBERS, *MORE_NUMBERS, "confidence_score")}
     counts: dict[str, Any] = {name: int(found[name][n]) for name in ("n_exp", "n_base", "epoch")}
     return EvidenceRow(

@@ -21,6 +21,7 @@ from accounts.services import default_team, team_named
 from accounts.slugs import is_uuid
 from config.errors import Conflict
 from config.rest import RecordView, StableOrdering, StrictSerializer
+from hypotheses import wanting
 from metrics.points import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
@@ -209,7 +210,9 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
         asked = self.asked(MetricChange)
         for name, value in asked.items():
             setattr(found, name, value)
-        found.save(update_fields=list(asked))
+        with transaction.atomic():
+            found.save(update_fields=list(asked))
+            wanting.redefined([found])
         return Response(self.get_serializer(found).data)
 
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})

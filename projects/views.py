@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -22,6 +23,7 @@ from config.errors import Invalid, NotFound
 from config.htmx import HtmxHttpRequest, partial
 from experiments.numbers import Numbers
 from experiments.tables import STATUSES, ExperimentTable, TableQuery
+from hypotheses import wanting
 from projects import overview, services
 from projects.forms import MetricChangeForm, NewMetricForm, NewProjectForm, ProjectForm, require_writable_team, writable_teams
 from projects.models import Direction, ProjectMetric
@@ -44,6 +46,7 @@ def project_list(request: HtmxHttpRequest) -> HttpResponse:
         "projects": overview.projects(asking, at=timezone.now()),
         "running": overview.running(asking),
         "recent": overview.recent(asking),
+        "decided": overview.decided(asking),
         "may_make": bool(writable_teams(asking)),
     }
     return render(request, partial("projects/project_list.html", "lines", request), content | first_steps(request))
@@ -154,7 +157,9 @@ def change_metric(request: HtmxHttpRequest, team_slug: str, project_slug: str, m
     form = MetricChangeForm(request.POST)
     if not form.is_valid():
         raise Invalid("Not valid: a direction is minimize or maximize, an aggregation last, min, max or avg.")
-    form.apply(metric)
+    with transaction.atomic():
+        form.apply(metric)
+        wanting.redefined([metric])
     if request.htmx:
         experiments = experiment_counts(opened, Numbers()).get(metric.name, 0)
         return render(request, "projects/metrics.html#choices", {"metric": metric, "opened": opened, "experiments": experiments})
@@ -169,7 +174,9 @@ def accept_suggestions(request: HttpRequest, team_slug: str, project_slug: str) 
     waiting = [metric for metric in opened.project.metrics.filter(direction=Direction.UNSET) if metric.suggestion]
     for metric in waiting:
         metric.direction = metric.suggestion
-    ProjectMetric.objects.bulk_update(waiting, ["direction"], batch_size=500)
+    with transaction.atomic():
+        ProjectMetric.objects.bulk_update(waiting, ["direction"], batch_size=500)
+        wanting.redefined(waiting)
     messages.success(request, f"{len(waiting)} metrics now say which way is better." if len(waiting) != 1 else f"{waiting[0].name}: {waiting[0].direction}.")
     return redirect(next_page(request, opened))
 

@@ -19,4 +19,6 @@ ALTER TABLE {database}.evidence_metrics
     ADD COLUMN IF NOT EXISTS method LowCardinality(String) COMMENT 'pooled_t, welch_guard or sign_only' AFTER prob_improvement,
     ADD COLUMN IF NOT EXISTS flags String COMMENT 'what was noticed, and gate:… for each closed gate; with commas' AFTER method,
     ADD COLUMN IF NOT EXISTS epoch UInt32 COMMENT 'counts up when the terms change after data' AFTER flags,
-    ADD COLUMN IF NOT EXISTS engine_version LowCardinality(String) COMMENT 'of the method' AFTER epoch
+    ADD COLUMN IF NOT EXISTS engine_version LowCardinality(String) COMMENT 'of the method' AFTER epoch,
+    ADD COLUMN IF NOT EXISTS score Float64 COMMENT 'of the hypothesis after the judgement: all targets together, held where a gate is closed' AFTER engine_version,
+    ADD COLUMN IF NOT EXISTS status LowCardinality(String) COMMENT 'of the hypothesis after the judgement' AFTER score
