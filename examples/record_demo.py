@@ -41,8 +41,8 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis_digits
-from research_platform.columns import Row, columns
 from hypothesis_digits import CLAIMS, Claim, planned
+from research_platform.columns import Row, columns
 from train_digits import METRICS, NOTES, VARIANTS, Digits, Plan, Result, digits, plans, train
 
 PRODUCT = Path(__file__).resolve().parents[1]
