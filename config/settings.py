@@ -81,8 +81,12 @@ CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
+if not CLICKHOUSE_HOST:  # no process beside `serve` can open the embedded metric store; Celery would take these from the environment past the settings
+    os.environ.pop("CELERY_BROKER_URL", None)
+    os.environ.pop("CELERY_RESULT_BACKEND", None)
+SHARED_QUEUE = REDIS_URL if CLICKHOUSE_HOST else ""
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(SHARED_QUEUE, 1) or "memory://localhost"
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(SHARED_QUEUE, 2) or "cache+memory://"
 
 
 def mail_server(url: str) -> dict[str, Any]:
