@@ -29,6 +29,11 @@ from sklearn.neural_network import MLPClassifier
 VALIDATION_IMAGES = 597
 DIGITS = np.arange(10)
 BRIGHTEST = 16.0
+METRICS = (
+    {"name": "val/accuracy", "direction": "maximize", "aggregation": "max"},
+    {"name": "val/loss", "direction": "minimize", "aggregation": "min"},
+    {"name": "train/loss", "direction": "minimize", "aggregation": "last"},
+)
 NOTES = "Multilayer perceptron on scikit-learn's digits: 1,200 images to train, 597 to validate, the split the same for all runs."
 
 
@@ -144,7 +149,7 @@ def digits() -> Digits:
     return Digits(train=parts[0], validation=parts[1], train_labels=parts[2], validation_labels=parts[3])
 
 
-def plans(variants: Sequence[Variant], *, seeds: int, epochs: int) -> Iterator[Plan]:
+def plans(variants: Sequence[Variant], *, seeds: int, epochs: int, first_seed: int = 1) -> Iterator[Plan]:
     """The runs to make, every parent before its children. A variant whose parent is not among `variants` becomes a root."""
     settings: dict[str, Settings] = {}
     for variant in variants:
@@ -152,7 +157,7 @@ def plans(variants: Sequence[Variant], *, seeds: int, epochs: int) -> Iterator[P
         settings[variant.name] = replace(whole_settings(variant), **variant.changes)
         rooted = variant if parent else replace(variant, parent=None)
         diff = {key: {"from": plain(getattr(parent, key)), "to": plain(value)} for key, value in variant.changes.items()} if parent else {}
-        yield from (Plan(rooted, seed, epochs, settings[variant.name], diff) for seed in range(1, seeds + 1))
+        yield from (Plan(rooted, seed, epochs, settings[variant.name], diff) for seed in range(first_seed, first_seed + seeds))
 
 
 def whole_settings(variant: Variant) -> Settings:
@@ -199,9 +204,10 @@ def validated(network: MLPClassifier, data: Digits) -> dict[str, float]:
     return {"val/loss": float(-np.log(of_the_truth).mean()), "val/accuracy": float(accuracy)}
 
 
-def train_and_log(plan: Plan, data: Digits, project: str, parent: rp.Run | None) -> rp.Run:
-    """Train one network as one run of `project`."""
-    run = rp.init(project, plan.name, parent=parent, features_diff=plan.features_diff, params=plan.params, seed=plan.seed, tags=plan.variant.tags, notes=NOTES)
+def train_and_log(plan: Plan, data: Digits, project: str, parent: rp.Run | None, *, hypotheses: Sequence[str] = ()) -> rp.Run:
+    """Train one network as one run of `project`, which tests `hypotheses` (their UUIDs or slugs)."""
+    said = {"features_diff": plan.features_diff, "params": plan.params, "seed": plan.seed, "tags": plan.variant.tags, "notes": NOTES}
+    run = rp.init(project, plan.name, parent=parent, hypotheses=hypotheses, **said)
     with run:
         result = train(plan, data, run)
         run.finish(failure_kind="diverged" if result.is_diverged else "")

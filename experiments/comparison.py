@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.http import urlencode
 
 from accounts.slugs import is_uuid
 from experiments.measured import Measured, is_failed, measured, replicate_counts
@@ -22,6 +23,7 @@ from projects.models import Project, ProjectMetric
 
 LEAST, MOST = 2, 100
 CHARTS_MOST = 40
+CLAIMED_MOST = 5
 COLOURS = 10
 X = ("step", "relative", "time")
 SMOOTHEST = 0.99
@@ -215,15 +217,20 @@ class Arm:
 
 
 def arm_name(runs: Sequence[Run]) -> str:
+    """The name of an arm."""
+    return shared_name([run.experiment for run in runs])
+
+
+def shared_name(replicates: Sequence[Experiment]) -> str:
     """What the names of replicates share, without what counts them: `wider · s1`, `wider · s2` give `wider`."""
-    names = [run.experiment.name for run in runs]
+    names = [run.name for run in replicates]
     shared = names[0][: next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))]
     trimmed = shared.rstrip(" ·-_/#:([,0123456789") if len(names) > 1 else names[0]
     for word in ("seed", "run", "s"):
         cut = trimmed.removesuffix(word)
         if cut != trimmed and cut[-1:] in tuple(" ·-_/#:(["):
             trimmed = cut.rstrip(" ·-_/#:([")
-    return runs[0].experiment.replicate_group or trimmed or names[0]
+    return replicates[0].replicate_group or trimmed or names[0]
 
 
 def spread_of(values: Iterable[float | None], reference: float | None) -> Spread:
@@ -284,6 +291,14 @@ class Comparison:
     def drawn(self) -> list[ProjectMetric]:
         """The first CHARTS_MOST of them: more would be a page nobody reads to its end."""
         return self.metrics[:CHARTS_MOST]
+
+    @property
+    def as_claim(self) -> str:
+        """The query of the form that turns this comparison into a hypothesis: its runs, the baseline, the first metrics with a direction."""
+        slugs = [run.experiment.slug for run in self.runs if not run.is_baseline]
+        metrics = [metric.name for metric in self.metrics if metric.direction][:CLAIMED_MOST]
+        query = [("experiments", ",".join(slugs)), ("baseline", self.baseline.experiment.slug), *(("metric", name) for name in metrics)]
+        return urlencode(query)
 
     @property
     def has_many_metrics(self) -> bool:

@@ -19,7 +19,7 @@ from accounts.models import User
 from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
 from hypotheses import wanting
-from hypotheses.linking import link_by_rules
+from hypotheses.linking import link_by_rules, note_deletion
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest import GRANTS
@@ -329,6 +329,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
         adopt(child, heir(child, doomed), by=by)
     for ids in chunks(doomed):
         wanting.changed(ids)
+        note_deletion(ids, by=by)
         Experiment.objects.filter(pk__in=ids).delete()
     logger.info("%s deleted %d experiments: %s", by, len(doomed), ", ".join(map(str, islice(doomed, 20))))
     transaction.on_commit(GRANTS.forget)

@@ -11,6 +11,7 @@ from experiments.comparison import CHARTS_MOST
 from experiments.measured import Measured, measured, replicate_counts
 from experiments.models import Experiment, ExperimentEvent
 from experiments.templatetags.readings import decimals_for, decimals_of
+from hypotheses.models import Link
 from metrics import freshness, process
 from metrics.repository import Summary
 from projects.models import ProjectMetric
@@ -18,6 +19,7 @@ from projects.models import ProjectMetric
 ANCESTORS_MOST = 12
 CHILDREN_MOST = 50
 FACTS_MOST = 6
+CLAIMS_MOST = 20
 EVENTS_MOST = 50
 
 
@@ -174,6 +176,11 @@ class Overview:
     def kin_decimals(self) -> int | None:
         """The decimals that this run and its children share in the leading metric."""
         return decimals_of([self.leading_value(self.experiment), *(value for _, value, _ in self.offspring)])
+
+    @cached_property
+    def claims(self) -> list[Link]:
+        """The hypotheses that it was linked to, the latest first."""
+        return list(self.experiment.hypothesis_links.select_related("hypothesis").order_by("-linked_at", "-pk")[:CLAIMS_MOST])
 
     @cached_property
     def events(self) -> list[ExperimentEvent]:

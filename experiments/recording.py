@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,22 +17,33 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics import ingest
+from metrics import ingest, process
 from projects.models import Project, ProjectMetric
 
+logger = logging.getLogger(__name__)
 DEMO = Path(__file__).parent / "demo" / "digits.json.gz"
 AGO = timedelta(hours=3)
+NOTED_S, PAUSE_S = 10.0, 0.02
+Recorded = dict[str, Any]  # Any: one experiment of the recording, as JSON has it
 
 
 def load(path: Path, *, token: str) -> Project:
     """Make the recorded project and its experiments in the token's team, as if it had run three hours ago, and send its points."""
-    recording = json.loads(gzip.decompress(path.read_bytes()))
-    owner = ApiToken.objects.select_related("user", "team").get(digest=ApiToken.hashed(token))
-    began = timezone.now() - AGO
+    recording, owner, began = content(path), owner_of(token), timezone.now() - AGO
     project, experiments = record(recording, owner, began=began)
-    for experiment, recorded in zip(experiments, recording["experiments"], strict=True):
-        send(experiment, recorded, began=began, token=token)
+    send_all(experiments, recording["experiments"], began=began, token=token)
     return project
+
+
+def content(path: Path) -> dict[str, Any]:
+    """The recording in a file."""
+    found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
+
+
+def owner_of(token: str) -> ApiToken:
+    """Whose token it is, and of which team."""
+    return ApiToken.objects.select_related("user", "team").get(digest=ApiToken.hashed(token))
 
 
 @transaction.atomic
@@ -38,14 +52,19 @@ def record(recording: dict[str, Any], owner: ApiToken, *, began: datetime) -> tu
     described = recording["project"]
     project = Project.objects.create(team=owner.team, name=described["name"], description=described["description"])
     ProjectMetric.objects.bulk_create([ProjectMetric(project=project, **metric) for metric in described["metrics"]])
+    return project, runs(project, recording["experiments"], began=began, by=owner.user)
+
+
+def runs(project: Project, recorded: Sequence[Recorded], *, began: datetime, by: User) -> list[Experiment]:
+    """Experiments in the order recorded, each after its parent."""
     experiments: list[Experiment] = []
-    for recorded in recording["experiments"]:
-        parent = None if recorded["parent"] is None else experiments[recorded["parent"]]
-        experiments.append(one(project, recorded, parent=parent, began=began, by=owner.user))
-    return project, experiments
+    for each in recorded:
+        parent = None if each["parent"] is None else experiments[each["parent"]]
+        experiments.append(one(project, each, parent=parent, began=began, by=by))
+    return experiments
 
 
-def one(project: Project, recorded: dict[str, Any], *, parent: Experiment | None, began: datetime, by: User) -> Experiment:
+def one(project: Project, recorded: Recorded, *, parent: Experiment | None, began: datetime, by: User) -> Experiment:
     """One experiment, ended as it was recorded."""
     named = {name: recorded[name] for name in ("name", "params", "features_diff", "seed", "tags", "notes")}
     experiment = lifecycle.create(project, by=by, parent=parent, **named)
@@ -55,10 +74,36 @@ def one(project: Project, recorded: dict[str, Any], *, parent: Experiment | None
     return experiment
 
 
-def send(experiment: Experiment, recorded: dict[str, Any], *, began: datetime, token: str) -> None:
+def send_all(experiments: Sequence[Experiment], recorded: Sequence[Recorded], *, began: datetime, token: str) -> None:
+    """The points of every experiment, and when the last one of each came."""
+    for experiment, each in zip(experiments, recorded, strict=True):
+        send(experiment, each, began=began, token=token)
+    if not are_noted(experiments):
+        logger.warning(
+            "The metric store took no points of the demo in %s s: its experiments will show the time of loading as that of their last point.", NOTED_S
+        )
+        return
+    with transaction.atomic():
+        for experiment, each in zip(experiments, recorded, strict=True):
+            Experiment.objects.filter(pk=experiment.pk).update(last_point_at=began + timedelta(seconds=each["times_s"][-1]))
+
+
+def send(experiment: Experiment, recorded: Recorded, *, began: datetime, token: str) -> None:
     """The points of one experiment as one batch in columns."""
     times = [began.timestamp() + offset for offset in recorded["times_s"]]
     body = {"steps": recorded["steps"], "timestamps": times, "metrics": recorded["metrics"]}
     ingest.take(
         ingest.Submission(authorization=f"Bearer {token}", project=str(experiment.project_id), experiment=str(experiment.pk), body=json.dumps(body).encode())
     )
+
+
+def are_noted(experiments: Sequence[Experiment]) -> bool:
+    """Whether the drain has stored the points and noted their arrival, waiting for it: a later note would be that of the loading."""
+    process.flush()
+    silent = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments], last_point_at=None)
+    until = time.monotonic() + NOTED_S
+    while silent.exists():
+        if time.monotonic() > until:
+            return False
+        time.sleep(PAUSE_S)
+    return True

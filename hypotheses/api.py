@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -160,11 +160,6 @@ class AskedRule(StrictSerializer):
     """A rule to add."""
 
     feature = serializers.CharField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
-
-
-@extend_schema_field(OpenApiTypes.OBJECT)
-class Verdict(serializers.DictField):
-    """A judgement: status, score, sentence, gates, and the numbers of every target and arm."""
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
@@ -340,7 +335,7 @@ class HypothesisRule(HypothesisView):
 class HypothesisEvaluation(HypothesisView):
     """A judgement on request."""
 
-    @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: Verdict})
+    @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
         found = self.hypothesis(role=Role.EDITOR)

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from scipy import special
 
-from experiments.models import Change, Experiment, changes
+from experiments.comparison import shared_name
+from experiments.models import SEED_LIKE, Change, Experiment, changes
 from experiments.numbers import Numbers
-from experiments.templatetags.readings import decimals_of
 from hypotheses import drawing
 from hypotheses.judging import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
 from metrics.repository import Place, Summaries
@@ -155,7 +155,7 @@ class Attribution:
         for each in reversed(line[:-1]):
             latest |= {feature: now(value) for feature, value in each.features_diff.items()}
         for feature, value in latest.items():
-            if feature not in first or first[feature] != value:
+            if first.get(feature) != value and feature not in SEED_LIKE:
                 yield f"{feature} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
     def above(self, row: Experiment) -> Iterator[Experiment]:
@@ -236,7 +236,7 @@ class Attribution:
     @cached_property
     def decimals(self) -> int | None:
         """The decimals that effects and steps share."""
-        return decimals_of([*(line.effect.se for line in self.lines), *(bar.change for bar in self.bars)])
+        return drawing.decimals_for_effects([*(line.effect.se for line in self.lines), *(bar.change for bar in self.bars)])
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -252,7 +252,9 @@ class Attribution:
         first = rows[0]
         parent = self.every.get(first.parent_experiment_id) if first.parent_experiment_id else None
         changed = tuple(changes(first.features_diff)) if parent else ()
-        return Node(key, parent.replicate_key if parent else "", first.slug, first.name, tuple(self.values[row.pk] for row in rows), changed, has_children)
+        return Node(
+            key, parent.replicate_key if parent else "", first.slug, shared_name(rows), tuple(self.values[row.pk] for row in rows), changed, has_children
+        )
 
     @property
     def ends(self) -> list[Node]:

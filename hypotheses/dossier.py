@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from experiments.templatetags.readings import decimals_of, number
 from hypotheses import drawing
 from hypotheses.cases import Arm, Judgement, Need, Reading, Run
 from hypotheses.comparison import Comparison
-from hypotheses.judging import ENGINE_VERSION, PRIOR_VARIANCE
+from hypotheses.judging import ENGINE_VERSION, PRIOR_VARIANCE, replicates_needed
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 
 COMMANDS_MOST = 3
-EVENTS_MOST = 50
+LEAST = 2  # runs a side, below which nothing is decided
+SMALLEST_SD = 0.01  # effects smaller than this beside the spread are not counted out
+EVENTS_MOST = 200
 LINKS_MOST = 500
 SEED_OPTION = re.compile(r"(--seed[ =])(-?\d+)\b")
 METHODS = {"pooled_t": "sequential t", "welch_guard": "sequential t, Welch guard", "sign_only": "sign only"}
@@ -96,8 +99,7 @@ class Dossier:
     @property
     def reason(self) -> str:
         """The sentence without the status, which stands beside it."""
-        _, colon, rest = self.sentence.partition(": ")
-        return rest[:1].upper() + rest[1:] if colon and self.sentence.lower().startswith(self.status) else self.sentence
+        return drawing.reason(self.sentence, self.status)
 
     @property
     def missing(self) -> str:
@@ -142,7 +144,7 @@ class Dossier:
     def decimals(self) -> int | None:
         """The decimals that the metric's improvements share."""
         found = [arm.readings[self.index].comparison for arm in self.arms] + [self.reading.comparison if self.reading else None]
-        return decimals_of(comparison.se or comparison.improvement for comparison in found if comparison)
+        return drawing.decimals_for_effects(comparison.se or comparison.improvement for comparison in found if comparison)
 
     @cached_property
     def value_decimals(self) -> int | None:
@@ -192,17 +194,34 @@ class Dossier:
         mine = [need for need in (self.judgement.needs if self.judgement else ()) if need.metric == self.target.metric.name]
         return [Wanted(names.get(need.arm, need.arm), need, "") for need in sorted(mine, key=lambda need: need.arm != "")]
 
+    @property
+    def fresh(self) -> int | None:
+        """Fresh runs a side that a claim made from runs post hoc needs: at their spread, to tell the smallest effect that matters; two at least.
+
+        None where runs count already, or none is post hoc.
+        """
+        found, counted = self.exploratory, self.reading.comparison if self.reading else None
+        if found is None or counted is not None or self.judgement is None:
+            return None
+        margin = self.judgement.exploratory_readings[self.index].margin
+        sd = found.se * math.sqrt(found.n_eff) if found.se else 0.0
+        return replicates_needed(margin / sd) or LEAST if margin and sd and margin / sd >= SMALLEST_SD else LEAST
+
     @cached_property
     def commands(self) -> list[Command]:
         """What starts the runs that are missing: one for each of the first arms that need some, and for the baseline where it does."""
+        if self.status in ("supported", "refuted"):
+            return []
         by_arm = {need.need.arm: need.need for need in self.needs}
         asked = [(arm.name, arm.runs, by_arm.get(arm.key)) for arm in self.arms]
         wanting = [(name, runs, need.add_exp) for name, runs, need in asked if need and need.add_exp]
         pooled = by_arm.get("")
-        if pooled and not wanting and pooled.add_exp and self.arms:
-            wanting = [(self.arms[0].name, self.arms[0].runs, pooled.add_exp)]
-        if pooled and pooled.add_base and self.baseline:
-            wanting = [*wanting[: COMMANDS_MOST - 1], ("the baseline", tuple(self.baseline), pooled.add_base)]
+        if not wanting and self.arms:
+            more = pooled.add_exp if pooled and pooled.add_exp else self.fresh
+            wanting = [(arm.name, arm.runs, more) for arm in self.arms[:1] if more]
+        more_base = pooled.add_base if pooled and pooled.add_base else self.fresh if self.exploratory else None
+        if more_base and self.baseline:
+            wanting = [*wanting[: COMMANDS_MOST - 1], ("the baseline", tuple(self.baseline), more_base)]
         records = Experiment.objects.select_related("project", "parent_experiment").in_bulk([runs[-1].id for _, runs, _ in wanting[:COMMANDS_MOST]])
         found = [(name, runs, more, records.get(runs[-1].id)) for name, runs, more in wanting[:COMMANDS_MOST]]
         return [
@@ -232,7 +251,7 @@ class Dossier:
             Pair("Baseline", self.baseline_name),
             Pair("Baseline fixed", f"{claim.frozen_at:%Y-%m-%d %H:%M} UTC" if claim.frozen_at else "not yet"),
             Pair("Paired by seed", "yes" if claim.paired else "no"),
-            Pair("Thresholds", f"{drawing.signed(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {drawing.signed(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
+            Pair("Thresholds", f"{drawing.score_text(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {drawing.score_text(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
             Pair("Prior", f"effects of 2 sd, g = {PRIOR_VARIANCE:g}"),
             Pair("Epoch", str(claim.epoch), f"since {claim.epoch_began_at:%Y-%m-%d %H:%M} UTC"),
             Pair("Engine", f"version {ENGINE_VERSION}"),
@@ -259,7 +278,7 @@ class Dossier:
 
 def numbers(found: Comparison, decimals: int | None) -> list[Pair]:
     """A comparison as lines of the details."""
-    relative = "–, the baseline is 0" if found.relative is None else f"{drawing.signed(100 * found.relative)} %"
+    relative = "–, the baseline is 0" if found.relative is None else f"{drawing.signed(100 * found.relative, 2)} %"
     return [
         Pair("Runs", f"{found.n_exp} v {found.n_base}"),
         Pair("Means", f"{number(found.experiment_value)} v {number(found.baseline_value)}", f"{found.experiment_value!r} v {found.baseline_value!r}"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, stdev
 
-from experiments.templatetags.readings import number
+from experiments.templatetags.readings import LARGE, MINUS, SMALL, decimals_of, exponent, number
 from hypotheses.cases import Arm, Reading, Run, Term
 from hypotheses.comparison import Comparison
 from hypotheses.evidence import sign_of
@@ -30,9 +30,38 @@ def per_cent(share: float) -> str:
     return f"{100 * share:.2f}%"
 
 
+def brief(value: float | None) -> str:
+    """A number as people say it, 4 significant digits at most and no zeros at its end: 0.003, 0.5, 1.25e-7."""
+    if value is None:
+        return number(None)
+    text = exponent(value) if value and not SMALL <= abs(value) < LARGE else f"{value:.4g}"
+    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
+
+
+def score_text(score: float | None) -> str:
+    """A score with its sign and two decimals; 0.00 has none."""
+    if score is None:
+        return number(None)
+    text = f"{score:+.2f}"
+    return "0.00" if text[1:] == "0.00" else text.replace("-", MINUS)
+
+
+def reason(sentence: str, status: str) -> str:
+    """A verdict's sentence without the status that it begins with, for where that stands beside it."""
+    rest = sentence[len(status) + 2 :] if sentence.lower().startswith(f"{status}: ") else sentence
+    return rest[:1].upper() + rest[1:]
+
+
+def decimals_for_effects(errors: Iterable[float | None]) -> int | None:
+    """The decimals that effects share: those that give their middle standard error two digits. None where nothing is known."""
+    found = decimals_of(errors)
+    return None if found is None else max(0, found - 2)
+
+
 def signed(value: float | None, decimals: int | None = None) -> str:
     """A number with its sign, + too."""
-    text = number(value, decimals)
+    is_plain = value is None or decimals is None or not math.isfinite(value)
+    text = number(value) if is_plain else f"{value:.{decimals}f}".replace("-", MINUS)
     return f"+{text}" if value is not None and value > 0 else text
 
 
@@ -73,8 +102,16 @@ class Scale:
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         kept = 0 if first <= 0 <= last else first
-        write = signed if has_signs else number
-        return [Tick(self.at(n * step), write(n * step, decimals) if n else "0", (n - kept) % 2 == 1) for n in range(first, last + 1)]
+        return [Tick(self.at(n * step), tick_text(n * step, decimals, has_signs=has_signs), (n - kept) % 2 == 1) for n in range(first, last + 1)]
+
+
+def tick_text(value: float, decimals: int, *, has_signs: bool) -> str:
+    """A round value; very small and very large ones with an exponent."""
+    if value == 0:
+        return "0"
+    text = exponent(value) if not SMALL <= abs(value) < LARGE else f"{value:.{decimals}f}"
+    sign = "+" if has_signs and value > 0 else ""
+    return sign + text.replace("-", MINUS, 1) if text.startswith("-") else sign + text
 
 
 def round_step(raw: float) -> float:
@@ -342,7 +379,7 @@ def timeline(moments: Sequence[Moment], *, margin: float, support: float, refute
         edges=(path(lower), path(upper)) if len(bounded) > 1 else (),
         zero=per_cent(1 - scale.share(0.0)),
         margin=per_cent(1 - scale.share(margin)) if margin else "",
-        effect_ticks=[Tick(per_cent(1 - scale.share(value_at(tick))), tick.text) for tick in scale.ticks(has_signs=True, most=5)],
+        effect_ticks=[Tick(per_cent(1 - value_at(tick)), tick.text) for tick in scale.ticks(has_signs=True, most=5)],
         run_ticks=run_ticks(moments),
     )
 
@@ -364,7 +401,7 @@ def path(points: Sequence[tuple[float, float]]) -> str:
 
 def score_dot(index: int, moment: Moment, count: int) -> ScoreDot:
     """One dot, filled while the claim is decided."""
-    title = f"{moment.n} run{'' if moment.n == 1 else 's'}, {moment.status}, score {signed(moment.score, 2)}"
+    title = f"{moment.n} run{'' if moment.n == 1 else 's'}, {moment.status}, score {score_text(moment.score)}"
     return ScoreDot(per_cent(x_of(index, count)), per_cent((1 - moment.score) / 2), moment.status in ("supported", "refuted"), title)
 
 

@@ -45,7 +45,7 @@ class Row:
         """Where the score went, in words."""
         if len(self.scores) < 2:
             return "–"
-        return f"{len(self.scores)} judgements, from {drawing.signed(self.scores[0], 2)} to {drawing.signed(self.scores[-1], 2)}"
+        return f"{len(self.scores)} judgements, from {drawing.score_text(self.scores[0])} to {drawing.score_text(self.scores[-1])}"
 
 
 class ClaimTable:

@@ -3,61 +3,35 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import Any, Unpack
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from config.errors import Conflict
-from experiments.lifecycle import flaw_in_text
+from config.errors import Conflict, Fault, NotFound
 from experiments.models import Experiment
-from hypotheses.linking import link, note, refusal, want
+from hypotheses.linking import CHUNK, follow, had_ended, link, locked, note, want
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
-from projects.models import Direction, Project, ProjectMetric
+from hypotheses.terms import TARGETS_MOST, Content, TargetTerm, check, completed, difference, in_one_line, in_text, metrics_of, refuse, terms_of
+from projects.models import Project, ProjectMetric
+
+__all__ = ["TARGETS_MOST", "Content", "TargetTerm", "add_rule", "delete", "edit", "invalidate", "link", "propose", "remove_rule", "unlink"]
 
 logger = logging.getLogger(__name__)
-Kind = HypothesisEvent.Kind
-Status = Hypothesis.Status
-TARGETS_MOST = 20
+Kind, Status = HypothesisEvent.Kind, Hypothesis.Status
+SLUG_ATTEMPTS = 20
+REASON_MOST = 500
+FEATURE_MOST = 250
 WORDS = ("title", "claim", "rationale", "description")
 TERMS = ("require", "baseline", "baseline_experiment", "paired")
-CLOSED_BY_HAND = "A verdict follows from the runs: status can be set to proposed or testing only."
-
-
-@dataclass(frozen=True)
-class TargetTerm:
-    """A target as it is asked for: `unit` is "metric" or "percent"; `direction` is for a metric of which nobody has said it."""
-
-    metric: str
-    smallest_effect: float = 0.0
-    unit: str = "metric"
-    direction: str = ""
-
-
-class Content(TypedDict, total=False):
-    """What may be said of a hypothesis."""
-
-    title: str
-    claim: str
-    rationale: str
-    description: str
-    require: str
-    baseline: str
-    baseline_experiment: Experiment | None
-    paired: bool
-    status: str
-    targets: Sequence[TargetTerm]
 
 
 # Stating -----------------------------------------------------------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def propose(
     project: Project,
     *,
@@ -66,188 +40,141 @@ def propose(
     experiments: Iterable[Experiment] = (),
     source: str = Link.Source.HAND,
     rules: Iterable[str] = (),
-    **content: Unpack[Content],
+    **said: Unpack[Content],
 ) -> Hypothesis:
-    """State a hypothesis, with the runs and rules that test it. Raises Invalid, naming the field, for anything that could not be judged.
+    """State a hypothesis: a title and at least one target, with the runs and rules that test it; `at` a time (for a recording) or now.
 
-    Nothing is saved then. `at`: when it was stated, for a recording.
+    A title that is taken gets a slug with a number. Raises Invalid, naming each field, for what could not be judged or linked: nothing is saved then.
+    Raises Conflict where others take its slug again and again.
     """
-    check_words(content)
-    hypothesis = Hypothesis(project=project, created_by=by, **{name: content[name] for name in (*WORDS, *TERMS, "status") if name in content})  # type: ignore[literal-required]
-    if not hypothesis.title.strip():
-        raise refusal("title", "A hypothesis needs a title: say the claim in a few words.")
-    check_status(hypothesis.status)
-    check_baseline(hypothesis)
-    terms = checked_targets(project, content.get("targets", ()))
-    if at:
-        hypothesis.epoch_began_at = at
-    hypothesis.save()
-    set_targets(hypothesis, terms)
-    if at:
-        Hypothesis.objects.filter(pk=hypothesis.pk).update(created_at=at)
-    note(hypothesis, Kind.CREATED, f"Stated: {hypothesis.title}.", by=by, at=at)
-    link(hypothesis, experiments, source=source, by=by, at=at)
-    for feature in rules:
-        add_rule(hypothesis, feature, by=by)
+    full = completed({"title": "", "targets": (), **said})
+    check(project, full)
+    for _ in range(SLUG_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                hypothesis = insert(project, full, by=by, at=at or timezone.now())
+                put_to_test(hypothesis, experiments, rules, source=source, by=by, at=at)
+                return hypothesis
+        except IntegrityError as error:
+            # Claims that are stated together ask for one slug: the next attempt sees the winner's and takes another.
+            if "slug" not in str(error):
+                raise
+    raise Conflict(f"Others took the slug of {full['title']!r} at the same moment: try again, or choose another title.")
+
+
+def insert(project: Project, said: Content, *, by: User | None, at: datetime) -> Hypothesis:
+    """Save a hypothesis that was checked, with its targets and the first line of its history."""
+    fields: dict[str, Any] = {name: value for name, value in said.items() if name != "targets"}  # Any: values of several fields
+    hypothesis = Hypothesis.objects.create(project=project, created_by=by, epoch_began_at=at, **fields)
+    Hypothesis.objects.filter(pk=hypothesis.pk).update(created_at=at)
+    hypothesis.created_at = at
+    set_targets(hypothesis, said["targets"])
+    terms = terms_of(hypothesis)
+    note(hypothesis, Kind.CREATED, f"Stated: {in_one_line(terms)}.", by=by, at=at, terms=terms)
+    want(hypothesis)
     return hypothesis
 
 
-def check_words(content: Content) -> None:
-    """Raise Invalid for text that no database could keep, and for a title that is too long."""
-    for name in WORDS:
-        if name in content and (flaw := flaw_in_text(str(content[name]))):  # type: ignore[literal-required]
-            raise refusal(name, flaw)
-    if len(content.get("title", "")) > 255:
-        raise refusal("title", f"A title has at most 255 characters, this one has {len(content['title'])}: the claim may be longer.")
+def put_to_test(hypothesis: Hypothesis, experiments: Iterable[Experiment], rules: Iterable[str], *, source: str, by: User | None, at: datetime | None) -> None:
+    """Link runs, and add rules."""
+    link(hypothesis, experiments, source=source, by=by, at=at)
+    for feature in rules:
+        add_rule(hypothesis, feature, by=by)
 
 
-def check_status(status: str) -> None:
-    """Raise Invalid for a verdict set by hand."""
-    if status not in (Status.PROPOSED, Status.TESTING):
-        raise refusal("status", CLOSED_BY_HAND)
-
-
-def check_baseline(hypothesis: Hypothesis) -> None:
-    """Raise Invalid where the baseline names no experiment, one of another project, or one that the hypothesis itself tests."""
-    chosen = hypothesis.baseline_experiment
-    if hypothesis.baseline != Hypothesis.Baseline.EXPERIMENT:
-        if chosen is not None:
-            raise refusal("baseline_experiment", 'It goes with "baseline": "experiment".')
-        return
-    if chosen is None:
-        raise refusal("baseline_experiment", "Say which experiment to compare with: its UUID or slug.")
-    if chosen.project_id != hypothesis.project_id:
-        raise refusal("baseline_experiment", f"{chosen} belongs to another project: choose a baseline in {hypothesis.project}.")
-    if hypothesis.pk:
-        ours = {link.experiment_id for link in hypothesis.links.standing()}
-        if chosen.pk in ours or any(ancestor.pk in ours for ancestor in chosen.ancestors()):
-            raise refusal("baseline_experiment", f"A cycle: {chosen} is linked, or descends from a linked run: choose one that came before.")
-
-
-def checked_targets(project: Project, asked: Sequence[TargetTerm]) -> list[tuple[TargetTerm, ProjectMetric]]:
-    """The targets with their metrics. Raises Invalid for none, too many, a repeat, an unknown metric, no direction, an effect that is no size."""
-    if not asked:
-        raise refusal("targets", "A hypothesis needs at least one target metric: what should improve?")
-    if len(asked) > TARGETS_MOST:
-        raise refusal("targets", f"At most {TARGETS_MOST} targets, not {len(asked)}: each one more makes all of them harder to show.")
-    if len({term.metric for term in asked}) < len(asked):
-        raise refusal("targets", "A metric is a target twice: name each once.")
-    return [(term, checked_target(project, term)) for term in asked]
-
-
-def checked_target(project: Project, term: TargetTerm) -> ProjectMetric:
-    """The metric of one target, its direction known. Raises Invalid."""
-    metric = project.metrics.filter(name=term.metric).first()
-    if metric is None:
-        there = ", ".join(project.metrics.values_list("name", flat=True)[:10]) or "none yet: log a point of it, or define it first"
-        raise refusal("targets", f"There is no metric {term.metric!r} in {project}. There are: {there}.")
-    if not (math.isfinite(term.smallest_effect) and 0 <= term.smallest_effect <= 1e300):
-        given = f"not {term.smallest_effect}: an improvement is positive in either direction"
-        raise refusal("targets", f"The smallest effect that matters is 0 or more, {given}.")
-    if term.unit not in Target.Unit.values:
-        raise refusal("targets", f'The unit is "metric" or "percent", not {term.unit!r}.')
-    if term.unit == Target.Unit.PERCENT and term.smallest_effect == 0:
-        raise refusal("targets", f'{term.metric}: zero percent is no size: give a percentage above 0, or 0 with the unit "metric".')
-    return directed(metric, term)
-
-
-def directed(metric: ProjectMetric, term: TargetTerm) -> ProjectMetric:
-    """The metric with a direction: its own, or the one asked for. Raises Invalid where there is none, or another."""
-    if term.direction and term.direction not in (Direction.MINIMIZE, Direction.MAXIMIZE):
-        raise refusal("targets", f'The direction is "minimize" or "maximize", not {term.direction!r}.')
-    if metric.direction and term.direction and metric.direction != term.direction:
-        raise refusal("targets", f"{metric.name} is to {metric.direction} in this project: change it on the Metrics page, or leave the direction out.")
-    if not metric.direction and not term.direction:
-        raise refusal(
-            "targets", f'Nobody has said which way {metric.name} is better: add "direction": "minimize" or "maximize", or say it on the Metrics page.'
-        )
-    if not metric.direction:
-        metric.direction = term.direction
-        metric.save(update_fields=["direction"])
-    return metric
-
-
-def set_targets(hypothesis: Hypothesis, terms: Iterable[tuple[TargetTerm, ProjectMetric]]) -> None:
-    """Make these the targets."""
-    hypothesis.targets.all().delete()
-    rows = [
-        Target(hypothesis=hypothesis, metric=metric, smallest_effect=term.smallest_effect, unit=term.unit, position=n) for n, (term, metric) in enumerate(terms)
-    ]
-    Target.objects.bulk_create(rows)
+def set_targets(hypothesis: Hypothesis, aims: Sequence[TargetTerm]) -> None:
+    """Make these its targets, in this order; a stated direction becomes the metric's where it has none."""
+    known = metrics_of(hypothesis.project, aims)
+    hypothesis.targets.exclude(metric__in=known.values()).delete()
+    for position, aim in enumerate(aims):
+        metric = known[aim.metric]
+        values = {"smallest_effect": aim.smallest_effect, "unit": aim.unit, "position": position}
+        Target.objects.update_or_create(hypothesis=hypothesis, metric=metric, defaults=values)
+        if aim.direction:
+            ProjectMetric.objects.filter(pk=metric.pk, direction="").update(direction=aim.direction)
 
 
 # Changing ----------------------------------------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
-def edit(hypothesis: Hypothesis, *, by: User | None, **content: Unpack[Content]) -> None:
-    """Change what is given; what is equal already changes nothing. Other terms after data begin a new epoch. Raises Invalid."""
-    check_words(content)
-    words = [name for name in WORDS if name in content and getattr(hypothesis, name) != content[name]]  # type: ignore[literal-required]
-    terms = [name for name in TERMS if name in content and getattr(hypothesis, name) != content[name]]  # type: ignore[literal-required]
-    for name in (*words, *terms):
-        setattr(hypothesis, name, content[name])  # type: ignore[literal-required]
-    if not hypothesis.title.strip():
-        raise refusal("title", "A hypothesis needs a title: say the claim in a few words.")
-    check_baseline(hypothesis)
-    has_moved = "targets" in content and retarget(hypothesis, content["targets"])
-    if words:
-        hypothesis.save(update_fields=[*words, "updated_at"])
-        note(hypothesis, Kind.EDITED, f"Changed: {', '.join(words)}.", by=by)
-    if terms or has_moved:
-        respecify(hypothesis, [*terms, *(["targets"] if has_moved else [])], by=by)
-    if "status" in content:
-        set_status(hypothesis, content["status"], by=by)
+def edit(hypothesis: Hypothesis, *, by: User | None, **said: Unpack[Content]) -> None:
+    """Change what is given; what is equal already changes nothing.
+
+    A change of terms after data (a linked run ended, or it was decided) begins a new epoch, in which older runs no longer count.
+    Raises Invalid, naming each field, and NotFound where it was deleted meanwhile.
+    """
+    found, full = locked(hypothesis), completed(said)
+    check(found.project, full, hypothesis=found)
+    edit_words(found, full, by=by)
+    edit_terms(found, full, by=by)
+    edit_status(found, full.get("status"), by=by)
+    hypothesis.refresh_from_db()
 
 
-def retarget(hypothesis: Hypothesis, asked: Sequence[TargetTerm]) -> bool:
-    """Make these the targets; whether they are others."""
-    terms = checked_targets(hypothesis.project, asked)
-    was = [(target.metric_id, target.smallest_effect, target.unit) for target in hypothesis.targets.all()]
-    now = [(metric.pk, term.smallest_effect, term.unit) for term, metric in terms]
-    if was != now:
-        set_targets(hypothesis, terms)
-    return was != now
+def edit_words(hypothesis: Hypothesis, said: Content, *, by: User | None) -> None:
+    """Change title, claim, rationale and description."""
+    changed: dict[str, str] = {name: said[name] for name in WORDS if name in said and said[name] != getattr(hypothesis, name)}  # type: ignore[literal-required]
+    if changed:
+        before = {name: getattr(hypothesis, name) for name in changed}
+        store(hypothesis, changed)
+        note(hypothesis, Kind.EDITED, f"Edited: {', '.join(changed)}.", by=by, before=before, after=changed)
 
 
-def respecify(hypothesis: Hypothesis, changed: Sequence[str], *, by: User | None) -> None:
-    """Keep other terms: before data they are just terms; after data a new epoch begins, and what was known does not count in it."""
-    names = ", ".join(name.replace("_", " ") for name in changed)
-    fields = [name for name in changed if name != "targets"]
-    if not has_data(hypothesis):
-        hypothesis.save(update_fields=[*fields, "updated_at"])
-        note(hypothesis, Kind.TERMS, f"Terms changed before any data: {names}.", by=by)
-    else:
-        hypothesis.epoch, hypothesis.epoch_began_at = hypothesis.epoch + 1, timezone.now()
-        hypothesis.frozen, hypothesis.frozen_at, hypothesis.status, hypothesis.decided_at = {}, None, Status.TESTING, None
-        fresh = ["epoch", "epoch_began_at", "frozen", "frozen_at", "status", "decided_at"]
-        hypothesis.save(update_fields=[*fields, *fresh, "updated_at"])
-        text = f"Respecified after data ({names}): epoch {hypothesis.epoch} begins, and only runs that end from now on count."
-        note(hypothesis, Kind.RESPECIFIED, text, by=by)
-    want(hypothesis)
-
-
-def has_data(hypothesis: Hypothesis) -> bool:
-    """Whether a linked run has ended: from then on the terms may follow from what was seen."""
-    return hypothesis.links.standing().filter(experiment__status__in=Experiment.Status.ended()).exists()
-
-
-def set_status(hypothesis: Hypothesis, status: str, *, by: User | None) -> None:
-    """Between proposed and testing. Raises Invalid for a verdict, Conflict where runs have been judged."""
-    if status == hypothesis.status:
+def edit_terms(hypothesis: Hypothesis, said: Content, *, by: User | None) -> None:
+    """Change targets, what is required of them, baseline and pairing."""
+    before, has_data = terms_of(hypothesis), is_known(hypothesis)
+    store(hypothesis, {name: said[name] for name in TERMS if name in said})  # type: ignore[literal-required]  # the names are Content's
+    if "targets" in said:
+        set_targets(hypothesis, said["targets"])
+    after = terms_of(hypothesis)
+    changes = difference(before, after)
+    if not changes:
         return
-    check_status(status)
-    if hypothesis.is_decided or (status == Status.PROPOSED and has_data(hypothesis)):
-        raise Conflict(f"{hypothesis} is {hypothesis.status} by its runs. {CLOSED_BY_HAND}")
-    was, hypothesis.status = hypothesis.status, status
-    hypothesis.save(update_fields=["status", "updated_at"])
-    note(hypothesis, Kind.STATUS, f"{status.capitalize()}, was {was}: set by hand.", by=by, was=was)
+    sentence = f"Changed: {changes}."
+    if has_data:
+        begin_epoch(hypothesis)
+        sentence = f"Respecified after data: epoch {hypothesis.epoch} begins, and only runs that end from now on count. {sentence}"
+    else:
+        store(hypothesis, {"frozen": {}, "frozen_at": None})
+    note(hypothesis, Kind.RESPECIFIED if has_data else Kind.TERMS, sentence, by=by, before=before, after=after)
     want(hypothesis)
+
+
+def is_known(hypothesis: Hypothesis) -> bool:
+    """Whether there are data that could have suggested other terms: a run that ended while it was linked or before, or a verdict."""
+    taken_back = hypothesis.links.exclude(unlinked_at__isnull=False, counts_unlinked=False)
+    return hypothesis.is_decided or bool(hypothesis.score) or taken_back.filter(experiment__status__in=Experiment.Status.ended()).exists()
+
+
+def begin_epoch(hypothesis: Hypothesis) -> None:
+    """Start again under new terms: nothing is decided, and the baseline is not fixed yet."""
+    status = Status.PROPOSED if hypothesis.status == Status.PROPOSED else Status.TESTING
+    blank: dict[str, object] = {"frozen": {}, "frozen_at": None, "score": None, "sentence": "", "missing": "", "decided_at": None}
+    store(hypothesis, {"epoch": hypothesis.epoch + 1, "epoch_began_at": timezone.now(), "status": status, **blank})
+
+
+def edit_status(hypothesis: Hypothesis, status: str | None, *, by: User | None) -> None:
+    """From proposed to testing, or back."""
+    if status is None or status == hypothesis.status:
+        return
+    was = hypothesis.status
+    store(hypothesis, {"status": status})
+    note(hypothesis, Kind.STATUS, f"Set by hand from {was} to {status}.", by=by, before=was, after=status)
+    want(hypothesis)
+
+
+def store(hypothesis: Hypothesis, fields: Mapping[str, object]) -> None:
+    """Write these fields and nothing else: a judgement writes the others meanwhile."""
+    for name, value in fields.items():
+        setattr(hypothesis, name, value)
+    if fields:
+        hypothesis.save(update_fields=[*fields, "updated_at"])
 
 
 @transaction.atomic
 def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
-    """Delete it with its links and its history. Evidence rows stay in the metric store, where nothing shows them."""
+    """Delete it with its links, rules and history. The runs stay; so do evidence rows in the metric store, where nothing shows them."""
     logger.info("%s deleted the hypothesis %s (%s)", by, hypothesis, hypothesis.pk)
     hypothesis.delete()
 
@@ -256,34 +183,45 @@ def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
 
 
 @transaction.atomic
-def unlink(hypothesis: Hypothesis, experiment: Experiment, *, by: User | None) -> None:
-    """Take a link back. A run that has ended still counts, unless it is invalidated. Raises Invalid where it is not linked."""
-    found = linked(hypothesis, experiment)
-    counts = experiment.is_ended and not found.is_post_hoc
-    Link.objects.filter(pk=found.pk).update(unlinked_at=timezone.now(), counts_unlinked=counts)
-    text = "it had ended and still counts; invalidate it with a reason if it must not" if counts else "it no longer counts"
-    note(hypothesis, Kind.UNLINKED, f"Unlinked: {experiment.name}: {text}.", by=by, experiment=str(experiment.pk))
-    want(hypothesis)
+def unlink(hypothesis: Hypothesis, experiment: Experiment, *, by: User | None, at: datetime | None = None) -> None:
+    """Take a link back, `at` a time or now. A run that ended since it was linked counts all the same, until it is invalidated with a reason.
+
+    Raises NotFound where it is not linked, Conflict where it is invalidated. A second time changes nothing.
+    """
+    found, now = locked(hypothesis), at or timezone.now()
+    taken = standing(found, experiment)
+    if taken.unlinked_at is not None:
+        return
+    counts = had_ended(taken.experiment, now) and not taken.is_post_hoc
+    Link.objects.filter(pk=taken.pk).update(unlinked_at=now, counts_unlinked=counts)
+    text = "it had ended and still counts: invalidate it with a reason if it must not" if counts else "it no longer counts"
+    note(found, Kind.UNLINKED, f"Unlinked {taken.experiment.name}: {text}.", by=by, at=at, experiments=[str(experiment.pk)])
+    want(found)
 
 
 @transaction.atomic
 def invalidate(hypothesis: Hypothesis, experiment: Experiment, *, reason: str, by: User | None) -> None:
-    """A run does not count, for a reason that everyone can read. Raises Invalid without one, or where it is not linked."""
-    if not reason.strip():
-        raise refusal("reason", "Say in a sentence why the run does not count: it stands in the history.")
-    if flaw := flaw_in_text(reason):
-        raise refusal("reason", flaw)
-    found = linked(hypothesis, experiment)
-    Link.objects.filter(pk=found.pk).update(invalidated_at=timezone.now(), reason=reason.strip()[:500])
-    note(hypothesis, Kind.INVALIDATED, f"Invalidated: {experiment.name}: {reason.strip()}", by=by, experiment=str(experiment.pk))
-    want(hypothesis)
+    """Let a linked run not count, for a reason that everybody can read. There is no way back: a fresh run takes its place.
+
+    Raises Invalid without a reason, NotFound where the run is not linked, Conflict where it is invalidated already.
+    """
+    said, blank = reason.strip(), Fault(None, "reason", "blank", "Say in a sentence why the run does not count: it stands in the history.")
+    refuse([*in_text("reason", said, most=REASON_MOST), *([] if said else [blank])])
+    found = locked(hypothesis)
+    taken = standing(found, experiment)
+    Link.objects.filter(pk=taken.pk).update(invalidated_at=timezone.now(), reason=said)
+    note(found, Kind.INVALIDATED, f"Invalidated {taken.experiment.name}: {said}", by=by, experiments=[str(experiment.pk)], reason=said)
+    want(found)
 
 
-def linked(hypothesis: Hypothesis, experiment: Experiment) -> Link:
-    """The link that stands. Raises Invalid."""
-    found = hypothesis.links.standing().filter(experiment=experiment).first()
-    if found is None:
-        raise refusal("experiment", f"{experiment} is not linked to {hypothesis}.")
+def standing(hypothesis: Hypothesis, experiment: Experiment) -> Link:
+    """The link of the run, which counts or is shown, with the run as it is now. Raises NotFound where there is none, Conflict where it is invalidated."""
+    run = Experiment.objects.select_for_update().filter(pk=experiment.pk).first()
+    found = hypothesis.links.filter(experiment=run).select_related("experiment").first() if run else None
+    if found is not None and found.invalidated_at is not None:
+        raise Conflict(f"{experiment} was invalidated already: {found.reason}")
+    if found is None or (found.unlinked_at is not None and not found.counts_unlinked):
+        raise NotFound(f"{experiment} is not linked to {hypothesis}.")
     return found
 
 
@@ -292,15 +230,18 @@ def linked(hypothesis: Hypothesis, experiment: Experiment) -> Link:
 
 @transaction.atomic
 def add_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> Rule:
-    """Link every experiment of the project whose features_diff holds the feature: those there are, and those to come. Raises Invalid."""
-    feature = feature.strip()
-    if not feature or len(feature) > 250 or flaw_in_text(feature):
-        raise refusal("feature", "A rule names one feature of features_diff, in at most 250 characters.")
-    rule, is_new = Rule.objects.get_or_create(hypothesis=hypothesis, feature=feature, defaults={"created_by": by})
+    """Link every experiment of the project whose features_diff holds the feature: those there are, and those to come. A rule that is there stays.
+
+    What may not be linked (runs of the baseline), and what was linked or unlinked before, is passed over. Raises Invalid for a feature without a name.
+    """
+    blank = Fault(None, "feature", "blank", "Name a feature as features_diff does.")
+    refuse([*in_text("feature", feature, most=FEATURE_MOST), *([] if feature.strip() else [blank])])
+    found = locked(hypothesis)
+    rule, is_new = Rule.objects.get_or_create(hypothesis=found, feature=feature, defaults={"created_by": by})
     if is_new:
-        note(hypothesis, Kind.RULE, f"Rule: every experiment that changes {feature} is linked.", by=by)
-        there = [run for run in hypothesis.project.experiments.current() if feature in run.features_diff]
-        link(hypothesis, there, source=Link.Source.RULE, by=by)
+        note(found, Kind.RULE, f"Every experiment that changes {feature} is linked from now on.", by=by, added=feature)
+        differences = Experiment.objects.filter(project=found.project).order_by("created_at").values_list("pk", "features_diff")
+        follow(found, [pk for pk, changed in differences.iterator(chunk_size=CHUNK) if feature in changed], by=by)
     return rule
 
 
@@ -308,4 +249,4 @@ def add_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> Rule:
 def remove_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> None:
     """Link nothing more by the rule of this feature; what it has linked stays."""
     if hypothesis.rules.filter(feature=feature).delete()[0]:
-        note(hypothesis, Kind.RULE, f"Rule removed: experiments that change {feature} are no longer linked by themselves.", by=by)
+        note(hypothesis, Kind.RULE, f"Experiments that change {feature} are no longer linked by themselves.", by=by, removed=feature)

@@ -72,8 +72,14 @@ def accept(series: Series, submission: Submission) -> Acknowledgement:
 
 
 def is_visible(receipt: Receipt, series: Series) -> bool:
-    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in its spool now, its first copy among it."""
-    return process.spools().wait_visible(receipt, series, timeout_s=VISIBLE_WAIT_S)
+    """Whether the batch can be queried, waiting up to 10 s. A repeat waits for all that is in its spool now, its first copy among it.
+
+    The batch is on disk: a process that stops meanwhile must not answer as if it had been refused.
+    """
+    try:
+        return process.spools().wait_visible(receipt, series, timeout_s=VISIBLE_WAIT_S)
+    except Unavailable:
+        return False
 
 
 def validated(submission: Submission) -> Points:

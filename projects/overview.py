@@ -9,6 +9,7 @@ from django.db.models import Count, F, Max, Q, QuerySet
 from accounts.access import Caller
 from experiments.models import Experiment, ExperimentQuerySet
 from experiments.stalled import stalled
+from hypotheses.models import Hypothesis
 from projects.models import Project
 
 SHOWN = 8
@@ -37,6 +38,12 @@ def running(caller: Caller) -> QuerySet[Experiment]:
 def recent(caller: Caller) -> QuerySet[Experiment]:
     """The experiments that ended last."""
     return experiments(caller).filter(status__in=Experiment.Status.ended()).order_by(F("finished_at").desc(nulls_last=True), "-created_at")[:SHOWN]
+
+
+def decided(caller: Caller) -> QuerySet[Hypothesis]:
+    """The claims that were decided last."""
+    mine = Hypothesis.objects.visible_to(caller).filter(project__archived=False, decided_at__isnull=False)
+    return mine.select_related("project__team").order_by("-decided_at")[:SHOWN]
 
 
 def experiments(caller: Caller) -> ExperimentQuerySet:

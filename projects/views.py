@@ -46,6 +46,7 @@ def project_list(request: HtmxHttpRequest) -> HttpResponse:
         "projects": overview.projects(asking, at=timezone.now()),
         "running": overview.running(asking),
         "recent": overview.recent(asking),
+        "decided": overview.decided(asking),
         "may_make": bool(writable_teams(asking)),
     }
     return render(request, partial("projects/project_list.html", "lines", request), content | first_steps(request))

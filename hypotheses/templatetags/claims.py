@@ -3,6 +3,8 @@
 {{ value|signed:decimals }}        +0.0101, with the sign always
 {{ interval|interval:decimals }}   +0.0043 to +0.0160
 {{ score|score }}                  +0.76, – for none
+{{ value|brief }}                  0.003
+{{ claim|reason }}                 its sentence, without the status
 {% claim_status "supported" %}     shape and word
 """
 
@@ -28,13 +30,25 @@ def signed(value: float | None, decimals: int | None = None) -> str:
 @register.filter
 def score(value: float | None) -> str:
     """A score with its sign and two decimals."""
-    return NONE if value is None else drawing.signed(value, 2)
+    return drawing.score_text(value)
+
+
+@register.filter
+def brief(value: float | None) -> str:
+    """A number without zeros at its end."""
+    return drawing.brief(value)
 
 
 @register.filter
 def interval(ends: tuple[float, float] | None, decimals: int | None = None) -> str:
     """Both ends with their signs."""
     return NONE if ends is None else f"{drawing.signed(ends[0], decimals)} to {drawing.signed(ends[1], decimals)}"
+
+
+@register.filter
+def reason(claim: Hypothesis) -> str:
+    """Its sentence without the status, which stands beside it."""
+    return drawing.reason(claim.sentence, claim.status)
 
 
 @register.simple_tag

@@ -13,10 +13,10 @@ DEMO = """
 import os, sys, django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
-from experiments import recording
+from hypotheses import recording
 from metrics import process
 process.start()
-recording.load(recording.DEMO, token=sys.argv[1])
+recording.load_demo(token=sys.argv[1])
 process.stop(within_s=60)
 """
 

@@ -33,6 +33,15 @@ def state(client: Client, **fields: Any):
     return client.post(URL, body, content_type=JSON)
 
 
+@pytest.fixture
+def root(project: Project) -> Experiment:
+    return Experiment.objects.create(project=project, name="root", params={"width": 1})
+
+
+def child(root: Experiment, name: str) -> Experiment:
+    return lifecycle.create(root.project, by=None, name=name, parent=root, params={"width": 2})
+
+
 def message(answer) -> str:
     assert answer.status_code == 422, answer.content
     assert not Hypothesis.objects.exists(), "Nothing may be half-saved."
@@ -46,19 +55,21 @@ def test_a_hypothesis_is_stated_with_one_request(editor, erin):
     assert (found["status"], found["baseline"], found["require"], found["score"], found["epoch"]) == ("testing", "root", "all", None, 1)
     assert found["targets"] == [{"metric": "accuracy", "direction": "maximize", "aggregation": "last", "smallest_effect": 0.01, "unit": "metric"}]
     assert editor.get(f"{URL}/{found['id']}").json()["claim"] == "128 units help."
-    assert [event["sentence"] for event in editor.get(f"{URL}/{found['id']}/history").json()] == ["Stated: wider is better."]
+    assert [event["sentence"] for event in editor.get(f"{URL}/{found['id']}/history").json()] == [
+        "Stated: accuracy better by more than 0.01, against each experiment's own root."
+    ]
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"targets": []}, "needs at least one target metric"),
-        ({"targets": [{"metric": "f1"}]}, "There is no metric 'f1' in digits. There are: accuracy."),
-        ({"targets": [{"metric": "accuracy"}, {"metric": "accuracy"}]}, "twice"),
+        ({"targets": []}, "Name at least one metric that must improve"),
+        ({"targets": [{"metric": "f1"}]}, "There is no metric 'f1'; digits has accuracy."),
+        ({"targets": [{"metric": "accuracy"}, {"metric": "accuracy"}]}, "name each metric once"),
         ({"targets": [{"metric": "accuracy", "smallest_effect": -1}]}, "0 or more"),
-        ({"targets": [{"metric": "accuracy", "unit": "percent"}]}, "zero percent is no size"),
-        ({"targets": [{"metric": "accuracy", "direction": "minimize"}]}, "is to maximize in this project"),
-        ({"baseline": "experiment"}, "Say which experiment to compare with"),
+        ({"targets": [{"metric": "accuracy", "unit": "percent"}]}, "An effect of 0% is any effect at all"),
+        ({"targets": [{"metric": "accuracy", "direction": "minimize"}]}, "The project says maximize for accuracy"),
+        ({"baseline": "experiment"}, "Name the experiment to compare with"),
         ({"baseline_experiment": "elsewhere"}, "There is no experiment 'elsewhere' in digits"),
         ({"title": "a\u0000b"}, "Null characters are not allowed"),
         ({"status": "supported"}, "supported"),
@@ -80,24 +91,24 @@ def test_a_baseline_in_another_project_is_refused(editor, project, team):
 
 def test_a_metric_without_a_direction_is_told_where_to_get_one(editor, project):
     ProjectMetric.objects.create(project=project, name="speed")
-    assert 'add "direction"' in message(state(editor, targets=[{"metric": "speed"}]))
+    assert "say it with the target as its direction" in message(state(editor, targets=[{"metric": "speed"}]))
     assert state(editor, targets=[{"metric": "speed", "direction": "maximize"}]).status_code == 201
     assert ProjectMetric.objects.get(name="speed").direction == "maximize"
 
 
-def test_a_baseline_that_descends_from_a_linked_run_is_a_cycle(editor, project, experiment):
-    claim = state(editor).json()["id"]
-    editor.post(f"{URL}/{claim}/experiments", {"experiments": ["baseline"]}, content_type=JSON)
-    child = Experiment.objects.create(project=project, name="child", parent_experiment=experiment)
-    answer = editor.patch(f"{URL}/{claim}", {"baseline": "experiment", "baseline_experiment": str(child.pk)}, content_type=JSON)
+def test_a_baseline_that_descends_from_a_linked_run_is_a_cycle(editor, root):
+    claim, wide = state(editor).json()["id"], child(root, "wide")
+    assert editor.post(f"{URL}/{claim}/experiments", {"experiments": ["wide"]}, content_type=JSON).status_code == 200
+    below = lifecycle.create(root.project, by=None, name="below", parent=wide, params={"width": 3})
+    answer = editor.patch(f"{URL}/{claim}", {"baseline": "experiment", "baseline_experiment": str(below.pk)}, content_type=JSON)
     assert answer.status_code == 422
     assert "A cycle" in answer.json()["error"]["errors"][0]["message"]
     assert Hypothesis.objects.get().baseline == "root"
 
 
-def test_a_script_names_what_its_run_tests(editor, project):
+def test_a_script_names_what_its_run_tests(editor, root):
     claim = state(editor, status="proposed").json()
-    body = {"project": "digits", "name": "wide", "hypotheses": [claim["slug"]]}
+    body = {"project": "digits", "name": "wide", "parent": "root", "params": {"width": 2}, "hypotheses": [claim["slug"]]}
     made = editor.post("/api/v1/experiments", body, content_type=JSON)
     assert made.status_code == 201, made.content
     link = Link.objects.get()
@@ -105,7 +116,10 @@ def test_a_script_names_what_its_run_tests(editor, project):
     assert Hypothesis.objects.get().status == "testing"
     lost = editor.post("/api/v1/experiments", body | {"hypotheses": ["nowhere"]}, content_type=JSON)
     assert lost.status_code == 422
-    assert Experiment.objects.count() == 1
+    alone = editor.post("/api/v1/experiments", {**body, "parent": None}, content_type=JSON)
+    assert alone.status_code == 422
+    assert "belongs to the baseline" in alone.json()["error"]["message"]
+    assert Experiment.objects.count() == 2, "Neither left a run behind."
 
 
 def test_a_rule_links_what_is_there_and_what_comes(editor, project, erin):
@@ -124,9 +138,9 @@ def test_a_rule_links_what_is_there_and_what_comes(editor, project, erin):
     assert Link.objects.count() == 2
 
 
-def test_unlinking_before_the_end_forgets_and_after_it_counts_until_invalidated(editor, project, erin):
+def test_unlinking_before_the_end_forgets_and_after_it_counts_until_invalidated(editor, root, erin):
     claim = state(editor).json()["id"]
-    runs = [lifecycle.create(project, by=erin, name=f"run {n}") for n in range(2)]
+    runs = [child(root, f"run {n}") for n in range(2)]
     editor.post(f"{URL}/{claim}/experiments", {"experiments": [str(run.pk) for run in runs]}, content_type=JSON)
     lifecycle.complete(runs[1], by=erin)
     for run in runs:
@@ -139,11 +153,11 @@ def test_unlinking_before_the_end_forgets_and_after_it_counts_until_invalidated(
     assert kinds == ["created", "linked", "unlinked", "unlinked", "invalidated"]
 
 
-def test_other_terms_after_data_begin_a_new_epoch(editor, project, erin):
+def test_other_terms_after_data_begin_a_new_epoch(editor, root, erin):
     claim = state(editor).json()["id"]
     first = editor.patch(f"{URL}/{claim}", {"targets": [{"metric": "accuracy", "smallest_effect": 0.02}]}, content_type=JSON).json()
     assert (first["epoch"], first["targets"][0]["smallest_effect"]) == (1, 0.02)
-    run = lifecycle.create(project, by=erin, name="run")
+    run = child(root, "run")
     editor.post(f"{URL}/{claim}/experiments", {"experiments": [str(run.pk)]}, content_type=JSON)
     lifecycle.complete(run, by=erin)
     again = editor.patch(f"{URL}/{claim}", {"targets": [{"metric": "accuracy", "smallest_effect": 0.03}]}, content_type=JSON).json()

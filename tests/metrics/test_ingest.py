@@ -14,8 +14,9 @@ from django.test import Client
 
 from accounts.models import ApiToken
 from experiments.models import Experiment
-from metrics import ingest
+from metrics import decoding, ingest, process
 from metrics.repository import Place
+from metrics.spool import Series
 from projects.models import Project, ProjectMetric
 
 
@@ -284,3 +285,10 @@ def test_other_verbs_are_refused_in_json(api, experiment):
     answer = api.get(address(experiment))
     assert answer.status_code == 405
     assert answer.json()["error"]["code"] == "method_not_allowed"
+
+
+def test_a_process_that_stops_after_the_commit_does_not_take_the_acknowledgement_back(experiment, store, log, monkeypatch):
+    series = Series(experiment.project.team_id, experiment.project_id, experiment.pk, experiment.created_month)
+    receipt = process.spools().append(series, decoding.one(b'{"metric_name": "loss", "metric_value": 0.5}', now_us=1))
+    monkeypatch.setattr(process.Running, "parts", None)
+    assert ingest.is_visible(receipt, series) is False

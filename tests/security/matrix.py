@@ -119,7 +119,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/projects/<str:project>/metrics": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"name": "new"})},
     "api/v1/projects/<str:project>/metrics/<path:metric>": {
         "PATCH": call(401, 404, 403, 200, 200, body={"direction": "minimize"}),
-        "DELETE": call(401, 404, 403, 204, 204),
+        "DELETE": call(401, 404, 403, 409, 409),
     },
     # Experiments
     "api/v1/experiments": {"GET": LIST, "POST": call(401, 404, 403, 201, 201, body={"project": "digits", "name": "new"})},

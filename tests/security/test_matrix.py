@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import ApiToken
+from experiments import lifecycle
 from hypotheses import services
 from hypotheses.linking import link
 from metrics import alerts, channels
@@ -91,6 +92,7 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
     alert = alerts.open_alert(kind=Kind.STALLED, severity=Severity.MID, experiment=experiment, message="silent")
     keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": channels.create(team, name="ops", kind=Channel.Kind.EMAIL).pk}
+    lifecycle.edit(experiment, by=erin, parent=lifecycle.create(project, by=erin, name="root"), features_diff={"lr": 0.1})
     claim = services.propose(project, by=erin, title="less loss", targets=[services.TargetTerm("loss", direction="minimize")])
     link(claim, [experiment], by=erin)
     keys |= {"hypothesis": claim.pk, "hypothesis_slug": claim.slug, "rule": services.add_rule(claim, "width", by=erin).pk}

@@ -19,7 +19,7 @@ from accounts.first_start import Credentials, first_credentials, follow_address,
 from config.celery import IS_EMBEDDED
 from config.database import unusable
 from config.errors import SetupError, Unavailable
-from experiments import recording
+from hypotheses import recording
 from metrics import meters, process, watch
 from metrics.clockwork import Clockwork
 from metrics.server import bound_server, serve
@@ -128,7 +128,7 @@ class Command(BaseCommand):
     def load_demo(self, credentials: Credentials) -> None:
         """Load the recording through the same ingest that scripts use."""
         self.say("Loading the demo project …")
-        recording.load(recording.DEMO, token=credentials.token)
+        recording.load_demo(token=credentials.token)
 
     def say(self, text: str) -> None:
         """Print at once: whoever started the server may read through a pipe."""
