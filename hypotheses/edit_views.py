@@ -120,7 +120,8 @@ def is_edited(form: HypothesisForm, claim: Hypothesis, *, by: User) -> bool:
 def complain(form: HypothesisForm, error: Invalid) -> None:
     """Show a refusal at the fields it names, at the top where the form has none of that name."""
     for fault in error.faults:
-        form.add_error(fault.field if fault.field in form.fields else None, fault.message)
+        field = form.target_field(fault.index) if fault.field == "targets" else fault.field
+        form.add_error(field if field in form.fields else None, fault.message)
     if not error.faults:
         form.add_error(None, str(error))
 

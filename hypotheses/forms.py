@@ -151,6 +151,11 @@ class HypothesisForm(forms.Form):
         fields = {name: made[name] for name in ("title", "claim", "rationale", "description", "require", "baseline", "baseline_experiment", "paired")}
         return fields | {"targets": [self.target(i) for i in range(len(self.rows)) if made.get(f"metric_{i}")]}
 
+    def target_field(self, index: int | None) -> str:
+        """The field of the target that stands at `index` among those filled in."""
+        filled = [name for name in self.fields if name.startswith("metric_") and self[name].value()]
+        return filled[index] if index is not None and index < len(filled) else "metric_0"
+
     def target(self, index: int) -> TargetTerm:
         """One cleaned target."""
         made = self.cleaned_data

@@ -247,6 +247,7 @@ def add_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> Rule:
 
 @transaction.atomic
 def remove_rule(hypothesis: Hypothesis, feature: str, *, by: User | None) -> None:
-    """Link nothing more by the rule of this feature; what it has linked stays."""
-    if hypothesis.rules.filter(feature=feature).delete()[0]:
-        note(hypothesis, Kind.RULE, f"Experiments that change {feature} are no longer linked by themselves.", by=by, removed=feature)
+    """Link nothing more by the rule of this feature; what it has linked stays. Raises NotFound where there is no such rule."""
+    if not hypothesis.rules.filter(feature=feature).delete()[0]:
+        raise NotFound(f"There is no rule for {feature!r} on {hypothesis}.")
+    note(hypothesis, Kind.RULE, f"Experiments that change {feature} are no longer linked by themselves.", by=by, removed=feature)

@@ -162,7 +162,7 @@ def in_metric(project: Project, index: int, aim: TargetTerm, metric: ProjectMetr
         yield Fault(index, "targets", "invalid_choice", f"There is no direction {aim.direction!r}: choose minimize or maximize.")
     elif not metric.direction and not aim.direction:
         place = f"the project's Metrics page, or with PATCH /api/v1/projects/{project.slug}/metrics/{metric.name}"
-        message = f"Nobody said whether more or less of {metric.name} is better: say it with the target as its direction, on {place}."
+        message = f"Nobody said which way {metric.name} is better: say it with the target as its direction, on {place}."
         yield Fault(index, "targets", "no_direction", message)
     elif aim.direction and metric.direction and aim.direction != metric.direction:
         message = f"The project says {metric.direction} for {metric.name}: leave the direction out, or change it on the project's Metrics page."

@@ -99,7 +99,7 @@ def test_what_could_not_be_judged_is_refused_on_the_form(browser, claim, project
     known = claim.targets.get()
     for rows, changes, said in (
         ([(known, accuracy, -1)], {}, "0 or more"),
-        ([(known, speed, 0)], {}, "Nobody said whether more or less of speed is better"),
+        ([(known, speed, 0)], {}, "Nobody said which way speed is better"),
         ([(known, strange, 0)], {}, "There is no metric"),
         ([], {"baseline": "experiment"}, "Name the experiment to compare with"),
         ([], {"baseline": "experiment", "baseline_experiment": elsewhere.pk}, "belongs to another project"),

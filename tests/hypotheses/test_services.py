@@ -384,6 +384,8 @@ def test_a_rule_links_what_there_is_and_what_comes_but_no_baseline(claim, root, 
     assert old.pk
     assert new.pk
     services.remove_rule(claim, "width", by=erin)
+    with pytest.raises(NotFound):
+        services.remove_rule(claim, "width", by=erin)
     wide(root, "later", 128)
     assert Link.objects.standing().count() == 3
     assert [event.kind for event in claim.events.filter(kind="rule")] == ["rule", "rule"]
