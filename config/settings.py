@@ -81,8 +81,12 @@ CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
+if not CLICKHOUSE_HOST:  # no process beside `serve` can open the embedded metric store; Celery would take these from the environment past the settings
+    os.environ.pop("CELERY_BROKER_URL", None)
+    os.environ.pop("CELERY_RESULT_BACKEND", None)
+SHARED_QUEUE = REDIS_URL if CLICKHOUSE_HOST else ""
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(SHARED_QUEUE, 1) or "memory://localhost"
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(SHARED_QUEUE, 2) or "cache+memory://"
 
 
 def mail_server(url: str) -> dict[str, Any]:
@@ -183,12 +187,14 @@ CHDB_MAX_THREADS = number(env.int, "CHDB_MAX_THREADS", 2, least=1)
 QUERY_TIMEOUT_S = number(env.float, "QUERY_TIMEOUT_S", 30.0, least=0.1)
 
 # Judging hypotheses: from this confidence score on a claim counts as supported, and down from that one as refuted
-HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=-1)
+# (nearer to 0 than half way, nothing bounds how often a verdict is wrong).
+HYPOTHESIS_SUPPORT_THRESHOLD = number(env.float, "HYPOTHESIS_SUPPORT_THRESHOLD", 0.5, least=0.5)
 HYPOTHESIS_REFUTE_THRESHOLD = number(env.float, "HYPOTHESIS_REFUTE_THRESHOLD", -0.5, least=-1)
-if not (0.5 <= HYPOTHESIS_SUPPORT_THRESHOLD < 1 and -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5):
+if not HYPOTHESIS_SUPPORT_THRESHOLD < 1:
+    raise SetupError(f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} can never be reached: give a score from 0.5 to below 1.")
+if not -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5:
     raise SetupError(
-        f"HYPOTHESIS_SUPPORT_THRESHOLD={HYPOTHESIS_SUPPORT_THRESHOLD} and HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD}: give one from 0.5 to below 1"
-        " and one from -0.5 to above -1. Nearer to 0 they bound no error."
+        f"HYPOTHESIS_REFUTE_THRESHOLD={HYPOTHESIS_REFUTE_THRESHOLD} bounds no error or can never be reached: give a score from -0.5 down to above -1."
     )
 
 # The watch: what is measured, and where alerts are sent
@@ -411,6 +417,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "experiments.models.Experiment.Status",
+        "DirectionEnum": "projects.models.Direction",
+        "HypothesisStatusEnum": "hypotheses.models.Hypothesis.Status",
+        "StatedStatusEnum": ["proposed", "testing"],
+        "StatedDirectionEnum": ["minimize", "maximize"],
+        "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
+    },
 }
 
 # The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.

@@ -24,6 +24,7 @@ from train_digits import METRICS, VARIANTS, Plan, digits, plans, train_and_log
 
 SEEDS, EPOCHS = 8, 20
 NOT_FOUND = 404
+JUDGED_S, PAUSE_S = 60.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,16 @@ def train_all(planned_runs: Sequence[Plan], project: str, stated: Mapping[str, M
 def verdicts(server: Server, stated: Mapping[str, Mapping[str, Any]]) -> None:
     """Have each claim judged, and print what was found and where to read on."""
     for hypothesis in stated.values():
+        await_judge(server, hypothesis["id"])
         judgement = server.call("POST", f"hypotheses/{hypothesis['id']}/evaluate")
         print(f"\n{hypothesis['title']}\n  {judgement['sentence']}\n  {server.url}{hypothesis['url']}")
+
+
+def await_judge(server: Server, hypothesis: str) -> None:
+    """Wait while the server judges by itself, as it does when runs end: it takes one judgement of a claim at a time."""
+    until = time.monotonic() + JUDGED_S
+    while server.call("GET", f"hypotheses/{hypothesis}")["is_waiting"] and time.monotonic() < until:
+        time.sleep(PAUSE_S)
 
 
 def arguments() -> argparse.Namespace:

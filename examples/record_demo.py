@@ -41,8 +41,8 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis_digits
-from research_platform.columns import Row, columns
 from hypothesis_digits import CLAIMS, Claim, planned
+from research_platform.columns import Row, columns
 from train_digits import METRICS, NOTES, VARIANTS, Digits, Plan, Result, digits, plans, train
 
 PRODUCT = Path(__file__).resolve().parents[1]
@@ -129,9 +129,7 @@ def recording_of_hypotheses(*, seeds: int, epochs: int) -> dict[str, Any]:
     stated_s = [Recorder(since_s).now_s() for _ in CLAIMS]
     runs = planned(seeds=seeds, epochs=epochs, first_seed=len(VARIANTS) * SEEDS + 1)
     experiments = all_recorded(runs, data, since_s)
-    hypotheses = [
-        {**claim.terms, "stated_s": at_s, "links": links(claim, runs, experiments)} for claim, at_s in zip(CLAIMS, stated_s, strict=True)
-    ]
+    hypotheses = [{**claim.terms, "stated_s": at_s, "links": links(claim, runs, experiments)} for claim, at_s in zip(CLAIMS, stated_s, strict=True)]
     return {"experiments": experiments, "hypotheses": hypotheses}
 
 

@@ -79,7 +79,9 @@ def send_all(experiments: Sequence[Experiment], recorded: Sequence[Recorded], *,
     for experiment, each in zip(experiments, recorded, strict=True):
         send(experiment, each, began=began, token=token)
     if not are_noted(experiments):
-        logger.warning("The metric store took no points of the demo in %s s: its experiments will show the time of loading as that of their last point.", NOTED_S)
+        logger.warning(
+            "The metric store took no points of the demo in %s s: its experiments will show the time of loading as that of their last point.", NOTED_S
+        )
         return
     with transaction.atomic():
         for experiment, each in zip(experiments, recorded, strict=True):

@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 
+import hypothesis_digits
 import pytest
 import record_demo
 import train_digits
+
+from tests.faults.served import Served
 
 from .conftest import CLIENT, ROOT, TOKEN
 
@@ -111,6 +114,79 @@ def test_the_committed_demo_is_whole_and_small():
     assert {run["failure_kind"] for run in content["experiments"]} == {"", "diverged"}
     assert any(set(run["metrics"]["train/loss"]) & {"NaN", "Infinity"} for run in content["experiments"])
     check(content)
+
+
+def test_a_recording_of_hypotheses_holds_claims_before_runs_and_links_as_they_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["record_demo.py", "--hypotheses", "--seeds", "2", "--epochs", "2", "--to", str(tmp_path / "demo.json.gz")])
+    record_demo.main()
+    content = json.loads(gzip.decompress((tmp_path / "demo.json.gz").read_bytes()))
+    assert len(content["experiments"]) == 2 * len(hypothesis_digits.TESTED)
+    check(content)
+    check_hypotheses(content, seeds=2)
+
+
+def test_the_committed_hypotheses_are_those_of_the_script_and_their_seeds_are_fresh():
+    path = record_demo.HYPOTHESES
+    assert path.stat().st_size < 40_000
+    content = json.loads(gzip.decompress(path.read_bytes()))
+    check(content)
+    check_hypotheses(content, seeds=hypothesis_digits.SEEDS)
+    before = json.loads(gzip.decompress(record_demo.RECORDING.read_bytes()))
+    seeds = [{run["seed"] for run in recording["experiments"]} for recording in (before, content)]
+    assert seeds[0].isdisjoint(seeds[1])
+    assert {len(run["steps"]) for run in content["experiments"]} == {hypothesis_digits.EPOCHS}
+
+
+def check_hypotheses(content, *, seeds):
+    """Said as the script says it, before the first run, and linked by the variant's own runs when they start."""
+    runs = content["experiments"]
+    for claim, kept in zip(hypothesis_digits.CLAIMS, content["hypotheses"], strict=True):
+        assert claim.terms.items() <= kept.items()
+        assert 0 <= kept["stated_s"] <= runs[0]["started_s"]
+        linked = [runs[each["experiment"]] for each in kept["links"]]
+        assert [run["name"].split(" · ")[0] for run in linked] == [claim.variant] * seeds
+        assert [each["linked_s"] for each in kept["links"]] == [run["started_s"] for run in linked]
+
+
+@pytest.fixture
+def product(tmp_path):
+    """The whole product, empty, and the environment of a script that talks to it."""
+    (tmp_path / "data").mkdir()
+    served = Served(tmp_path / "data")
+    served.start()
+    try:
+        yield {"RP_CREDENTIALS": str(served.data_dir / "credentials.json"), "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"]}
+        assert served.stop() == 0
+    finally:
+        served.end()
+
+
+@pytest.mark.slow
+def test_the_script_states_trains_and_ends_with_a_verdict_of_each_kind_and_a_second_time_with_fresh_seeds(product):
+    printed = [hypotheses_printed(product, "--seeds", "4"), hypotheses_printed(product, "--seeds", "1")]
+    words = [line.split(":")[0].strip() for line in printed[0].splitlines() if " runs v " in line]
+    assert words == ["Supported", "Refuted", "Testing"], printed[0]
+    assert printed[0].count("/projects/research-team/digits/hypotheses/") == 3
+    assert ["baseline · s1 " in text for text in printed] == [True, False]
+    assert "baseline · s17 " in printed[1]
+    assert printed[1].count(": 1 run v 5,") == 3
+
+
+def hypotheses_printed(environment, *arguments):
+    """What the script prints."""
+    command = [sys.executable, str(ROOT / "examples" / "hypothesis_digits.py"), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_a_server_the_script_says_what_to_do(tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / "hypothesis_digits.py")]
+    environment = {"PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "research-platform login" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def check(content):

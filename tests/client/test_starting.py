@@ -51,6 +51,24 @@ def test_a_parent_may_be_a_run_a_uuid_or_a_slug(far, start, kind):
     assert far.of("POST", "/api/v1/experiments")[1].json["parent"] == expected
 
 
+@pytest.mark.parametrize("said", ["wider-is-better", ["wider-is-better"], ("wider-is-better",)])
+def test_a_run_names_the_hypotheses_that_it_tests(far, start, said):
+    start(hypotheses=said)
+    assert created(far)["hypotheses"] == ["wider-is-better"]
+
+
+@pytest.mark.parametrize("said", [None, [], ""])
+def test_a_run_that_tests_nothing_says_nothing_of_hypotheses(far, start, said):
+    start(hypotheses=said)
+    assert "hypotheses" not in created(far)
+
+
+def test_a_hypothesis_may_be_a_uuid(far, start):
+    claim = uuid.uuid4()
+    start(hypotheses=[claim])
+    assert created(far)["hypotheses"] == [str(claim)]
+
+
 def test_params_may_hold_what_json_does_not_know(far, start, tmp_path):
     start(params={"lr": np.float32(0.5), "sizes": np.array([1, 2]), "path": tmp_path, "bad": float("nan"), "nested": {1: (True, None)}})
     assert created(far)["params"] == {"lr": 0.5, "sizes": [1, 2], "path": str(tmp_path), "bad": "NaN", "nested": {"1": [True, None]}}

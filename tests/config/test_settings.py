@@ -97,7 +97,13 @@ def refusal(tmp_path: Path, command: tuple[str, ...] = ("serve", "--port", "0"),
         ("SPOOL_MAX_BYTES", "-1"),
         ("ALGORITHM", "none"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
+        ("HYPOTHESIS_SUPPORT_THRESHOLD", "0.3"),
+        ("HYPOTHESIS_SUPPORT_THRESHOLD", "1.0"),
+        ("HYPOTHESIS_SUPPORT_THRESHOLD", "nan"),
         ("HYPOTHESIS_REFUTE_THRESHOLD", "0.7"),
+        ("HYPOTHESIS_REFUTE_THRESHOLD", "-0.49"),
+        ("HYPOTHESIS_REFUTE_THRESHOLD", "-1.0"),
+        ("HYPOTHESIS_REFUTE_THRESHOLD", "nan"),
         ("REDIS_URL", "http://127.0.0.1"),
         ("CORS_ALLOWED_ORIGINS", "team.example.org"),
         ("CORS_ALLOWED_ORIGINS", "https://team.example.org/app"),
@@ -160,10 +166,10 @@ def test_production_starts_with_a_strong_secret_and_without_one_makes_its_own():
 
 def test_broker_and_results_are_databases_of_their_own_in_redis():
     assert "('CELERY_BROKER_URL', 'memory://localhost')" in settings_with({})
-    found = settings_with({"REDIS_URL": "redis://:word@cache.example.org:6380/0"})
+    found = settings_with({"REDIS_URL": "redis://:word@cache.example.org:6380/0", "CLICKHOUSE_HOST": "metrics.example.org"})
     assert "('CELERY_BROKER_URL', 'redis://:word@cache.example.org:6380/1')" in found
     assert "('CELERY_RESULT_BACKEND', 'redis://:word@cache.example.org:6380/2')" in found
-    assert "'amqp://here'" in settings_with({"CELERY_BROKER_URL": "amqp://here"})
+    assert "'amqp://here'" in settings_with({"CELERY_BROKER_URL": "amqp://here", "CLICKHOUSE_HOST": "metrics.example.org"})
 
 
 def test_a_database_url_gives_a_pool_of_ten_and_twenty_more():

@@ -35,7 +35,7 @@ def init(
     tags: Sequence[str] | None = None,
     notes: str = "",
     replicate_group: str = "",
-    hypotheses: Sequence[str] = (),
+    hypotheses: str | uuid.UUID | Sequence[str | uuid.UUID] | None = None,
     create_project: bool = True,
     url: str | None = None,
     token: str | None = None,
@@ -45,8 +45,8 @@ def init(
     """Start a run in `project` (a slug or UUID; made where it is missing, unless `create_project` is false).
 
     `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
-    not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` (UUIDs or slugs) are what the run tests.
-    `mode` "disabled" (or RP_MODE) makes every call do nothing.
+    not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` are the slugs or UUIDs of what the run
+    tests, one or several: linked before it starts, it counts as evidence. `mode` "disabled" (or RP_MODE) makes every call do nothing.
     Raises ConfigurationError, Unreachable or Refused.
     """
     params, tags = params or {}, tags or ()
@@ -57,7 +57,7 @@ def init(
     connection = Connection(found.url, found.token, timeout_s=pace.request_s)
     content = {"project": project, "create_project": create_project, "name": name or provenance.default_name(), "parent": reference(parent)}
     content.update(features_diff=features_diff, params=params, seed=seed, tags=tags, notes=notes, replicate_group=replicate_group)
-    content.update(hypotheses=list(hypotheses) or None)
+    content.update(hypotheses=claims(hypotheses))
     host = provenance.host()
     content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
     run = Run(record(created(connection, content, pace), url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
@@ -78,6 +78,12 @@ def reference(parent: Parent) -> str | None:
     """A parent as the server knows it, None where there is none (a disabled run has no name there)."""
     found = parent.id if isinstance(parent, Run) else parent
     return str(found) if found else None
+
+
+def claims(hypotheses: str | uuid.UUID | Sequence[str | uuid.UUID] | None) -> list[str] | None:
+    """Hypotheses as the server takes them, None where there are none (an older server does not know the word)."""
+    found = [hypotheses] if isinstance(hypotheses, (str, uuid.UUID)) else list(hypotheses or ())
+    return [str(one) for one in found if one] or None
 
 
 def created(connection: Connection, content: Mapping[str, object], pace: Pace) -> Answer:
