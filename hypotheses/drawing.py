@@ -435,13 +435,15 @@ class Gauge:
     open_width: str
     supported_width: str
     ticks: list[tuple[str, bool]]
+    anchor: str  # which end of the number stands at the needle, so that it stays inside
 
 
 def gauge(score: float, *, support: float, refute: float) -> Gauge:
     """The gauge of a score."""
     low, high = (1 + refute) / 2, (1 + support) / 2
     ticks = [(per_cent(i / 20), i % 5 == 0) for i in range(21)]
-    return Gauge(per_cent((1 + score) / 2), per_cent(low), per_cent(high), per_cent(high - low), per_cent(1 - high), ticks)
+    anchor = "start" if score < -0.8 else "end" if score > 0.8 else "middle"
+    return Gauge(per_cent((1 + score) / 2), per_cent(low), per_cent(high), per_cent(high - low), per_cent(1 - high), ticks, anchor)
 
 
 def spark(scores: Sequence[float]) -> str:

@@ -29,7 +29,7 @@ def test_the_first_page_asks_no_more_often_for_thirty_projects_than_for_one(brow
     for i in range(30):
         Experiment.objects.create(project=Project.objects.create(team=team, name=f"p{i}"), name="e")
     browser = browser_for(bob)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert browser.get("/").status_code == 200
 
 
