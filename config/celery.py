@@ -29,6 +29,11 @@ def is_embedded() -> bool:
 
 # A request waits for this: what a worker waits is in the settings.
 IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
+NO_BROKER = "There is no broker: give REDIS_URL or CELERY_BROKER_URL. Without one, `manage.py serve` runs the schedule by itself."
+NO_SHARED_STORE = (
+    "The metric store is embedded and only `manage.py serve` can open it, which runs the schedule by itself:"
+    " give CLICKHOUSE_HOST, and REDIS_URL or CELERY_BROKER_URL, for a worker or beat of its own."
+)
 IS_EMBEDDED = is_embedded()
 app = Celery("research-platform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -37,9 +42,9 @@ app.set_default()
 
 
 def refuse_without_broker(sender: object, **_: Any) -> None:  # Any: whatever Celery tells its listeners
-    """End a worker or beat process that would wait for tasks in its own memory, where nobody puts any."""
+    """End a worker or beat process that would wait for tasks in its own memory, where nobody puts any, or could not open the metric store."""
     if IS_EMBEDDED and getattr(sender, "app", app) is app and not getattr(sender, "is_embedded", False):
-        raise SystemExit("There is no broker: give REDIS_URL or CELERY_BROKER_URL. Without one, `manage.py serve` runs the schedule by itself.")
+        raise SystemExit(NO_BROKER if settings.CLICKHOUSE_HOST else NO_SHARED_STORE)
 
 
 signals.worker_init.connect(refuse_without_broker)

@@ -81,8 +81,12 @@ CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     addresses.redis("REDIS_URL", REDIS_URL)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(REDIS_URL, 1) or "memory://localhost"
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(REDIS_URL, 2) or "cache+memory://"
+if not CLICKHOUSE_HOST:  # no process beside `serve` can open the embedded metric store; Celery would take these from the environment past the settings
+    os.environ.pop("CELERY_BROKER_URL", None)
+    os.environ.pop("CELERY_RESULT_BACKEND", None)
+SHARED_QUEUE = REDIS_URL if CLICKHOUSE_HOST else ""
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.redis_database(SHARED_QUEUE, 1) or "memory://localhost"
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default="") or addresses.redis_database(SHARED_QUEUE, 2) or "cache+memory://"
 
 
 def mail_server(url: str) -> dict[str, Any]:
@@ -413,6 +417,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "experiments.models.Experiment.Status",
+        "DirectionEnum": "projects.models.Direction",
+        "HypothesisStatusEnum": "hypotheses.models.Hypothesis.Status",
+        "StatedStatusEnum": ["proposed", "testing"],
+        "StatedDirectionEnum": ["minimize", "maximize"],
+        "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
+    },
 }
 
 # The schedule. Celery reads what begins with CELERY_. Without a broker worker and beat are threads of `serve`.

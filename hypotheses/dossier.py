@@ -99,8 +99,7 @@ class Dossier:
     @property
     def reason(self) -> str:
         """The sentence without the status, which stands beside it."""
-        _, colon, rest = self.sentence.partition(": ")
-        return rest[:1].upper() + rest[1:] if colon and self.sentence.lower().startswith(self.status) else self.sentence
+        return drawing.reason(self.sentence, self.status)
 
     @property
     def missing(self) -> str:
@@ -211,6 +210,8 @@ class Dossier:
     @cached_property
     def commands(self) -> list[Command]:
         """What starts the runs that are missing: one for each of the first arms that need some, and for the baseline where it does."""
+        if self.status in ("supported", "refuted"):
+            return []
         by_arm = {need.need.arm: need.need for need in self.needs}
         asked = [(arm.name, arm.runs, by_arm.get(arm.key)) for arm in self.arms]
         wanting = [(name, runs, need.add_exp) for name, runs, need in asked if need and need.add_exp]

@@ -46,6 +46,12 @@ def score_text(score: float | None) -> str:
     return "0.00" if text[1:] == "0.00" else text.replace("-", MINUS)
 
 
+def reason(sentence: str, status: str) -> str:
+    """A verdict's sentence without the status that it begins with, for where that stands beside it."""
+    rest = sentence[len(status) + 2 :] if sentence.lower().startswith(f"{status}: ") else sentence
+    return rest[:1].upper() + rest[1:]
+
+
 def decimals_for_effects(errors: Iterable[float | None]) -> int | None:
     """The decimals that effects share: those that give their middle standard error two digits. None where nothing is known."""
     found = decimals_of(errors)
@@ -54,10 +60,8 @@ def decimals_for_effects(errors: Iterable[float | None]) -> int | None:
 
 def signed(value: float | None, decimals: int | None = None) -> str:
     """A number with its sign, + too."""
-    if value is None or decimals is None or not math.isfinite(value):
-        text = number(value)
-    else:
-        text = f"{value:.{decimals}f}".replace("-", MINUS)
+    is_plain = value is None or decimals is None or not math.isfinite(value)
+    text = number(value) if is_plain else f"{value:.{decimals}f}".replace("-", MINUS)
     return f"+{text}" if value is not None and value > 0 else text
 
 

@@ -4,6 +4,7 @@
 {{ interval|interval:decimals }}   +0.0043 to +0.0160
 {{ score|score }}                  +0.76, – for none
 {{ value|brief }}                  0.003
+{{ claim|reason }}                 its sentence, without the status
 {% claim_status "supported" %}     shape and word
 """
 
@@ -42,6 +43,12 @@ def brief(value: float | None) -> str:
 def interval(ends: tuple[float, float] | None, decimals: int | None = None) -> str:
     """Both ends with their signs."""
     return NONE if ends is None else f"{drawing.signed(ends[0], decimals)} to {drawing.signed(ends[1], decimals)}"
+
+
+@register.filter
+def reason(claim: Hypothesis) -> str:
+    """Its sentence without the status, which stands beside it."""
+    return drawing.reason(claim.sentence, claim.status)
 
 
 @register.simple_tag

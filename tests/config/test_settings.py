@@ -166,10 +166,10 @@ def test_production_starts_with_a_strong_secret_and_without_one_makes_its_own():
 
 def test_broker_and_results_are_databases_of_their_own_in_redis():
     assert "('CELERY_BROKER_URL', 'memory://localhost')" in settings_with({})
-    found = settings_with({"REDIS_URL": "redis://:word@cache.example.org:6380/0"})
+    found = settings_with({"REDIS_URL": "redis://:word@cache.example.org:6380/0", "CLICKHOUSE_HOST": "metrics.example.org"})
     assert "('CELERY_BROKER_URL', 'redis://:word@cache.example.org:6380/1')" in found
     assert "('CELERY_RESULT_BACKEND', 'redis://:word@cache.example.org:6380/2')" in found
-    assert "'amqp://here'" in settings_with({"CELERY_BROKER_URL": "amqp://here"})
+    assert "'amqp://here'" in settings_with({"CELERY_BROKER_URL": "amqp://here", "CLICKHOUSE_HOST": "metrics.example.org"})
 
 
 def test_a_database_url_gives_a_pool_of_ten_and_twenty_more():

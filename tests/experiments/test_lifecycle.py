@@ -165,7 +165,7 @@ def test_the_same_status_again_changes_nothing(experiment, erin):
 
 
 def test_ending_costs_few_queries(experiment, erin, django_assert_max_num_queries):
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         lifecycle.complete(experiment, by=erin)
 
 

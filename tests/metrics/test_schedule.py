@@ -184,11 +184,32 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["worker", "beat"])
 def test_without_a_broker_a_worker_or_beat_of_its_own_is_one_sentence_and_exit_code_1(tmp_path, kind):
-    without = environment(tmp_path, CELERY_BROKER_URL="", REDIS_URL="")
+    without = environment(tmp_path, CELERY_BROKER_URL="", REDIS_URL="", CLICKHOUSE_HOST="127.0.0.1")
     done = subprocess.run([sys.executable, "-m", "celery", "-A", "config", kind], cwd=ROOT, env=without, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "There is no broker: give REDIS_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("broker", ["REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize("kind", ["worker", "beat"])
+def test_with_the_embedded_metric_store_a_worker_or_beat_of_its_own_is_one_sentence_whatever_broker_there_is(tmp_path, kind, broker):
+    given = environment(tmp_path, **{"CELERY_BROKER_URL": "", "REDIS_URL": "", "CLICKHOUSE_HOST": "", broker: "redis://127.0.0.1:1/0"})
+    done = subprocess.run([sys.executable, "-m", "celery", "-A", "config", kind], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert "The metric store is embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("broker", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_with_the_embedded_metric_store_the_schedule_stays_in_the_memory_of_serve_whatever_broker_there_is(tmp_path, broker):
+    script = (
+        "import django; django.setup()\nfrom config.celery import IS_EMBEDDED, app, nudge\n"
+        "print(IS_EMBEDDED, app.conf.broker_url, nudge('metrics.tasks.sweep'))"
+    )
+    more = {"CELERY_BROKER_URL": "", "REDIS_URL": "", "CLICKHOUSE_HOST": "", "DJANGO_SETTINGS_MODULE": "config.settings", broker: "redis://127.0.0.1:1/0"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(tmp_path, **more), capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True", "memory://localhost", "True"], done.stderr
 
 
 def test_a_wrong_setting_is_one_sentence_for_a_worker_too(tmp_path):
@@ -216,7 +237,7 @@ def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):
         "import time, django; django.setup()\nfrom config.celery import nudge\n"
         "for _ in range(2):\n  t = time.monotonic(); done = nudge('metrics.tasks.sweep'); print(done, round(time.monotonic() - t, 2))"
     )
-    away = environment(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}/0", DJANGO_SETTINGS_MODULE="config.settings")
+    away = environment(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}/0", CLICKHOUSE_HOST="127.0.0.1", DJANGO_SETTINGS_MODULE="config.settings")
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=away, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():

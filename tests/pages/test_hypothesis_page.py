@@ -98,9 +98,10 @@ def supported(claim: Hypothesis, base, wide, ran) -> Hypothesis:
 @pytest.fixture
 def store_away() -> Iterator[None]:
     """This process does not own the metric store, like one that starts or stops."""
-    parts, process.Running.parts = process.Running.parts, None
+    kept = process.Running.parts, process.Running.engine
+    process.Running.parts = process.Running.engine = None
     yield
-    process.Running.parts = parts
+    process.Running.parts, process.Running.engine = kept
 
 
 def test_the_page_says_the_verdict_and_all_it_rests_on(bob, browser_for, supported):
