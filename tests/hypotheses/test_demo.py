@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from hypotheses.tasks import judge_wanted
 from metrics.alert_models import Alert, Kind
 from metrics.evidence_rows import ARM, POOLED, rows
 from projects.models import Project
+from tests.faults.served import Served
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,3 +94,19 @@ def test_claims_came_before_runs_and_links_before_their_ends_and_points_have_the
     assert not HypothesisEvent.objects.filter(at__gt=timezone.now() - timedelta(hours=1)).exists()
     for run in demo.experiments.all():
         assert run.started_at <= run.last_point_at <= run.finished_at
+
+
+def test_a_first_start_judges_them_by_itself(tmp_path):
+    served = Served(tmp_path, arguments=())
+    try:
+        served.start()
+        deadline, found = time.monotonic() + 120, []
+        while not found or any(each["is_waiting"] for each in found):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+            found = served.call("GET", "/hypotheses?project=digits")[2]["results"]
+        assert {each["title"]: each["status"] for each in found} == {TRUE: "supported", FALSE: "refuted", SMALL: "testing"}
+        assert all(f"{SEEDS} runs v {SEEDS}" in each["sentence"] for each in found)
+        assert served.stop() == 0
+    finally:
+        served.end()
