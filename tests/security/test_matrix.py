@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import ApiToken
 from metrics import alerts, channels
 from metrics.alert_models import Channel, Kind, Severity
-from projects.models import ProjectMetric
+from projects.models import ProjectMetric, SavedView
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 
 ADMIN = "admin/"
@@ -89,6 +89,7 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
     alert = alerts.open_alert(kind=Kind.STALLED, severity=Severity.MID, experiment=experiment, message="silent")
     keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": channels.create(team, name="ops", kind=Channel.Kind.EMAIL).pk}
+    keys["view_id"] = SavedView.objects.create(project=project, name="losses", query="?q=loss").pk
     return World(Client(raise_request_exception=False), sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
 
 
