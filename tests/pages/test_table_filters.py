@@ -7,13 +7,15 @@ import io
 import time
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment, Tag
-from metrics.clickhouse.errors import StoreUnavailable
+from metrics.block import summary_columns
+from metrics.states import states
 from projects.models import ProjectMetric, SavedView
 from tests.pages.test_project_table import BASE, PART, names, shown, store_away  # noqa: F401
 
@@ -173,7 +175,7 @@ def test_a_name_with_a_comma_can_be_sorted_by(browser_for, bob, project, log):
         log(Experiment.objects.create(project=project, name=name), {"top,5%": [float(i)]})
     answer = browser_for(bob).get(BASE)
     link = next(heading.link for heading in answer.context["table"].headings if heading.column.name == "top,5%")
-    assert names(browser_for(bob).get(BASE + link)) == ["low", "high"]
+    assert names(browser_for(bob).get(BASE + link)) == ["high", "low"]
 
 
 def test_columns_are_moved_pinned_and_hidden_by_links(browser_for, bob, runs):
@@ -241,7 +243,8 @@ def test_the_whole_filtered_table_is_exported_in_its_order_with_its_columns(brow
     assert (rows[2]["param:lr"], rows[2]["param:layers"], rows[0]["param:layers"], rows[2]["tags"]) == ("0.0001", "[1, 2]", "1", '["final"]')
     table = pq.read_table(io.BytesIO(browser_for(bob).get(asked(**query, format="parquet")).getvalue()))
     assert table.num_rows == 1203
-    assert [str(table.schema.field(name).type) for name in ("accuracy", "param:lr", "param:layers", "created")] == [
+    kinds = [str(table.schema.field(name).type) for name in ("accuracy", "param:lr", "param:layers", "created")]
+    assert kinds == [
         "double",
         "double",
         "string",
@@ -286,7 +289,6 @@ def test_where_needs_a_project_that_is_the_callers(api_for, bob, carol, runs):
 def test_without_the_metric_store_the_api_says_to_come_back(api_for, bob, runs, store_away):  # noqa: F811
     answer = api_for(bob).get("/api/v1/experiments", {"project": "digits", "where": "metrics.accuracy.max > 0.9"})
     assert answer.status_code == 503
-    assert StoreUnavailable
 
 
 def test_the_summary_is_exported_as_csv_and_parquet(api_for, bob, runs):
@@ -301,14 +303,14 @@ def test_the_summary_is_exported_as_csv_and_parquet(api_for, bob, runs):
     assert api_for(bob).get(path, {"format": "xml"}).status_code == 422
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"q": EXAMPLE},
-        {"q": "metrics.accuracy.max > 0", "sort": "-metric:accuracy,param:lr"},
-        {"q": "params.lr < 1", "columns": ["at:train/loss@accuracy", "max:accuracy"]},
-    ],
-)
+COUNTED = [
+    {"q": EXAMPLE},
+    {"q": "metrics.accuracy.max > 0", "sort": "-metric:accuracy,param:lr"},
+    {"q": "params.lr < 1", "columns": ["at:train/loss@accuracy", "max:accuracy"]},
+]
+
+
+@pytest.mark.parametrize("query", COUNTED)
 def test_a_filtered_table_takes_as_many_queries_for_few_rows_as_for_many(browser_for, bob, project, runs, query):
     project.metrics.filter(name="accuracy").update(direction="maximize")
     browser = browser_for(bob)
@@ -324,13 +326,10 @@ def test_a_filtered_table_takes_as_many_queries_for_few_rows_as_for_many(browser
 
 
 def test_ten_thousand_experiments_are_filtered_and_sorted(browser_for, bob, project, runs, store, capsys):
-    made = [
-        Experiment(project=project, name=f"e{i}", slug=f"e{i}", params={"lr": 10 ** -(i % 5), "optimizer": {"name": "adam"}, "width": i, "depth": 4})
-        for i in range(10_000)
-    ]
+    params = {"optimizer": {"name": "adam"}, "depth": 4}
+    made = [Experiment(project=project, name=f"e{i}", slug=f"e{i}", params={"lr": 10 ** -(i % 5), "width": i, **params}) for i in range(10_000)]
     Experiment.objects.bulk_create(made)
-    keys = {"team_id": project.team_id, "project_id": project.pk}
-    insert_summaries(store, keys, made)
+    insert_summaries(store, project, made)
     browser = browser_for(bob)
     queries = {
         "param": {"q": "params.lr < 1e-3"},
@@ -347,12 +346,10 @@ def test_ten_thousand_experiments_are_filtered_and_sorted(browser_for, bob, proj
         assert answer.context["table"].total > 1000
 
 
-def insert_summaries(store, keys, experiments) -> None:
+def insert_summaries(store, project, experiments) -> None:
     """One series of accuracy for each, as the drain would write it."""
-    ProjectMetric.objects.get_or_create(project_id=keys["project_id"], name="accuracy")
-    columns = store.repository.engine.query(f"SELECT * FROM {store.repository.database}.metric_summaries FINAL WHERE metric_name = 'accuracy' LIMIT 1")
-    n = len(experiments)
-    row = {name: [value[0]] * n for name, value in columns.items()}
-    row |= {"experiment_id": [experiment.pk for experiment in experiments], "max": [i / n for i in range(n)], "last": [i / n for i in range(n)]}
-    row |= {name: [value] * n for name, value in keys.items()}
-    store.repository.insert_summaries(row)
+    ProjectMetric.objects.get_or_create(project=project, name="accuracy")
+    ids = np.arange(len(experiments))
+    found = states(ids, ids, ids + 10**15, ids.astype(np.uint64), ids / len(experiments))
+    rows = [(each.pk.bytes, "accuracy", project.team_id.bytes, project.pk.bytes, 1, found[n].packed()) for n, each in enumerate(experiments)]
+    store.repository.insert_summaries(summary_columns(rows, spool=7))
