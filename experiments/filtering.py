@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -9,8 +10,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -75,7 +78,8 @@ class Rows:
     @cached_property
     def table(self) -> list[tuple[Any, ...]]:
         """Ids and fields, a row each. Any: a field's own type."""
-        return list(self.found.values_list("pk", *self.fields))
+        columns = [Cast("params", TextField()) if field == "params" else field for field in self.fields]
+        return list(self.found.values_list("pk", *columns))
 
     @cached_property
     def ids(self) -> list[uuid.UUID]:
@@ -90,7 +94,7 @@ class Rows:
     def column(self, field: str) -> list[Any]:
         """One field of all. Any: the field's own type."""
         at = self.fields.index(field) + 1
-        return [row[at] for row in self.table]
+        return [decoded(row[at]) for row in self.table] if field == "params" else [row[at] for row in self.table]
 
     def readings(self, metric: str, how: str) -> tuple[Floats, Mask]:
         """One number of a metric for all, NaN where it has none, and which have the metric. One question to the store for a metric."""
@@ -170,6 +174,14 @@ class Rows:
         if "stalled" in words:
             found |= self.are(self.stalled)
         return ~found if comparison.operator == "!=" else found
+
+
+def decoded(text: str) -> Any:  # Any: whatever JSON holds
+    """Params from their text, several times as fast as the field's own way; that one reads what is not quite JSON, such as a bare NaN."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text)
 
 
 class Insistent(Numbers):

@@ -13,16 +13,18 @@ from tests.e2e.conftest import Opener, Site, photograph
 pytestmark = pytest.mark.browser
 TABLE = "/projects/research-team/table/"
 PATIENCE_MS = 20_000
+KEYS = ("status", "metric:accuracy", "max:accuracy", "at:train/loss@accuracy", "param:lr", "seed")
+ARRANGED = "?" + "&".join(f"columns={key}" for key in KEYS) + "&pin=max:accuracy&arrange=1&sort=param:lr,-seed"
 
 
 @pytest.fixture(scope="module")
 def made(site: Site) -> None:
     """Runs with awkward names, a NaN, one point, and markup in every text."""
-    site.run(
-        "table", "基线 baseline", {"accuracy": [0.5, 0.95, 0.7], "train/loss": [3.0, 2.0, 1.0]}, params={"lr": 1e-4, "norm": "batch"}, seed=1, tags=["final"]
-    )
-    site.run("table", "<script>alert(1)</script>", {"accuracy": [0.4, "NaN"], "train/loss": [9.0, 8.0]}, params={"lr": 0.1, "norm": "<b>"}, seed=2)
-    site.run("table", "خط الأساس " + "long" * 50, {"accuracy": [0.6], "train/loss": [5.0]}, params={"lr": 1e-4, "norm": "none"}, seed=3)
+    good, bad = {"accuracy": [0.5, 0.95, 0.7], "train/loss": [3.0, 2.0, 1.0]}, {"accuracy": [0.4, "NaN"], "train/loss": [9.0, 8.0]}
+    site.run("table", "基线 baseline", good, params={"lr": 1e-4, "norm": "batch"}, seed=1, tags=["final"])
+    site.run("table", "<script>alert(1)</script>", bad, params={"lr": 0.1, "norm": "<b>"}, seed=2)
+    one = {"accuracy": [0.6], "train/loss": [5.0]}
+    site.run("table", "خط الأساس " + "long" * 50, one, params={"lr": 1e-4, "norm": "none"}, seed=3)
     metric = {"direction": "maximize"}
     site.call("PATCH", "/api/v1/projects/table/metrics/accuracy", metric)
 
@@ -134,11 +136,6 @@ def test_without_scripts_filters_sorting_and_views_work(visit: Opener, made: Non
 def test_the_table_is_looked_at(visit: Opener, made: None, width: int, dark: bool) -> None:
     page = visit(TABLE + "?q=seed+%3E+0+and+metrics.acuracy.max+%3E+0.9", width=width, dark=dark)
     photograph(page, f"table-error-{width}-{'dark' if dark else 'light'}")
-    page = visit(
-        TABLE
-        + "?columns=status&columns=metric:accuracy&columns=max:accuracy&columns=at:train/loss@accuracy&columns=param:lr&columns=seed&pin=max:accuracy&arrange=1&sort=param:lr,-seed",
-        width=width,
-        dark=dark,
-    )
+    page = visit(TABLE + ARRANGED, width=width, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     photograph(page, f"table-arranged-{width}-{'dark' if dark else 'light'}")
