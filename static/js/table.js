@@ -7,3 +7,8 @@ document.addEventListener("click", (event) => {
   event.stopImmediatePropagation();
   window.htmx.ajax("GET", link.dataset.also, { source: link.closest("#table"), target: "#table", swap: "outerHTML" });
 }, true);
+
+/* The filter is asked for while it is typed: leaving its box, perhaps for a link of the table, asks no second time. */
+document.addEventListener("change", (event) => {
+  if (event.target.id === "filter-text") event.stopPropagation();
+}, true);

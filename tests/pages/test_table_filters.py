@@ -338,11 +338,13 @@ def test_ten_thousand_experiments_are_filtered_and_sorted(browser_for, bob, proj
     }
     browser.get(asked(q="params.lr < 1"))
     for name, query in queries.items():
-        began = time.perf_counter()
-        answer = browser.get(asked(**query))
-        took_ms = 1000 * (time.perf_counter() - began)
+        took_ms = []
+        for _ in range(5):
+            began = time.perf_counter()
+            answer = browser.get(asked(**query))
+            took_ms.append(1000 * (time.perf_counter() - began))
         with capsys.disabled():
-            print(f"\n10,000 experiments, {name}: {answer.context['table'].total} found, {took_ms:.0f} ms")
+            print(f"\n10,000 experiments, {name}: {answer.context['table'].total} found, {min(took_ms):.0f} to {max(took_ms):.0f} ms")
         assert answer.context["table"].total > 1000
 
 
