@@ -318,7 +318,9 @@ def subject_of(token: Token) -> Subject:
     first, *rest = token.text.split(".", 1) if token.kind == "path" else [token.text]
     if token.kind != "path" or first not in ROOTS:
         near = difflib.get_close_matches(first.lower(), ROOTS, n=1)
-        raise FilterError(f"A condition begins with {', '.join(ROOTS)}; not with {token.text}.", token.at, len(first), *near)
+        raise FilterError(
+            f"A condition begins with {', '.join(ROOTS)}; not with {token.text}. Words to search for stand in double quotes.", token.at, len(first), *near
+        )
     path = tuple(next(filter(None, match.groups()), "") for match in SEGMENT.finditer(rest[0])) if rest else ()
     if first not in ("params", "metrics"):
         if path:

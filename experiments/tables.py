@@ -202,7 +202,8 @@ class ExperimentTable:
         """What was asked, with columns and page that there are."""
         is_default = self.columns.keys == self.columns.default_keys
         columns = () if is_default else self.columns.keys
-        return replace(self.asked, columns=columns, pins=self.columns.pins, page=min(self.asked.page, self.pages))
+        sort = ",".join(map(str, self.sort_keys))
+        return replace(self.asked, sort=sort, columns=columns, pins=self.columns.pins, page=min(self.asked.page, self.pages))
 
     # Which experiments
 
