@@ -37,8 +37,14 @@ def body(request_id: str, *, code: str, message: str, faults: list[Fault] | None
     """The one shape of every error: {"error": {"code", "message", "errors"?}, "request_id"}."""
     error: dict[str, Any] = {"code": code, "message": message}
     if faults:
-        error["errors"] = [{"index": f.index, "field": f.field, "code": f.code, "message": f.message} for f in faults[:FAULTS_SHOWN]]
+        error["errors"] = [fault_json(fault) for fault in faults[:FAULTS_SHOWN]]
     return {"error": error, "request_id": request_id}
+
+
+def fault_json(fault: Fault) -> dict[str, Any]:  # Any: words and numbers
+    """One entry of `errors`; where in a text it is wrong stands only in those that know."""
+    where = {name: getattr(fault, name) for name in ("position", "length", "suggestion")}
+    return {"index": fault.index, "field": fault.field, "code": fault.code, "message": fault.message} | {k: v for k, v in where.items() if v is not None}
 
 
 def refusal(refused: Refused, request_id: str) -> tuple[int, dict[str, str], bytes]:

@@ -80,12 +80,18 @@ class UnknownEncoding(Refused):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a body: `index` of the point (None for the whole body), `field`, `code`, `message`."""
+    """One thing wrong with a body: `index` of the point (None for the whole body), `field`, `code`, `message`.
+
+    Where a text is wrong at one place, `position` (characters from 0) and `length` say where, and `suggestion` what may stand there instead.
+    """
 
     index: int | None
     field: str
     code: str
     message: str
+    position: int | None = None
+    length: int | None = None
+    suggestion: str | None = None
 
 
 class Invalid(Refused):

@@ -22,9 +22,11 @@ from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
 from config.rest import INT64_MAX, INT64_MIN, RecordView, StrictSerializer
 from experiments import lifecycle
+from experiments.filtering import fitting
 from experiments.models import Experiment
 from hypotheses.linking import link, named
 from hypotheses.models import Link
+from metrics.api import StoreReader
 from projects.models import Project
 from projects.services import find_named, make_named
 
@@ -178,6 +180,7 @@ class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes
     replicate_key = django_filters.CharFilter()
     archived = django_filters.BooleanFilter()
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or notes.")
+    where = django_filters.CharFilter(method="fitting", label="A filter such as `params.lr < 1e-3 and metrics.loss.min < 0.2`; needs `project`.")
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -195,9 +198,16 @@ class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes
         """Those that hold the text."""
         return experiments.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(notes__icontains=text))
 
+    def fitting(self, experiments: QuerySet[Experiment], name: str, text: str) -> QuerySet[Experiment]:
+        """Those that fit a filter are picked by `Experiments.paginate_queryset`, once all else has narrowed them. Raises Invalid without a project."""
+        if not self.data.get("project"):
+            message = "where needs project: params and metrics are a project's own."
+            raise Invalid(message, [Fault(None, "project", "missing", message)])
+        return experiments
+
 
 @extend_schema_view(list=extend_schema(operation_id="experiments", summary="Experiments"))
-class Experiments(RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
+class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
     """The experiments of the caller's teams."""
 
     queryset = Experiment.objects.none()
@@ -208,6 +218,16 @@ class Experiments(RecordView, mixins.ListModelMixin, GenericViewSet[Experiment])
     def get_queryset(self) -> QuerySet[Experiment]:
         """Those that the caller may read."""
         return Experiment.objects.none() if self.is_schema else self.visible().prefetch_related("tags")
+
+    def paginate_queryset(self, queryset: Any) -> Any:  # Any: DRF's own signature
+        """One page; with `where`, of those that fit it. Raises FilterError."""
+        text = self.request.query_params.get("where", "")
+        if not text.strip():
+            return super().paginate_queryset(queryset)
+        project = Project.objects.visible_to(self.caller).named(self.request.query_params["project"])
+        ids = super().paginate_queryset(fitting(project, text, queryset.prefetch_related(None).select_related(None)))
+        by_id = self.get_queryset().in_bulk(ids or ())
+        return [by_id[pk] for pk in ids or () if pk in by_id]
 
     def visible(self) -> QuerySet[Experiment]:
         """Those that the caller may read, with what their address takes."""

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote, unquote
 
 from django.core.cache import cache
 from django.db.models import Case, Count, Max, Value, When
 
+from experiments.filter_language import AGGREGATES
 from experiments.models import SEED_LIKE, Experiment, shown
 from projects.models import Direction, Project, ProjectMetric
 
@@ -17,11 +19,17 @@ DEFAULT_METRICS = 6
 DEFAULT_PARAMS = 6
 MENU_NAMES = 200
 PARAMS_KEPT_S = 3600
+PINNED_MOST = 3
+NUMBERS = ("metric", *AGGREGATES)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `key` is what the address calls it: `metric:<name>`, `param:<name>`, or a word of RECORD."""
+    """One column. `key` is what the address calls it.
+
+    `metric:<name>` is a metric by its own aggregation, `last:`, `min:`, `max:` and `avg:<name>` by another, `at:<name>@<best>` what a metric was
+    where another was best, `param:<name>` a param; the others are the words of RECORD.
+    """
 
     key: str
     label: str
@@ -30,21 +38,40 @@ class Column:
     best_first: str = ""
     starts_group: bool = False
     is_default: bool = True
+    how: str = ""
+    sign: int = 0
+    pinned: int = 0
 
     @property
     def kind(self) -> str:
-        """metric, param, or the record column's own word."""
+        """metric, an aggregate, at, param, or the record column's own word."""
         return self.key.partition(":")[0]
 
     @property
     def name(self) -> str:
         """The name of the metric or param."""
-        return self.key.partition(":")[2]
+        return named_by(self.key)[0]
+
+    @property
+    def best(self) -> str:
+        """Of `at` the metric that was best."""
+        return named_by(self.key)[1]
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether the whole table can be sorted by it; `at` reads points, which takes too long for all of a large project."""
+        return self.kind in (*NUMBERS, "param", "name", "status", "seed", "created", "last_point", "host")
 
     @property
     def style(self) -> str:
         """The classes of its cells."""
-        return " ".join(("num" if self.is_number else "", "mono" if self.kind == "param" else "", "group" if self.starts_group else "")).strip()
+        classes = ("num" if self.is_number else "", "mono" if self.kind == "param" else "", "group" if self.starts_group else "", self.pin_class)
+        return " ".join(filter(None, classes))
+
+    @property
+    def pin_class(self) -> str:
+        """What keeps a pinned column in sight."""
+        return f"pinned pin-{self.pinned}" if self.pinned else ""
 
 
 RECORD = {
@@ -66,10 +93,10 @@ BEFORE_PARAMS, AFTER_PARAMS = "changed", ("seed", "took", "created", "last_point
 
 
 class Columns:
-    """What can be chosen for one project, and what the keys of an address choose from it."""
+    """What can be chosen for one project, and what the keys of an address choose from it: columns in their order, and up to PINNED_MOST that stay in sight."""
 
-    def __init__(self, project: Project, asked: tuple[str, ...], *, sort_key: str = "") -> None:
-        self.project, self.asked, self.sort_key = project, asked, sort_key
+    def __init__(self, project: Project, asked: tuple[str, ...], *, sort_keys: tuple[str, ...] = (), pins: tuple[str, ...] = ()) -> None:
+        self.project, self.asked, self.sort_keys, self.asked_pins = project, asked, sort_keys, pins
 
     @cached_property
     def metrics(self) -> dict[str, ProjectMetric]:
@@ -77,7 +104,7 @@ class Columns:
         mine = ProjectMetric.objects.filter(project=self.project)
         undecided = Case(When(direction=Direction.UNSET, then=Value(1)), default=Value(0))
         offered = list(mine.order_by(undecided, "name")[:MENU_NAMES])
-        asked = [key.partition(":")[2] for key in (*self.asked, self.sort_key)]
+        asked = {name for key in (*self.asked, *self.sort_keys) for name in named_by(key) if name}
         more = mine.filter(name__in=asked).exclude(pk__in=[metric.pk for metric in offered])
         return {metric.name: metric for metric in (*offered, *more)}
 
@@ -104,21 +131,38 @@ class Columns:
         return tuple(key for key in self.menu if key in chosen)
 
     @cached_property
+    def chosen(self) -> dict[str, Column]:
+        """The columns chosen, in the order of the address; the default ones where none was."""
+        asked = (self.column(self.resolved(key)) for key in self.asked)
+        return {column.key: column for column in asked if column} or {key: self.menu[key] for key in self.default_keys}
+
+    @cached_property
+    def pins(self) -> tuple[str, ...]:
+        """The keys of the columns that stay in sight."""
+        return tuple(key for key in dict.fromkeys(self.asked_pins) if key in self.chosen)[:PINNED_MOST]
+
+    @cached_property
     def shown(self) -> list[Column]:
-        """The columns chosen, in the order of the menu; the default ones where none was."""
-        asked = {key for key in map(self.resolved, self.asked) if self.has(key)}
-        keys = [*(key for key in self.menu if key in asked), *sorted(asked - set(self.menu))] or self.default_keys
-        return ruled([self.menu.get(key) or param_column(key.partition(":")[2]) for key in keys])
+        """The columns of the table: the pinned ones, then the others."""
+        pinned = [replace(self.chosen[key], pinned=n) for n, key in enumerate(self.pins, 1)]
+        return ruled([*pinned, *(column for key, column in self.chosen.items() if key not in self.pins)])
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The keys of the columns shown."""
-        return tuple(column.key for column in self.shown)
+        """The keys of the columns chosen."""
+        return tuple(self.chosen)
 
     @property
     def choices(self) -> list[Column]:
-        """What the menu lists: everything that can be chosen, and what was added by name."""
-        return [*self.menu.values(), *(column for column in self.shown if column.key not in self.menu)]
+        """What the menu lists: what is chosen in its order, then everything else that can be."""
+        return [*self.chosen.values(), *(column for key, column in self.menu.items() if key not in self.chosen)]
+
+    @property
+    def aggregates(self) -> list[Column]:
+        """The other aggregates of the metrics that are shown, which can be chosen too."""
+        names = dict.fromkeys(column.name for column in self.chosen.values() if column.kind in NUMBERS)
+        offered = [self.column(f"{how}:{name}") for name in list(names)[:DEFAULT_METRICS] for how in AGGREGATES]
+        return [column for column in offered if column and column.key not in self.chosen]
 
     @cached_property
     def count(self) -> int:
@@ -130,15 +174,55 @@ class Columns:
         kind, _, name = key.partition(":")
         return key if kind != "add" else f"metric:{name}" if name in self.metrics else f"param:{name}"
 
-    def has(self, key: str) -> bool:
-        """Whether the project has such a column."""
-        return key in self.menu or (key.startswith("param:") and key.partition(":")[2] in self.params)
+    def column(self, key: str) -> Column | None:
+        """The column of this key; None where the project has none."""
+        kind, (name, best) = key.partition(":")[0], named_by(key)
+        if key in self.menu:
+            return self.menu[key]
+        if kind == "param":
+            return param_column(name) if name in self.params else None
+        if name not in self.metrics:
+            return None
+        if kind == "at":
+            return at_column(self.metrics[name], self.metrics[best]) if best in self.metrics and self.metrics[best].better.sign else None
+        return aggregate_column(self.metrics[name], kind) if kind in AGGREGATES else None
+
+
+def named_by(key: str) -> tuple[str, str]:
+    """The names in a column's key: of the metric or param, and of the metric that was best."""
+    kind, _, name = key.partition(":")
+    if kind != "at":
+        return name, ""
+    first, _, best = name.partition("@")
+    return unquote(first), unquote(best)
+
+
+def at_key(name: str, best: str) -> str:
+    """The key of "what `name` was where `best` was best"."""
+    return f"at:{quote(name, safe='/')}@{quote(best, safe='/')}"
+
+
+def aggregate_column(metric: ProjectMetric, how: str) -> Column:
+    """A metric by one of AGGREGATES."""
+    return Column(f"{how}:{metric.name}", metric.name, how, is_number=True, best_first=metric_column(metric).best_first, how=how)
+
+
+def at_column(metric: ProjectMetric, best: ProjectMetric) -> Column:
+    """What a metric was where another was best."""
+    return Column(at_key(metric.name, best.name), metric.name, f"where {best.name[:24]} was best", is_number=True, sign=best.better.sign)
 
 
 def metric_column(metric: ProjectMetric) -> Column:
     """A metric's column: the first click on its head shows the best first."""
     best_first = "" if metric.better.sign < 0 else "-"
-    return Column(f"metric:{metric.name}", metric.name, f"{metric.aggregation} {metric.better.arrow}".strip(), is_number=True, best_first=best_first)
+    return Column(
+        f"metric:{metric.name}",
+        metric.name,
+        f"{metric.aggregation} {metric.better.arrow}".strip(),
+        is_number=True,
+        best_first=best_first,
+        how=metric.aggregation,
+    )
 
 
 def param_column(name: str) -> Column:

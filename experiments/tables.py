@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -17,19 +16,37 @@ from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
 
-from experiments.columns import MENU_NAMES, RECORD, Column, Columns
-from experiments.models import Experiment, ExperimentQuerySet, Tag, shown
+from experiments.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns, at_key
+from experiments.filter_language import AGGREGATES, Expression, FilterError, is_filter, plain_words
+from experiments.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
+from experiments.models import Experiment, ExperimentQuerySet, Tag
 from experiments.numbers import Numbers
-from experiments.stalled import stalled
 from experiments.templatetags.readings import decimals_of
 from metrics.repository import Place, Summaries
-from projects.models import Project, ProjectMetric
+from projects.models import Project
 
 PAGE_ROWS = 50
 RUNNING_COUNTED = 1000
+SORTED_MOST = 5
 NEWEST_FIRST = "-created"
 STATUSES = {word: word.capitalize() for word in ("running", "stalled", "planned", "complete", "failed", "diverged", "crashed", "interrupted", "archived")}
 SORTS = {"name": "name", "status": "status", "seed": "seed", "created": "created_at", "last_point": "last_point_at", "host": "host"}
+
+
+@dataclass(frozen=True)
+class SortKey:
+    """One column to sort by."""
+
+    key: str
+    is_descending: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> SortKey:
+        """From its place in an address: a minus for the largest first; a comma of a name stands there as %2C."""
+        return cls(text.removeprefix("-").replace("%2C", ",").replace("%25", "%"), text.startswith("-"))
+
+    def __str__(self) -> str:
+        return ("-" if self.is_descending else "") + self.key.replace("%", "%25").replace(",", "%2C")
 
 
 @dataclass(frozen=True)
@@ -41,20 +58,23 @@ class TableQuery:
     tag: str = ""
     sort: str = NEWEST_FIRST
     columns: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    is_arranging: bool = False
     page: int = 1
     page_rows = PAGE_ROWS
 
     @classmethod
     def read(cls, given: QueryDict) -> TableQuery:
         """From an address, whatever stands there: what makes no sense is left out."""
-        wanted = [*given.getlist("columns"), *(f"add:{name.strip()}" for name in given.getlist("add") if name.strip())]
         page = given.get("page", "1")
         return cls(
             text=clean(given.get("q", "")),
             status=given.get("status", "") if given.get("status") in STATUSES else "",
             tag=clean(given.get("tag", "")),
             sort=clean(given.get("sort", "")) or NEWEST_FIRST,
-            columns=tuple(dict.fromkeys(clean(name) for name in wanted)),
+            columns=distinct([*given.getlist("columns"), *added(given)]),
+            pins=distinct(given.getlist("pin")),
+            is_arranging=given.get("arrange") == "1",
             page=max(1, int(page)) if page.isdecimal() and len(page) < 9 else 1,
         )
 
@@ -63,21 +83,74 @@ class TableQuery:
         """Whether it leaves any experiment out."""
         return bool(self.text or self.status or self.tag)
 
-    @property
-    def sort_key(self) -> str:
-        """The column that it sorts by."""
-        return self.sort.removeprefix("-")
+    @cached_property
+    def sort_keys(self) -> tuple[SortKey, ...]:
+        """What it sorts by, the first of most weight."""
+        found = {key.key: key for key in reversed([*map(SortKey.read, self.sort.split(","))][:SORTED_MOST])}
+        return tuple(reversed(found.values()))
 
     @property
-    def is_descending(self) -> bool:
-        """Whether the largest comes first."""
-        return self.sort.startswith("-")
+    def where(self) -> str:
+        """The text, where it is in the language of filters."""
+        return self.text if is_filter(self.text) else ""
+
+    @property
+    def words(self) -> str:
+        """The text, where it is words to search for."""
+        return "" if self.where else plain_words(self.text)
+
+    def sorted_by(self, keys: Iterable[SortKey]) -> TableQuery:
+        """The same sorted otherwise, from the first page."""
+        return replace(self, sort=",".join(map(str, keys)) or NEWEST_FIRST, page=1)
 
     def string(self) -> str:
         """The shortest query string that asks for the same, with its question mark."""
         parts = [("q", self.text), ("status", self.status), ("tag", self.tag), ("sort", "" if self.sort == NEWEST_FIRST else self.sort)]
-        parts += [("columns", name) for name in self.columns] + [("page", str(self.page) if self.page > 1 else "")]
+        parts += [("columns", name) for name in self.columns] + [("pin", name) for name in self.pins]
+        parts += [("arrange", "1" if self.is_arranging else ""), ("page", str(self.page) if self.page > 1 else "")]
         return "?" + urlencode([(name, value) for name, value in parts if value])
+
+
+def added(given: QueryDict) -> list[str]:
+    """The keys of columns that were added by name: as such, by an aggregate, or where another metric was best."""
+    how, best = given.get("how", ""), given.get("best", "").strip()
+    names = [name.strip() for name in given.getlist("add") if name.strip()]
+    if best:
+        return [at_key(name, best) for name in names]
+    return [f"{how if how in AGGREGATES else 'add'}:{name}" for name in names]
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Each once, in order."""
+    return tuple(dict.fromkeys(clean(name) for name in names))
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with a filter, and where: `before`, `word` and `after` make up the text."""
+
+    query: TableQuery
+    error: FilterError
+
+    @property
+    def before(self) -> str:
+        """What stands before the word."""
+        return self.query.text[: self.error.position]
+
+    @property
+    def word(self) -> str:
+        """The word, a space where something is missing at the end."""
+        return self.query.text[self.error.position : self.error.position + self.error.length] or " "
+
+    @property
+    def after(self) -> str:
+        """What stands behind the word."""
+        return self.query.text[self.error.position + self.error.length :]
+
+    @property
+    def mended(self) -> str:
+        """The query string with the suggestion in the word's place."""
+        return replace(self.query, text=self.before + self.error.suggestion + self.after, page=1).string()
 
 
 @dataclass(frozen=True)
@@ -101,11 +174,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's head: the address that sorts by it, and how it is sorted now (`ascending`, `descending` or nothing)."""
+    """A column's head: the addresses that sort by it, alone and among others, and how it is sorted now (`ascending`, `descending` or nothing).
+
+    `place` is its number among several sort keys, 0 for none; `moves` are the addresses that arrange it, by what they do.
+    """
 
     column: Column
     link: str
+    also: str
     sorted: str
+    place: int
+    moves: dict[str, str]
 
 
 class ExperimentTable:
@@ -113,7 +192,8 @@ class ExperimentTable:
 
     def __init__(self, project: Project, query: TableQuery, numbers: Numbers) -> None:
         self.project, self.numbers, self.asked = project, numbers, query
-        self.columns = Columns(project, query.columns, sort_key=query.sort_key)
+        sort_keys = tuple(key.key for key in query.sort_keys)
+        self.columns = Columns(project, query.columns, sort_keys=sort_keys, pins=query.pins)
         self.place = Place(project.team_id, project.pk)
         self.now = timezone.now()
 
@@ -121,7 +201,9 @@ class ExperimentTable:
     def query(self) -> TableQuery:
         """What was asked, with columns and page that there are."""
         is_default = self.columns.keys == self.columns.default_keys
-        return replace(self.asked, columns=() if is_default else self.columns.keys, page=min(self.asked.page, self.pages))
+        columns = () if is_default else self.columns.keys
+        sort = ",".join(map(str, self.sort_keys))
+        return replace(self.asked, sort=sort, columns=columns, pins=self.columns.pins, page=min(self.asked.page, self.pages))
 
     # Which experiments
 
@@ -133,18 +215,46 @@ class ExperimentTable:
 
     @cached_property
     def found(self) -> QuerySet[Experiment]:
-        """What text, status and tag leave, newest first."""
+        """What words, status and tag leave, newest first."""
         found: QuerySet[Experiment] = self.everything.filter(in_status(self.asked.status, self.now)).order_by("-created_at", "pk")
-        if self.asked.text:
-            found = found.alias(params_text=Cast("params", TextField())).filter(mentions(self.asked.text))
+        if self.asked.words:
+            found = found.alias(params_text=Cast("params", TextField())).filter(mentions(self.asked.words))
         if self.asked.tag:
             found = found.filter(pk__in=tagged(self.project, self.asked.tag))
         return found
 
     @cached_property
+    def expression(self) -> Expression | None:
+        """The filter, None where there is none. Raises FilterError."""
+        return expression_of(self.project, self.asked.where) if self.asked.where else None
+
+    @cached_property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the filter, None where nothing is. A table with trouble has no rows."""
+        try:
+            if self.expression is not None:
+                self.fitting  # noqa: B018  # asks the metric store too
+        except FilterError as error:
+            return Trouble(self.asked, error)
+        return None
+
+    @cached_property
+    def all_rows(self) -> Rows:
+        """Every experiment found, with the fields that filter and sorting read."""
+        fields = {"params" if key.key.startswith("param:") else SORTS.get(key.key, "pk") for key in self.sort_keys} - {"pk"}
+        return Rows(self.project, self.found, self.numbers, fields | fields_of(self.expression))
+
+    @cached_property
+    def fitting(self) -> list[uuid.UUID]:
+        """The ids that fit the filter, newest first. Raises FilterError."""
+        return self.all_rows.ids if self.expression is None else self.all_rows.fitting(self.expression)
+
+    @cached_property
     def total(self) -> int:
         """How many experiments were found."""
-        return self.found.count()
+        if self.trouble:
+            return 0
+        return self.found.count() if self.expression is None else len(self.fitting)
 
     @property
     def pages(self) -> int:
@@ -171,6 +281,22 @@ class ExperimentTable:
         """The query string of the page after, None on the last."""
         return replace(self.query, page=self.query.page + 1).string() if self.query.page < self.pages else None
 
+    @property
+    def arrange_link(self) -> str:
+        """The query string that shows, or hides, what arranges the columns."""
+        return replace(self.query, is_arranging=not self.query.is_arranging).string()
+
+    @property
+    def export_links(self) -> dict[str, str]:
+        """The query strings that give the whole table as a file, by format."""
+        whole = replace(self.query, page=1, is_arranging=False).string()
+        return {kind: f"{whole}{'&' if len(whole) > 1 else ''}format={kind}" for kind in ("csv", "parquet")}
+
+    @property
+    def newest_link(self) -> str:
+        """The query string of the same table in its own order."""
+        return replace(self.query, sort=NEWEST_FIRST, page=1).string()
+
     # What stands beside them
 
     @cached_property
@@ -196,53 +322,91 @@ class ExperimentTable:
 
     def heading(self, column: Column) -> Heading:
         """A column's head. The first click shows the best or the newest first, a second one turns the order round."""
-        is_sorted = self.query.sort_key == column.key
-        turned = column.key if self.query.is_descending else f"-{column.key}"
-        is_sortable = column.key in SORTS or column.kind in ("metric", "param")
-        link = replace(self.query, sort=turned if is_sorted else column.best_first + column.key, page=1).string() if is_sortable else ""
-        return Heading(column, link, ("descending" if self.query.is_descending else "ascending") if is_sorted else "")
+        keys = list(self.query.sort_keys)
+        places = [key.key for key in keys]
+        at = places.index(column.key) if column.key in places else -1
+        wanted = SortKey(column.key, not keys[at].is_descending if at >= 0 else column.best_first == "-")
+        is_fresh = self.query.sort == NEWEST_FIRST
+        several = [wanted if n == at else key for n, key in enumerate(keys)] if at >= 0 else [*([] if is_fresh else keys), wanted]
+        link, also = (self.query.sorted_by(chosen).string() if column.is_sortable else "" for chosen in ([wanted], several))
+        is_sorted = ("descending" if keys[at].is_descending else "ascending") if at >= 0 else ""
+        moves = self.moves(column) if self.query.is_arranging and column.key != "name" else {}
+        return Heading(column, link, also, is_sorted, at + 1 if at >= 0 and len(keys) > 1 else 0, moves)
+
+    def moves(self, column: Column) -> dict[str, str]:
+        """The query strings that move a column to the left and the right, pin and hide it; those that change nothing are left out."""
+        keys, pins = list(self.columns.keys), list(self.columns.pins)
+        line = pins if column.pinned else [key for key in keys if key not in pins]
+        rest = [key for key in keys if key not in line]
+        moved = {word: shifted(line, column.key, by) for word, by in (("left", -1), ("right", 1))}
+        links = {word: self.arranged(rest + order, order if column.pinned else pins) for word, order in moved.items() if order != line}
+        if column.pinned:
+            links["unpin"] = self.arranged(keys, [key for key in pins if key != column.key])
+        elif len(pins) < PINNED_MOST:
+            links["pin"] = self.arranged(keys, [*pins, column.key])
+        if len(keys) > 1:
+            links["hide"] = self.arranged([key for key in keys if key != column.key], [key for key in pins if key != column.key])
+        return links
+
+    def arranged(self, keys: Sequence[str], pins: Sequence[str]) -> str:
+        """The query string of the same rows with these columns."""
+        columns = () if tuple(keys) == self.columns.default_keys else tuple(keys)
+        return replace(self.query, columns=columns, pins=tuple(pins)).string()
 
     # The page
 
     @cached_property
     def rows(self) -> list[Row]:
         """The experiments of the page with their cells."""
-        summaries = self.summaries([experiment.pk for experiment in self.experiments])
-        columns = [self.cells(column, self.experiments, summaries) for column in self.columns.shown]
-        return [Row(experiment, [cells[i] for cells in columns]) for i, experiment in enumerate(self.experiments)]
+        return self.rows_of(self.experiments)
+
+    def rows_of(self, experiments: Sequence[Experiment]) -> list[Row]:
+        """These experiments with their cells."""
+        summaries = self.summaries([experiment.pk for experiment in experiments])
+        columns = [self.cells(column, experiments, summaries) for column in self.columns.shown]
+        return [Row(experiment, [cells[i] for cells in columns]) for i, experiment in enumerate(experiments)]
 
     @cached_property
     def experiments(self) -> list[Experiment]:
         """The records of the page, in order."""
         first = (self.query.page - 1) * PAGE_ROWS
-        ids = self.ordered(first, first + PAGE_ROWS)
-        by_id = Experiment.objects.defer("notes", "command").prefetch_related("tags").in_bulk(ids)
-        return [by_id[pk] for pk in ids if pk in by_id]
+        return [] if self.trouble else records(self.ordered(first, first + PAGE_ROWS))
+
+    @cached_property
+    def sort_keys(self) -> list[SortKey]:
+        """The sort keys that the project has a column for."""
+        keys = [key for key in self.asked.sort_keys if key.key == "name" or ((column := self.columns.column(key.key)) and column.is_sortable)]
+        return keys or [SortKey("created", is_descending=True)]
 
     def ordered(self, first: int, last: int) -> list[uuid.UUID]:
         """The ids of the rows from `first` to `last` in the order that was asked for; experiments without a value come last."""
-        kind, _, name = self.asked.sort_key.partition(":")
-        if kind == "metric" and name in self.columns.metrics:
-            return self.by_metric(self.columns.metrics[name])[first:last]
-        if kind == "param":
-            return by_param(self.found, name, descending=self.asked.is_descending)[first:last]
-        field = F(SORTS.get(kind, "created_at"))
-        is_descending = self.asked.is_descending or kind not in SORTS
-        order = field.desc(nulls_last=True) if is_descending else field.asc(nulls_last=True)
+        key = self.sort_keys[0]
+        if self.expression is not None or len(self.sort_keys) > 1 or key.key not in SORTS:
+            return self.every_id[first:last]
+        field = F(SORTS[key.key])
+        order = field.desc(nulls_last=True) if key.is_descending else field.asc(nulls_last=True)
         return list(self.found.order_by(order, "-created_at", "pk").values_list("pk", flat=True)[first:last])
 
-    def by_metric(self, metric: ProjectMetric) -> list[uuid.UUID]:
-        """Every found id by its one number for the metric; NaN and none come last."""
-        ids = list(self.found.values_list("pk", flat=True))
-        nothing: dict[uuid.UUID, float] = {}
-        values = self.numbers.ask(lambda store: store.values(self.place, metric.name, metric.aggregation), nothing)
-        column = np.array([values.get(pk, np.nan) for pk in ids], dtype=np.float64)
-        order = np.argsort(-column if self.asked.is_descending else column, kind="stable")
-        return [ids[i] for i in order]
+    @cached_property
+    def every_id(self) -> list[uuid.UUID]:
+        """The ids of all rows in the order that was asked for. Raises FilterError."""
+        rows, chosen = self.all_rows, [self.all_rows.places[pk] for pk in self.fitting]
+        at = np.array(chosen, dtype=np.intp)
+        columns = [(self.sort_column(key.key)[at], key.is_descending) for key in self.sort_keys]
+        return [rows.ids[at[i]] for i in in_order(len(at), columns)]
+
+    def sort_column(self, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """One column of all rows as numbers to sort by, NaN for none. Any: its shape."""
+        kind, _, name = key.partition(":")
+        if kind in NUMBERS:
+            return self.all_rows.readings(name, self.columns.metrics[name].aggregation if kind == "metric" else kind)[0]
+        if kind == "param":
+            return ranked([params.get(name) for params in self.all_rows.column("params")])
+        return ranked([value or None if kind == "host" else value for value in self.all_rows.column(SORTS[kind])])
 
     def summaries(self, experiments: list[uuid.UUID]) -> Summaries:
-        """The summaries of the page's experiments in the metrics shown."""
-        names = [column.name for column in self.columns.shown if column.kind == "metric"]
+        """The summaries of these experiments in the metrics shown."""
+        names = list(dict.fromkeys(column.name for column in self.columns.shown if column.kind in NUMBERS))
         nothing: Summaries = {}
         if not names or not experiments:
             return nothing
@@ -252,20 +416,47 @@ class ExperimentTable:
         """One column of the page."""
         if column.kind == "param":
             return [Cell("param", column.style, experiment.params.get(column.name)) for experiment in experiments]
-        if column.kind == "metric":
-            return self.readings(column, experiments, summaries)
+        if column.kind == "at":
+            return self.at_best(column, experiments)
+        if column.kind in NUMBERS:
+            return readings(column, experiments, summaries)
         return [Cell(column.kind, column.style)] * len(experiments)
 
-    def readings(self, column: Column, experiments: Sequence[Experiment], summaries: Summaries) -> list[Cell]:
-        """One column of numbers, all with the same decimals."""
-        aggregation = self.columns.metrics[column.name].aggregation
-        found = [summaries.get(experiment.pk, {}).get(column.name) for experiment in experiments]
-        values = [None if summary is None else summary.by(aggregation) for summary in found]
-        decimals, absent = decimals_of(values), f"{column.style} muted"
-        return [
-            Cell("metric", absent) if summary is None else Cell("metric", column.style, value, decimals, f"{value!r}, {aggregation} of {summary.count} points")
-            for summary, value in zip(found, values, strict=True)
-        ]
+    def at_best(self, column: Column, experiments: Sequence[Experiment]) -> list[Cell]:
+        """What a metric was where another was best: one question for all rows."""
+        nothing: dict[uuid.UUID, float] = {}
+        ids = [experiment.pk for experiment in experiments]
+        asked = lambda store: store.at_best(self.place, ids, column.name, best=column.best, sign=column.sign)  # noqa: E731
+        found = self.numbers.ask(asked, nothing) if ids else nothing
+        values = [found.get(pk) for pk in ids]
+        decimals = decimals_of(values)
+        title = f"{column.name} where {column.best} was best"
+        return [Cell("metric", column.style, value, decimals, "" if value is None else f"{value!r}, {title}") for value in values]
+
+
+def readings(column: Column, experiments: Sequence[Experiment], summaries: Summaries) -> list[Cell]:
+    """One column of numbers, all with the same decimals."""
+    found = [summaries.get(experiment.pk, {}).get(column.name) for experiment in experiments]
+    values = [None if summary is None else summary.by(column.how) for summary in found]
+    decimals, absent = decimals_of(values), f"{column.style} muted"
+    return [
+        Cell("metric", absent) if summary is None else Cell("metric", column.style, value, decimals, f"{value!r}, {column.how} of {summary.count} points")
+        for summary, value in zip(found, values, strict=True)
+    ]
+
+
+def records(ids: Sequence[uuid.UUID]) -> list[Experiment]:
+    """The experiments of these ids, in their order; those that are gone meanwhile are left out."""
+    by_id = Experiment.objects.defer("notes", "command").prefetch_related("tags").in_bulk(ids)
+    return [by_id[pk] for pk in ids if pk in by_id]
+
+
+def shifted(line: Sequence[str], key: str, by: int) -> list[str]:
+    """The same with one key moved by one place, as far as there is room."""
+    order, at = list(line), line.index(key)
+    other = min(max(at + by, 0), len(order) - 1)
+    order[at], order[other] = order[other], order[at]
+    return order
 
 
 def clean(text: str) -> str:
@@ -280,30 +471,6 @@ def mentions(text: str) -> Q:
     return in_record | Q(params_text__icontains=text) | Q(params_text__icontains=escaped)
 
 
-def in_status(word: str, now: datetime) -> Q:
-    """The condition for a word of STATUSES; everything for none."""
-    if word == "stalled":
-        return stalled(at=now)
-    if word in Experiment.Status.values:
-        return Q(status=word)
-    return Q(failure_kind=word) if word and word in Experiment.FailureKind.values else Q()
-
-
 def tagged(project: Project, tag: str) -> QuerySet[Any]:
     """The ids of the project's experiments with this tag. Any: a row of values."""
     return Experiment.tags.through.objects.filter(tag__project=project, tag__name=tag).values("experiment_id")
-
-
-def by_param(found: QuerySet[Experiment], name: str, *, descending: bool) -> list[uuid.UUID]:
-    """Every found id by a param: numbers by size, then text, then the rest; experiments without it come last."""
-    pairs = list(found.values_list("pk", "params"))
-    present = [(pk, order_of(params[name])) for pk, params in pairs if params.get(name) is not None]
-    absent = [pk for pk, params in pairs if params.get(name) is None]
-    return [pk for pk, _ in sorted(present, key=lambda pair: pair[1], reverse=descending)] + absent
-
-
-def order_of(value: object) -> tuple[int, float, str]:
-    """Where a param's value stands among values of all types."""
-    if isinstance(value, int | float):
-        return (0, value, "")
-    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, shown(value))

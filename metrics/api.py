@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -18,6 +22,8 @@ from accounts.access import caller
 from config.answers import json_answer
 from config.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from config.request_id import request_id
+from experiments import exporting
+from experiments.filtering import fitting
 from experiments.models import Experiment
 from metrics import charts, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
@@ -26,6 +32,13 @@ from projects.models import Project, ProjectMetric
 
 COMPARED_MOST = 500
 TABLE_MOST = 10_000
+SUMMARY_PIECE = 500
+SUMMARY_FILE = pa.schema(
+    [(name, pa.string()) for name in ("id", "slug", "name", "metric")]
+    + [("value", pa.float64()), ("aggregation", pa.string()), ("count", pa.int64()), ("nonfinite", pa.int64())]
+    + [(name, pa.float64()) for name in ("last", "min", "max", "avg")]
+    + [(name, pa.int64()) for name in ("first_step", "last_step")]
+)
 
 VISIBLE = OpenApiParameter("wait", str, enum=["visible"], description="Answer once the points can be queried, after 10 s at the latest.")
 KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key and body again gets the first answer again; kept 24 h.")
@@ -109,8 +122,8 @@ class LogBatch(Log):
         """Rows or columns (null is no point), optionally gzip or zstd. One invalid point refuses the whole batch, and `errors` names all of them."""
 
 
-class StoreView(APIView):
-    """A read of the metric store: its absence is 503, a query past its deadline too."""
+class StoreReader(APIView):
+    """A view that asks the metric store: its absence is 503, a query past its deadline too."""
 
     def handle_exception(self, error: Exception) -> HttpResponse:  # type: ignore[override]
         """A StoreError in the words of HTTP."""
@@ -119,6 +132,10 @@ class StoreView(APIView):
         elif isinstance(error, StoreError):
             error = Unavailable("The metric store is unavailable: what you logged is safe and will show when it is back.", code="store_unavailable")
         return super().handle_exception(error)
+
+
+class StoreView(StoreReader):
+    """A read of one project's series."""
 
     def project(self, reference: str) -> Project:
         """The caller's project of this UUID or slug. Raises NotFound or Conflict."""
@@ -206,17 +223,27 @@ class SummaryTable(StoreView):
         parameters=[
             OpenApiParameter("experiments", str, description="UUIDs or slugs, separated by commas; all where absent."),
             OpenApiParameter("metrics", str, description="Names, separated by commas; all where absent."),
+            OpenApiParameter("where", str, description="A filter such as `params.lr < 1e-3 and metrics.accuracy.max > 0.9`: only the experiments that fit."),
+            OpenApiParameter("format", str, enum=["json", "csv", "parquet"], description="Files have a row for each experiment and metric."),
         ],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )
-    def get(self, request: Request, project: str) -> HttpResponse:
+    def get(self, request: Request, project: str) -> HttpResponse | StreamingHttpResponse:
         """For each experiment and metric: the value by the metric's aggregation, and count, nonfinite, last, min, max, avg, first and last step."""
         owner = self.project(project)
-        asked = request.query_params.get("experiments")
+        asked, where = request.query_params.get("experiments"), request.query_params.get("where", "")
+        kind = request.query_params.get("format", "json")
+        if kind not in ("json", *exporting.TYPES):
+            raise charts.wrong("format", f"format is json, csv or parquet; got {kind!r}.")
         chosen = named(owner, asked, most=TABLE_MOST) if asked else runs(owner.experiments.current())
+        if where.strip():
+            fit = set(fitting(owner, where, owner.experiments.all()))
+            chosen = [run for run in chosen if run.id in fit]
         names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
         ids = [run.id for run in chosen] if asked else None
         how = dict(owner.metrics.values_list("name", "aggregation"))
+        if kind != "json":
+            return summary_file(owner, chosen, names, how, kind)
 
         def make() -> bytes:
             found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
@@ -224,6 +251,35 @@ class SummaryTable(StoreView):
 
         body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make, shelf="charts")
         return HttpResponse(body, content_type="application/json")
+
+
+def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str], kind: str) -> StreamingHttpResponse:
+    """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
+    pieces = summary_pieces(place_of(owner), chosen, names, how)
+    first = next(pieces, [])
+    response = StreamingHttpResponse(exporting.file_of(SUMMARY_FILE, chain([first], pieces), kind), content_type=exporting.TYPES[kind])
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{owner.slug}-summary.{kind}") or ""
+    return response
+
+
+def summary_pieces(place: Place, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str]) -> Iterator[list[exporting.Values]]:
+    """The lines of SUMMARY_FILE, SUMMARY_PIECE experiments at a time."""
+    for some in batched(chosen, SUMMARY_PIECE):
+        found = process.repository().summaries(place, experiments=[run.id for run in some], metrics=names)
+        yield [summary_line(run, name, summary, how.get(name, "last")) for run in some for name, summary in sorted(found.get(run.id, {}).items())]
+
+
+def summary_line(run: charts.Run, name: str, summary: Summary, how: str) -> exporting.Values:
+    """One series as a line of SUMMARY_FILE; nothing where it has no finite value."""
+    low, high, average = (None if value != value else value for value in (summary.low, summary.high, summary.average))
+    value = summary.last if how == "last" else {"min": low, "max": high, "avg": average}[how]
+    numbers = (summary.count, summary.nonfinite, summary.last, low, high, average, summary.first_step, summary.last_step)
+    return (str(run.id), run.slug, exporting.clean(run.name), exporting.clean(name), value, how, *numbers)
+
+
+def batched(runs: Sequence[charts.Run], size: int) -> Iterator[Sequence[charts.Run]]:
+    """The same in pieces of `size`."""
+    return (runs[first : first + size] for first in range(0, len(runs), size))
 
 
 def summary_row(run: charts.Run, summaries: dict[str, Summary], how: dict[str, str]) -> dict[str, Any]:

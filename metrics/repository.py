@@ -113,6 +113,25 @@ VALUE = {
     "max": "ifNull(max(max), nan)",
     "avg": "sum(sum) / (sum(count) - sum(nonfinite))",
 }
+# The same with all four numbers, so that a metric is asked once however a table filters and sorts by it.
+READINGS = f"""
+    SELECT toString(experiment_id) AS experiment, {", ".join(f"{value} AS number_{how}" for how, value in VALUE.items())}
+    FROM {{database}}.metric_summaries FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s
+    GROUP BY experiment_id HAVING sum(count) > 0
+"""
+# What one metric was at the step where another was best, or at its last step before that; the earliest best where there are several.
+AT_BEST = """
+    SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, point_id)) AS value
+    FROM {database}.metrics AS points FINAL
+    INNER JOIN (
+        SELECT experiment_id, argMin(step, (metric_value * %(sign)s, step)) AS best_step FROM {database}.metrics FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s AND isFinite(metric_value)
+        GROUP BY experiment_id
+    ) AS best USING (experiment_id)
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND step <= best_step
+    GROUP BY experiment_id
+"""
 # Whole series from what is stored of them: the points, and the hours that stand for points that were dropped.
 STORED = """
     FROM (
@@ -514,6 +533,14 @@ class Hours:
     until: int = 0
 
 
+@dataclass(frozen=True)
+class Readings:
+    """One metric of a whole project: which experiments have it, and by `last`, `min`, `max` and `avg` their numbers in the same order; NaN for none."""
+
+    experiments: list[uuid.UUID]
+    numbers: dict[str, Floats]
+
+
 class MetricRepository:
     """Every question and every write that the metric store knows."""
 
@@ -611,6 +638,17 @@ class MetricRepository:
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""
         found = self.engine.query(self.sql(VALUES, value=VALUE[aggregation]), self.narrowed(place, None, [metric]))
+        return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "value"), strict=True))
+
+    def readings(self, place: Place, metric: str) -> Readings:
+        """The four numbers of one metric for every experiment of the project that has it."""
+        found = self.engine.query(self.sql(READINGS), self.narrowed(place, None, [metric]))
+        return Readings([*map(uuid.UUID, found.get("experiment", ()))], {how: floats(found, f"number_{how}") for how in VALUE})
+
+    def at_best(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, best: str, sign: int) -> dict[uuid.UUID, float]:
+        """What the metric was where `best` was best (`sign` +1 where more is better, -1 where less is): there, or at its last step before."""
+        params = self.narrowed(place, experiments, None) | {"metric": metric, "best": best, "sign": -sign}
+        found = self.engine.query(self.sql(AT_BEST), params)
         return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "value"), strict=True))
 
     def names(self, place: Place, experiments: Sequence[uuid.UUID] | None = None) -> dict[str, int]:

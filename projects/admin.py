@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from config.admin import BigTableAdmin, CountingDeletion
 from metrics.ingest import GRANTS
 from projects import services
-from projects.models import Project, ProjectMetric
+from projects.models import Project, ProjectMetric, SavedView
 
 
 @admin.register(Project)
@@ -68,3 +68,14 @@ class ProjectMetricAdmin(BigTableAdmin):
     search_fields = ("name", "project__name", "project__slug")
     autocomplete_fields = ("project",)
     readonly_fields = ("created_at",)
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(BigTableAdmin):
+    """Tables that people keep under a name."""
+
+    list_display = ("name", "project", "by", "created_at")
+    list_select_related = ("project", "by")
+    search_fields = ("name", "project__name", "project__slug")
+    autocomplete_fields = ("project",)
+    readonly_fields = ("by", "created_at")

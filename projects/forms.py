@@ -13,9 +13,11 @@ from accounts.forms import TeamChoice
 from accounts.models import Role, Team
 from config.errors import Forbidden
 from projects import services
-from projects.models import Aggregation, Direction, Project, ProjectMetric
+from projects.models import Aggregation, Direction, Project, ProjectMetric, SavedView
 
 TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
+
+VIEWS_MOST = 200
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -120,3 +122,23 @@ class MetricChangeForm(forms.Form):
         if self.cleaned_data["watch_divergence"]:
             metric.watch_divergence = self.cleaned_data["watch_divergence"] == "on"
         metric.save(update_fields=["direction", "aggregation", "watch_divergence"])
+
+
+class SavedViewForm(forms.Form):
+    """A name for the table as it is asked for now."""
+
+    name = forms.CharField(max_length=100, error_messages={"required": "Give the view a name."})
+    query = forms.CharField(required=False, max_length=8000, strip=False)
+
+    def __init__(self, project: Project, data: QueryDict) -> None:
+        super().__init__(data)
+        self.project = project
+
+    def clean_name(self) -> str:
+        """The name. One that is taken is refused: a view that others link to does not change under them."""
+        name: str = self.cleaned_data["name"]
+        if SavedView.objects.filter(project=self.project, name=name).exists():
+            raise forms.ValidationError(f"There is a view {name} already: choose another name, or delete it first.")
+        if SavedView.objects.filter(project=self.project).count() >= VIEWS_MOST:
+            raise forms.ValidationError(f"A project has at most {VIEWS_MOST} views: delete one first.")
+        return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -195,3 +196,20 @@ class ProjectMetric(models.Model):
     def suggestion(self) -> Direction:
         """What the name suggests."""
         return Direction.suggested(self.name)
+
+
+class SavedView(models.Model):
+    """A table of a project's experiments under a name, for everybody in the team: the query string that asks for it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="views")
+    name = models.CharField(max_length=100)
+    query = models.TextField(blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="view_once_in_project")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -17,4 +17,8 @@ urlpatterns = [
     path(PROJECT + "metrics/", views.metrics, name="metrics"),
     path(PROJECT + "metrics/suggestions", views.accept_suggestions, name="accept_suggestions"),
     path(PROJECT + "metrics/<int:metric_id>", views.change_metric, name="change_metric"),
+    path(PROJECT + "filter-words", views.filter_words, name="filter_words"),
+    path(PROJECT + "views/", views.save_view, name="save_view"),
+    path(PROJECT + "views/<int:view_id>", views.view, name="view"),
+    path(PROJECT + "views/<int:view_id>/delete", views.delete_view, name="delete_view"),
 ]

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.http import HttpResponseClientRefresh, push_url
+from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
 
 from accounts.access import caller
 from accounts.models import Role
 from config.client_wheel import wheels
-from config.errors import Invalid, NotFound
+from config.errors import Conflict, Invalid, NotFound, Unavailable
 from config.htmx import HtmxHttpRequest, partial
+from experiments import exporting
+from experiments.filter_language import LONGEST, completions
+from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
 from experiments.tables import STATUSES, ExperimentTable, TableQuery
 from hypotheses import wanting
+from metrics.clickhouse.errors import StoreError
 from projects import overview, services
-from projects.forms import MetricChangeForm, NewMetricForm, NewProjectForm, ProjectForm, require_writable_team, writable_teams
-from projects.models import Direction, ProjectMetric
+from projects.forms import MetricChangeForm, NewMetricForm, NewProjectForm, ProjectForm, SavedViewForm, require_writable_team, writable_teams
+from projects.models import Direction, ProjectMetric, SavedView
 from projects.opened import OpenProject, open_project
 from projects.searching import search as find
 
@@ -78,21 +83,99 @@ def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
 @login_required
 @require_safe
 @vary_on_headers("HX-Request")
-def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
     """The table of a project's experiments."""
     opened = open_project(request, team_slug, project_slug)
     if not opened.project.experiments.exists():
         return empty_project(request, opened)
     if request.htmx.trigger == "waiting":
         return HttpResponseClientRefresh()
-    numbers = Numbers()
-    table = ExperimentTable(opened.project, TableQuery.read(request.GET), numbers)
+    query, numbers = TableQuery.read(request.GET), Numbers()
+    if "format" in request.GET:
+        return exported(opened, query, request.GET["format"])
+    table = ExperimentTable(opened.project, query, numbers)
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
-    content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET}
-    response = render(request, partial("projects/project.html", "table", request), content | undecided(opened))
+    content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
+    if request.htmx and table.trouble:
+        return reswap(render(request, "projects/_filter_error.html", content), "none")
+    content |= undecided(opened) | view_menu(opened)
+    response = render(request, partial("projects/project.html", "table", request), content)
     if request.htmx and request.htmx.trigger != LIVE:
         push_url(response, opened.url + table.query.string())
     return response
+
+
+def view_menu(opened: OpenProject) -> dict[str, Any]:  # Any: a template's context
+    """The saved views, and where filters are completed and views saved."""
+    addresses = {"words_url": opened.address("projects:filter_words"), "views_url": opened.address("projects:save_view")}
+    return addresses | {"views": opened.project.views.select_related("by")}
+
+
+def exported(opened: OpenProject, query: TableQuery, kind: str) -> StreamingHttpResponse:
+    """The whole filtered table as a file. Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store."""
+    if kind not in exporting.TYPES:
+        raise Invalid(f"format is csv or parquet; got {kind[:40]!r}.")
+    try:
+        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), kind)
+    except StoreError as error:
+        raise Unavailable("The metric store is unavailable, and a file without its numbers would mislead: try again when it is back.") from error
+    response = StreamingHttpResponse(content, content_type=exporting.TYPES[kind])
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{opened.project.slug}.{kind}") or ""
+    return response
+
+
+@login_required
+@require_safe
+def filter_words(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """What completes the filter that is being typed, as the options of its list."""
+    opened = open_project(request, team_slug, project_slug)
+    words = completions(request.GET.get("q", "")[:LONGEST].replace("\x00", ""), known(opened.project))
+    return render(request, "projects/_filter_words.html", {"words": words})
+
+
+@login_required
+@require_POST
+def save_view(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
+    """Keep the table as it is asked for under a name. A name that is taken is refused."""
+    opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
+    form = SavedViewForm(opened.project, request.POST)
+    if not form.is_valid():
+        raise Invalid(" ".join(str(message) for messages in form.errors.values() for message in messages))
+    query = TableQuery.read(QueryDict(form.cleaned_data["query"].removeprefix("?")))
+    made, is_new = SavedView.objects.get_or_create(
+        project=opened.project, name=form.cleaned_data["name"], defaults={"query": replace(query, page=1).string(), "by": caller(request).user}
+    )
+    if not is_new:
+        raise Conflict(f"Somebody saved a view {made} at the same moment: choose another name.")
+    messages.success(request, f"The view {made} is saved: everybody in the team finds it under Views.")
+    return redirect(opened.url + made.query)
+
+
+@login_required
+@require_safe
+def view(request: HttpRequest, team_slug: str, project_slug: str, view_id: int) -> HttpResponse:
+    """The link of a saved view: leads to the table that it names."""
+    opened = open_project(request, team_slug, project_slug)
+    return redirect(opened.url + saved_view(opened, view_id).query)
+
+
+@login_required
+@require_POST
+def delete_view(request: HttpRequest, team_slug: str, project_slug: str, view_id: int) -> HttpResponse:
+    """Forget a saved view."""
+    opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
+    found = saved_view(opened, view_id)
+    found.delete()
+    messages.success(request, f"The view {found} is deleted.")
+    return redirect(opened.url)
+
+
+def saved_view(opened: OpenProject, view_id: int) -> SavedView:
+    """A view of the project. Raises NotFound."""
+    found = opened.project.views.filter(pk=view_id).first()
+    if found is None:
+        raise NotFound("There is no such view in this project: it may have been deleted.")
+    return found
 
 
 def empty_project(request: HtmxHttpRequest, opened: OpenProject) -> HttpResponse:

@@ -100,7 +100,7 @@ def test_the_default_columns_are_the_metrics_and_the_params_that_vary(browser_fo
 
 def test_columns_are_chosen_in_the_address_and_added_by_name(browser_for, bob, runs, project):
     ProjectMetric.objects.create(project=project, name="val/loss")
-    assert shown(browser_for(bob).get(f"{BASE}?columns=param:norm&columns=metric:val/loss&columns=bogus")) == ["metric:val/loss", "param:norm"]
+    assert shown(browser_for(bob).get(f"{BASE}?columns=param:norm&columns=metric:val/loss&columns=bogus")) == ["param:norm", "metric:val/loss"]
     added = browser_for(bob).get(f"{BASE}?columns=status&add=val/loss", headers=PART)
     assert shown(added) == ["status", "metric:val/loss"]
     assert b'id="columns-list" hx-swap-oob="true"' in added.content

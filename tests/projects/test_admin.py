@@ -2,7 +2,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from projects.models import Project, ProjectMetric
+from projects.models import Project, ProjectMetric, SavedView
 
 
 @pytest.fixture
@@ -13,7 +13,8 @@ def browser(browser_for) -> Client:
 def test_long_tables_cost_the_same_queries_as_short_ones(browser, team, project, django_assert_max_num_queries):
     Project.objects.bulk_create(Project(team=team, name="p", slug=f"p{number}") for number in range(300))
     ProjectMetric.objects.bulk_create(ProjectMetric(project=project, name=f"m{number}") for number in range(300))
-    for table in ("project", "projectmetric"):
+    SavedView.objects.bulk_create(SavedView(project=project, name=f"v{number}") for number in range(300))
+    for table in ("project", "projectmetric", "savedview"):
         with django_assert_max_num_queries(8):
             assert browser.get(f"/admin/projects/{table}/").status_code == 200
 

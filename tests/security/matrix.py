@@ -92,6 +92,10 @@ ROUTES: dict[str, dict[str, Call]] = {
     "alerts/<int:alert_id>/acknowledge": {"POST": change()},
     "alerts/<int:alert_id>/silence": {"POST": change(**{"for": "1d"})},
     PROJECT + "alerts/": {"GET": PAGE},
+    PROJECT + "filter-words": {"GET": PAGE},
+    PROJECT + "views/": {"POST": change(name="mine", query="?q=loss")},
+    PROJECT + "views/<int:view_id>": {"GET": call(302, 404, 302, 302, 302)},
+    PROJECT + "views/<int:view_id>/delete": {"POST": change()},
     "client/": {"GET": OPEN},
     "client/<str:name>": {},
     # Every other address of the admin asks for the same: is_staff.

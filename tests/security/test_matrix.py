@@ -19,7 +19,7 @@ from hypotheses import services
 from hypotheses.linking import link
 from metrics import alerts, channels
 from metrics.alert_models import Channel, Kind, Severity
-from projects.models import ProjectMetric
+from projects.models import ProjectMetric, SavedView
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 
 ADMIN = "admin/"
@@ -96,6 +96,7 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     claim = services.propose(project, by=erin, title="less loss", targets=[services.TargetTerm("loss", direction="minimize")])
     link(claim, [experiment], by=erin)
     keys |= {"hypothesis": claim.pk, "hypothesis_slug": claim.slug, "rule": services.add_rule(claim, "width", by=erin).pk}
+    keys["view_id"] = SavedView.objects.create(project=project, name="losses", query="?q=loss").pk
     return World(Client(raise_request_exception=False), sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
 
 

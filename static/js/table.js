@@ -1,0 +1,14 @@
+"use strict";
+/* Shift-click on the head of a column sorts by it as well; without this script "then by" does, where the columns are arranged. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-also]");
+  if (!link || !event.shiftKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  window.htmx.ajax("GET", link.dataset.also, { source: link.closest("#table"), target: "#table", swap: "outerHTML" });
+}, true);
+
+/* The filter is asked for while it is typed: leaving its box, perhaps for a link of the table, asks no second time. */
+document.addEventListener("change", (event) => {
+  if (event.target.id === "filter-text") event.stopPropagation();
+}, true);
