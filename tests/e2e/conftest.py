@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -57,7 +58,7 @@ class Site:
     def log(self, project: str, slug: str, metrics: dict[str, list[Any]], first: int = 0) -> None:
         """Points at steps from `first`, visible once this returns."""
         steps = list(range(first, first + len(next(iter(metrics.values())))))
-        self.call("POST", f"/api/v1/metrics/log-batch/{project}/{slug}?wait=visible", {"steps": steps, "metrics": metrics})
+        self.call("POST", f"/api/v1/metrics/log-batch/{project}/{quote(slug)}?wait=visible", {"steps": steps, "metrics": metrics})
 
 
 @pytest.fixture(scope="session")
