@@ -1,4 +1,4 @@
-/* The list of runs beside the charts: eyes, the filter, First 5, All, None. What points at a run here shows it in the charts. */
+/* The list of runs beside the charts: eyes (a range of them with shift), the filter, First 5, All, None. What points at a run here shows it in the charts. */
 
 const FIRST = 5;
 
@@ -20,8 +20,28 @@ export function wireRuns(board) {
     box.disabled = false;
     box.addEventListener("change", apply);
   }
+  wireRange(items, boxes, apply);
   wireButtons(boxes, apply);
   wireFilter(items);
+}
+
+/**
+ * Shift takes all the runs from the eye touched last to this one with it, those that the filter leaves out excepted.
+ * @param {HTMLElement[]} items @param {HTMLInputElement[]} boxes @param {() => void} apply
+ */
+function wireRange(items, boxes, apply) {
+  let anchor = 0;
+  boxes.forEach((box, i) => box.closest(".eye")?.addEventListener("click", (event) => {
+    const isShifted = /** @type {MouseEvent} */ (event).shiftKey, isOfBox = event.target === box;
+    if (isShifted) {
+      // Firefox does not pass a shifted click on from a label to its box, and others select the text between.
+      if (!isOfBox) event.preventDefault();
+      const isShown = isOfBox ? box.checked : !box.checked, [from, to] = [Math.min(anchor, i), Math.max(anchor, i)];
+      boxes.forEach((other, at) => { if (at >= from && at <= to && !items[at].hidden) other.checked = isShown; });
+      if (!isOfBox) apply();
+    }
+    anchor = i;
+  }));
 }
 
 /** @param {HTMLElement} item @param {Board} board */
