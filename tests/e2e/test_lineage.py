@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -17,10 +19,12 @@ LOOKS = [(1440, False), (1440, True), (390, False), (390, True)]
 @pytest.fixture(scope="module")
 def odd(site: Site) -> str:
     """A project whose names are made to break pages, and one with a single run."""
-    base = site.run("odd lineage", "root", {"accuracy": [0.5]}, params={"lr": 1, "<i>": 2})
+    base = site.run("odd-lineage", "root", {"accuracy": [0.5]}, params={"lr": 1, "<i>": 2})
     for index, name in enumerate(HOSTILE):
-        site.run("odd-lineage", name, {"accuracy": [0.4 + index / 10]}, parent=base, params={"lr": f"</svg>{index}", "<i>": "ع"})
-    site.run("single lineage", "alone", {"accuracy": [0.5]})
+        slug = site.run("odd-lineage", name, parent=base, params={"lr": f"</svg>{index}", "<i>": "ع"})
+        site.log("odd-lineage", quote(slug), {"accuracy": [0.4 + index / 10]})
+    site.run("single-lineage", "alone", {"accuracy": [0.5]})
+    site.call("POST", "/api/v1/projects", {"name": "empty-lineage"})
     return "/projects/research-team/odd-lineage/"
 
 
@@ -103,3 +107,6 @@ def test_no_page_of_it_is_wider_than_the_window(visit: Opener, odd: str, width_p
         page = tree(visit(path, width=width_px, dark=dark))
         assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), name
         photograph(page, f"lineage-{name}-{width_px}-{'dark' if dark else 'light'}")
+    page = visit("/projects/research-team/empty-lineage/lineage", width=width_px, dark=dark)
+    expect(page.locator("h2")).to_have_text("No lineage yet")
+    photograph(page, f"lineage-empty-{width_px}-{'dark' if dark else 'light'}")
