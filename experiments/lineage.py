@@ -29,7 +29,7 @@ FOLDS_MOST = 60
 SIBLINGS = 40
 DEEPEST = 12
 LEVELS_ABOVE = 6
-WIDTH, HEIGHT, COLUMN, ROW, MARGIN = 200, 62, 388, 78, 12
+WIDTH, HEIGHT, COLUMN, ROW, MARGIN = 236, 62, 444, 78, 12
 NAME_CELLS, EDGE_CELLS = 22, 25
 # Read by every page of the tree, notes and params left where they are.
 COLUMNS = ["name", "slug", "status", "failure_kind", "parent_experiment_id", "features_diff", "replicate_group", "replicate_key", "archived", "project_id"]
@@ -179,11 +179,15 @@ class Node:
 
     @property
     def reading(self) -> str:
-        """Mean ± deviation, or that there is none."""
-        spread = self.arm.spread
-        if spread.mean is None:
-            return "no value"
-        return number(spread.mean, self.decimals) + (f" ±{number(spread.sd, self.decimals)}" if spread.sd is not None else "")
+        """The mean, or that there is none."""
+        mean = self.arm.spread.mean
+        return "no value" if mean is None else number(mean, self.decimals)
+
+    @property
+    def deviation(self) -> str:
+        """The deviation of the replicates, nothing for a single run."""
+        sd = self.arm.spread.sd
+        return "" if sd is None else f" ±{number(sd, self.decimals)}"
 
     @property
     def said_change(self) -> str:
