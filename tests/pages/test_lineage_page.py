@@ -239,6 +239,7 @@ def test_a_cycle_is_refused_in_one_sentence_and_nothing_saved(erin, browser_for,
     assert answer.status_code == 422
     assert "wide descends from base-s1: choose a parent that does not." in text_of(answer.content.decode())
     assert 'name="parent"' in answer.content.decode()
+    assert f'href="{url(runs["wide"].project)}?from=base-s1&amp;fold=base-s1"' in answer.content.decode()
     assert Experiment.objects.get(pk=runs["base-s1"].pk).parent_experiment is None
 
 
