@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from experiments import edit_views, views
+from experiments import edit_views, lineage_views, views
 
 app_name = "experiments"
 
@@ -17,4 +17,6 @@ urlpatterns = [
     path(EXPERIMENT + "delete", edit_views.delete, name="delete"),
     path(EXPERIMENT + "status", edit_views.change_status, name="status"),
     path(EXPERIMENT + "archive", edit_views.archive, name="archive"),
+    path(PROJECT + "lineage", lineage_views.lineage, name="lineage"),
+    path(EXPERIMENT + "parent", lineage_views.change_parent, name="parent"),
 ]

@@ -82,6 +82,8 @@ ROUTES: dict[str, dict[str, Call]] = {
     EXPERIMENT + "delete": {"GET": call(302, 404, 403, 403, 200), "POST": call(302, 404, 403, 403, 302)},
     EXPERIMENT + "status": {"POST": change(status="complete")},
     EXPERIMENT + "archive": {"POST": change()},
+    PROJECT + "lineage": {"GET": PAGE},
+    EXPERIMENT + "parent": {"POST": change(parent="")},
     # Who is signed in is sent on, whatever the verb.
     "sign-in": {"GET": SIGN_IN, "POST": SIGN_IN, "PUT": SIGN_IN, "PATCH": call(405, 302, 302, 302, 302), "DELETE": call(405, 302, 302, 302, 302)},
     "sign-out": {"POST": call(302, 302, 302, 302, 302)},

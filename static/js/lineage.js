@@ -1,0 +1,76 @@
+// The tree of a lineage: pan by dragging, zoom by buttons, keys and ctrl + wheel; one choice for drawing and list, kept in the address.
+const frame = document.querySelector("[data-tree]");
+if (frame) {
+  const drawing = frame.querySelector("svg");
+  const full = { width: drawing.viewBox.baseVal.width, height: drawing.viewBox.baseVal.height };
+  const [LEAST, MOST] = [0.1, 4];
+  let scale = 1;
+
+  const zoom = (wanted, x = frame.clientWidth / 2, y = frame.clientHeight / 2) => {
+    const next = Math.min(MOST, Math.max(LEAST, wanted));
+    const [left, top] = [(frame.scrollLeft + x) / scale, (frame.scrollTop + y) / scale];
+    scale = next;
+    drawing.setAttribute("width", full.width * scale);
+    drawing.setAttribute("height", full.height * scale);
+    frame.scrollTo(left * scale - x, top * scale - y);
+  };
+  const fit = () => zoom(Math.min(1, frame.clientWidth / full.width, frame.clientHeight / full.height), 0, 0);
+
+  for (const each of document.querySelectorAll("[data-zoom]")) each.hidden = false;
+  for (const button of document.querySelectorAll("[data-zoom-by]")) button.addEventListener("click", () => zoom(scale * Number(button.dataset.zoomBy)));
+  document.querySelector("[data-zoom-fit]").addEventListener("click", fit);
+  frame.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== frame) return;
+    const act = { "+": () => zoom(scale * 1.25), "=": () => zoom(scale * 1.25), "-": () => zoom(scale * 0.8), 0: () => zoom(1), f: fit }[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+  frame.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const box = frame.getBoundingClientRect();
+    zoom(scale * Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
+  }, { passive: false });
+
+  let drag = null;
+  frame.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "touch" || event.button || event.target.closest("input")) return;
+    drag = { x: event.clientX, y: event.clientY, left: frame.scrollLeft, top: frame.scrollTop, moved: false };
+  });
+  window.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const [x, y] = [event.clientX - drag.x, event.clientY - drag.y];
+    drag.moved ||= Math.hypot(x, y) > 4;
+    if (!drag.moved) return;
+    frame.classList.add("is-dragged");
+    frame.scrollTo(drag.left - x, drag.top - y);
+  });
+  window.addEventListener("pointerup", () => {
+    frame.classList.remove("is-dragged");
+    if (drag?.moved) frame.addEventListener("click", (event) => event.preventDefault(), { capture: true, once: true });
+    setTimeout(() => { drag = null; });
+  });
+  frame.addEventListener("dragstart", (event) => event.preventDefault());
+
+  // The list's boxes follow the drawing's and are not sent twice.
+  const [drawn, listed] = [frame, document.getElementById("list")].map((part) => [...part.querySelectorAll("input.pick")]);
+  for (const box of listed) box.removeAttribute("name");
+  const said = document.querySelector("[data-picked]");
+  const keep = () => {
+    const chosen = drawn.filter((box) => box.checked).map((box) => box.value);
+    said.textContent = `${chosen.length} arm${chosen.length === 1 ? "" : "s"} selected`;
+    const carry = (address) => {
+      const url = new URL(address, location.href);
+      url.searchParams.delete("e");
+      for (const value of chosen) url.searchParams.append("e", value);
+      return url;
+    };
+    history.replaceState(history.state, "", carry(location.href));
+    for (const link of document.querySelectorAll("[data-keeps]")) link.setAttribute("href", carry(link.getAttribute("href")).href);
+  };
+  for (const box of [...drawn, ...listed]) box.addEventListener("change", () => {
+    for (const other of [...drawn, ...listed]) if (other.value === box.value) other.checked = box.checked;
+    keep();
+  });
+  keep();
+  document.querySelector(".tree .here")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
