@@ -339,8 +339,7 @@ class HypothesisEvaluation(HypothesisView):
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
         found = self.hypothesis(role=Role.EDITOR)
-        judgement = judgements.judge(found.pk) or judgements.read(found)
-        return Response(judgements.as_json(judgement))
+        return Response(judgements.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
 
 
 class HypothesisEvidence(HypothesisView):

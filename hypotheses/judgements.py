@@ -154,6 +154,12 @@ def judged(hypothesis_id: uuid.UUID, claimed_at: datetime, repository: MetricRep
     return settle(hypothesis, repository, case, at=timezone.now(), claim=claim, is_last=True)
 
 
+def read_stored(hypothesis: Hypothesis) -> Judgement:
+    """What the runs say once their acknowledged points are stored; writes nothing. Raises a StoreError where the metric store is away."""
+    await_points(hypothesis.pk)
+    return read(hypothesis)
+
+
 def await_points(hypothesis_id: uuid.UUID) -> None:
     """Give acknowledged points of ended runs a moment to be stored. What comes later asks for a judgement of its own."""
     linked_ = Link.objects.standing().filter(hypothesis=hypothesis_id, experiment__status__in=Experiment.Status.ended())

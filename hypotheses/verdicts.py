@@ -365,7 +365,7 @@ def sentence_of(case: Case, judgement: Judgement, missing: str) -> str:
     if deciding is None or deciding.comparison is None:
         return f"{word}: {missing}"
     one = deciding.comparison
-    found = f"{word}: {one.n_exp} {plural(one.n_exp)} v {one.n_base}, {effect(deciding)}, score {judgement.score:.2f}; {targets(case)}."
+    found = f"{word}: {one.n_exp} {plural(one.n_exp)} v {one.n_base}, {effect(deciding)}, score {shown_score(judgement.score)}; {targets(case)}."
     if one.n_exp == one.n_base == 1:
         usual = case.usual_sd.get(deciding.term.metric)
         size = f", {abs(one.improvement) / usual:.2g} x your usual spread" if usual else ""
@@ -398,6 +398,11 @@ def effect(each: Reading) -> str:
 def signed(value: float) -> str:
     """Three significant digits with a sign."""
     return f"{'−' if value < 0 else '+'}{abs(value):.3g}"
+
+
+def shown_score(score: float) -> str:
+    """Two digits, with a true minus."""
+    return f"{score:.2f}".replace("-", "−")
 
 
 def targets(case: Case) -> str:
