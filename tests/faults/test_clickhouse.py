@@ -75,3 +75,11 @@ def test_points_are_taken_without_clickhouse_and_none_is_lost_while_it_is_killed
     assert set(answers) <= ANSWERS_EXPECTED, answers
     assert result.is_clean, f"seed {SEED}: {result}"
     assert result.acknowledged > 1000 * KILLS, "hardly anything was written: the test shows nothing"
+
+
+def test_serve_makes_the_tables_of_a_clickhouse_server_by_itself(served: Callable[..., Served], clickhouse: ClickHouseServer) -> None:
+    clickhouse.start()
+    server = served(CLICKHOUSE_HOST=clickhouse.host, CLICKHOUSE_PORT=str(clickhouse.port))
+    server.start()
+    assert json.loads(server.ask("GET", "/ready")[2])["status"] == "ready"
+    assert server.stop() == 0, server.printed()

@@ -130,5 +130,5 @@ def test_nightly_work_that_nobody_did_is_found(db):
     PeriodicTask.objects.filter(name="expire").update(enabled=False)
     once(AGGREGATE.name, lambda turn: "", slot=SLOT)
     Occurrence.objects.create(task="reconcile", slot=SLOT.replace(hour=2), started_at=NOON - timedelta(minutes=5))
-    assert set(left_undone(NOON)) == {"metrics.tasks.retention"}
-    assert set(left_undone(NOON + timedelta(minutes=40))) == {"metrics.tasks.retention", "metrics.tasks.reconcile"}
+    assert set(left_undone(NOON)) == {"metrics.tasks.retention", "hypotheses.tasks.judge_open"}
+    assert set(left_undone(NOON + timedelta(minutes=40))) == {"metrics.tasks.retention", "metrics.tasks.reconcile", "hypotheses.tasks.judge_open"}

@@ -95,7 +95,7 @@ def test_a_root_is_drawn_alone(bob, browser_for, logged, parent):
 def test_lineage_leads_from_the_root_by_what_changed(bob, browser_for, logged, parent):
     grandchild = lifecycle.create(parent.project, by=None, name="slower", parent=logged, params={"lr": 0.01, "layers": 4})
     html = text_of(browser_for(bob).get(url(lifecycle_named(grandchild))).content.decode())
-    strip = html.split("Lineage")[1].split("Curves")[0]
+    strip = html.split("from the root, one change at a step")[1].split("Curves")[0]
     assert strip.index("baseline") < strip.index("layers 2→4") < strip.index("wider") < strip.index("lr 0.1→0.01") < strip.index("slower")
 
 

@@ -21,7 +21,10 @@ from config.database import unusable
 from config.errors import SetupError, Unavailable
 from hypotheses import recording
 from metrics import meters, process, watch
+from metrics.clickhouse.errors import StoreError
+from metrics.clickhouse.migrate import migrate
 from metrics.clockwork import Clockwork
+from metrics.management.commands.migrate_clickhouse import advice
 from metrics.server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
@@ -80,6 +83,7 @@ class Command(BaseCommand):
         try:
             process.open_engine()
             migrate_record()
+            self.migrate_server()
             process.check_spools()
             meters.forget_dead()
             process.start()
@@ -94,6 +98,15 @@ class Command(BaseCommand):
             watch.stop()
             is_idle = clockwork.stop(within_s=CLOCK_STOP_S)
             process.stop(is_engine_busy=not is_idle)
+
+    def migrate_server(self) -> None:
+        """Bring a ClickHouse server's tables up to date. One that is away is told of: points are taken all the same, and wait in the spool."""
+        if not settings.CLICKHOUSE_HOST:
+            return
+        try:
+            migrate(process.open_engine(), settings.CLICKHOUSE_DATABASE)
+        except StoreError as error:
+            self.say(f"Points are taken, and wait: {advice(error)} Run `manage.py migrate_clickhouse` once it answers.")
 
     def ready(self, url: str, clockwork: Clockwork) -> None:
         """Say where, and start what runs by the clock, unless a broker of their own serves separate workers."""
