@@ -325,6 +325,7 @@ def test_a_filtered_table_takes_as_many_queries_for_few_rows_as_for_many(browser
     assert few == count() <= 26
 
 
+@pytest.mark.slow
 def test_ten_thousand_experiments_are_filtered_and_sorted(browser_for, bob, project, runs, store, capsys):
     params = {"optimizer": {"name": "adam"}, "depth": 4}
     made = [Experiment(project=project, name=f"e{i}", slug=f"e{i}", params={"lr": 10 ** -(i % 5), "width": i, **params}) for i in range(10_000)]
