@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -22,7 +20,7 @@ def odd(site: Site) -> str:
     base = site.run("odd-lineage", "root", {"accuracy": [0.5]}, params={"lr": 1, "<i>": 2})
     for index, name in enumerate(HOSTILE):
         slug = site.run("odd-lineage", name, parent=base, params={"lr": f"</svg>{index}", "<i>": "ع"})
-        site.log("odd-lineage", quote(slug), {"accuracy": [0.4 + index / 10]})
+        site.log("odd-lineage", slug, {"accuracy": [0.4 + index / 10]})
     site.run("single-lineage", "alone", {"accuracy": [0.5]})
     site.call("POST", "/api/v1/projects", {"name": "empty-lineage"})
     return "/projects/research-team/odd-lineage/"
