@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from itertools import count
+from queue import Empty, SimpleQueue
 
 from research_platform.columns import Batch, Origin, Row, taken
 from research_platform.connection import CONFLICT, Answer, Connection
@@ -28,7 +30,9 @@ class Sender:
         self._added = self._taken = self._settled = 0
         self.refused = self.dropped = 0
         self._cry_at = 1
-        self._urgent, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
+        # Waking goes through a queue in C: a KeyboardInterrupt in the midst of an Event's `set` may leave its lock held for ever.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._closing, self._abandoned = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="research-platform-sender", daemon=True)
 
     def start(self) -> None:
@@ -48,15 +52,23 @@ class Sender:
         self._added += len(row.names)
         self._rows.append(row)
         if self._added - self._taken >= self._pace.flush_points:
-            self._urgent.set()
+            self._wake()
 
     def close(self, timeout_s: float) -> int:
         """Send what waits, for at most `timeout_s`, and stop. Returns the number of points not settled by then."""
         self._closing.set()
-        self._urgent.set()
+        self._wake()
         self._thread.join(timeout_s)
         self._abandoned.set()
         return self.unsent
+
+    def _wake(self) -> None:
+        if self._wakes.empty():
+            self._wakes.put(None)
+
+    def _await_wake(self) -> None:
+        with suppress(Empty):
+            self._wakes.get(timeout=self._pace.flush_s)
 
     def _drop(self, row: Row) -> None:
         self.dropped += len(row.names)
@@ -66,8 +78,7 @@ class Sender:
 
     def _work(self) -> None:
         while not self._abandoned.is_set():
-            self._urgent.wait(self._pace.flush_s)
-            self._urgent.clear()
+            self._await_wake()
             self._send_waiting()
             if self._closing.is_set() and not self._rows:
                 return
