@@ -72,6 +72,7 @@ def replicates_needed(effect_sd: float, power: float = 0.8) -> int | None:
     return None if added is None else max(added)
 
 
+@lru_cache(maxsize=4096)
 def runs_to_add(n_exp: int, n_base: int, *, effect_sd: float, power: float = 0.8) -> tuple[int, int] | None:
     """(experiment, baseline) runs still to be made for `power`, the arm with fewer first; None if a million a side are too few.
 
