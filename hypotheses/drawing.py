@@ -22,6 +22,8 @@ TICKS_MOST = 6
 DOTS_MOST = 60
 LANES = (13, 16, 19)
 REACH = 1.0  # how far intervals may stretch a scale beyond estimates and runs, in widths of these
+# A scale has two ends, however small its values and however near to each other they are.
+LEAST_ROOM, LEAST_SHARE = 1e-300, 1e-6
 Span = tuple[str, str]
 
 
@@ -128,7 +130,7 @@ def scale_over(values: Iterable[float], *, intervals: Iterable[tuple[float, floa
     ends = [end for interval in intervals if interval for end in interval]
     low = min(low, max(min(ends, default=low), low - REACH * width))
     high = max(high, min(max(ends, default=high), high + REACH * width))
-    room = 0.06 * (high - low or width)
+    room = max(0.06 * (high - low or width), LEAST_SHARE * max(abs(low), abs(high)), LEAST_ROOM)
     return Scale(low - room, high + room, is_flipped)
 
 

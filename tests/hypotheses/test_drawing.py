@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hypotheses import drawing
@@ -78,6 +78,8 @@ def test_a_wide_interval_does_not_dwarf_the_estimates():
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20), st.booleans())
+@example([5e-324], False)
+@example([1.0, 1.0000000000000002], False)
 def test_every_value_lies_inside_and_ticks_are_few_and_in_order(values: list[float], is_flipped: bool):
     scale = drawing.scale_over(values, is_flipped=is_flipped)
     assert all(0 <= scale.share(value) <= 1 for value in values)
