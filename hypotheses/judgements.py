@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -194,7 +194,7 @@ def freeze(hypothesis: Hypothesis, repository: MetricRepository) -> None:
         if Hypothesis.objects.filter(pk=hypothesis.pk, frozen_at=None, epoch=hypothesis.epoch).update(frozen=found, frozen_at=at):
             hypothesis.frozen, hypothesis.frozen_at = found, at
             sentence = f"The baseline ({hypothesis.get_baseline_display()}) is fixed as of {at:%Y-%m-%d %H:%M:%S} UTC, before any linked run ended."
-            note(hypothesis, HypothesisEvent.Kind.FROZEN, sentence, at=at, detail=found)
+            wanting.note(hypothesis, HypothesisEvent.Kind.FROZEN, sentence, at=at, arms=found["arms"], chosen_by=found["chosen_by"])
 
 
 def moments(hypothesis: Hypothesis, case: Case) -> list[datetime]:
@@ -239,8 +239,8 @@ def record(hypothesis: Hypothesis, judgement: Judgement, claim: Claim) -> None:
     if not ours.update(**{name: getattr(hypothesis, name) for name in fields}):
         raise Overtaken
     if was != judgement.status:
-        detail = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
-        note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, detail=detail)
+        detail: dict[str, Any] = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
+        wanting.note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, **detail)
         tell(hypothesis, was, judgement)
 
 
@@ -248,13 +248,6 @@ def tell(hypothesis: Hypothesis, was: str, judgement: Judgement) -> None:
     """An alert where a verdict came or went."""
     message = f"{hypothesis.title}: {was} → {judgement.status}. {judgement.sentence}"
     alerts.open_alert(kind=Kind.VERDICT, severity=Severity.LOW, message=message[:1000], project=hypothesis.project, part=hypothesis.slug)
-
-
-def note(hypothesis: Hypothesis, kind: HypothesisEvent.Kind, sentence: str, *, at: datetime, detail: Mapping[str, object]) -> None:
-    """A line of the history."""
-    HypothesisEvent.objects.create(
-        hypothesis=hypothesis, kind=kind, sentence=sentence[:1000], detail=dict(detail), score=hypothesis.score, epoch=hypothesis.epoch, at=at
-    )
 
 
 def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,11 +15,11 @@ from config.errors import Fault, Invalid, NotFound
 from experiments.models import Experiment
 from hypotheses import wanting
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule
+from hypotheses.wanting import note
 from projects.models import Project
 
 Kind, Status, Source, Baseline = HypothesisEvent.Kind, Hypothesis.Status, Link.Source, Hypothesis.Baseline
 CHUNK = 500
-SENTENCE_MOST = 1000
 NAMED_MOST = 5
 NAME_SHOWN = 80
 HOW = {Source.HAND: "by hand", Source.COMPARISON: "from a comparison", Source.RULE: "by a rule", Source.SCRIPT: "by its script"}
@@ -29,14 +28,6 @@ HOW = {Source.HAND: "by hand", Source.COMPARISON: "from a comparison", Source.RU
 def refusal(field: str, message: str, code: str = "invalid", *, index: int | None = None) -> Invalid:
     """One thing that is wrong."""
     return Invalid(message, [Fault(index, field, code, message)])
-
-
-def note(hypothesis: Hypothesis, kind: str, sentence: str, *, by: User | None, at: datetime | None = None, **detail: Any) -> None:  # Any: JSON
-    """A line of the history."""
-    line = sentence if len(sentence) <= SENTENCE_MOST else f"{sentence[: SENTENCE_MOST - 2]} …"
-    HypothesisEvent.objects.create(
-        hypothesis=hypothesis, kind=kind, sentence=line, detail=detail, score=hypothesis.score, epoch=hypothesis.epoch, by=by, at=at or timezone.now()
-    )
 
 
 def want(hypothesis: Hypothesis) -> None:

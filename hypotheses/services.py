@@ -13,9 +13,10 @@ from django.utils import timezone
 from accounts.models import User
 from config.errors import Conflict, Fault, NotFound
 from experiments.models import Experiment
-from hypotheses.linking import CHUNK, follow, had_ended, link, locked, note, want
+from hypotheses.linking import CHUNK, follow, had_ended, link, locked, want
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from hypotheses.terms import TARGETS_MOST, Content, TargetTerm, check, completed, difference, in_one_line, in_text, metrics_of, refuse, terms_of
+from hypotheses.wanting import note
 from projects.models import Project, ProjectMetric
 
 __all__ = ["TARGETS_MOST", "Content", "TargetTerm", "add_rule", "delete", "edit", "invalidate", "link", "propose", "remove_rule", "unlink"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from config.celery import nudge
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis, HypothesisEvent, HypothesisQuerySet, Known
@@ -16,6 +19,7 @@ from projects.models import ProjectMetric
 
 JUDGE = "hypotheses.tasks.judge_wanted"
 Kind = HypothesisEvent.Kind
+SENTENCE_MOST = 1000
 
 
 def want(hypotheses: HypothesisQuerySet) -> int:
@@ -36,13 +40,21 @@ def started(experiment: Experiment) -> None:
     want(tested.filter(frozen_at=None))
 
 
+def note(hypothesis: Hypothesis, kind: str, sentence: str, *, by: User | None = None, at: datetime | None = None, **detail: Any) -> None:  # Any: JSON
+    """A line of the history."""
+    line = sentence if len(sentence) <= SENTENCE_MOST else f"{sentence[: SENTENCE_MOST - 2]} …"
+    HypothesisEvent.objects.create(
+        hypothesis=hypothesis, kind=kind, sentence=line, detail=detail, score=hypothesis.score, epoch=hypothesis.epoch, by=by, at=at or timezone.now()
+    )
+
+
 def begin_testing(hypothesis: Hypothesis, experiment: Experiment) -> None:
     """Its first linked run started."""
     was = Hypothesis.objects.filter(pk=hypothesis.pk, status=Hypothesis.Status.PROPOSED)
     if was.update(status=Hypothesis.Status.TESTING, updated_at=timezone.now()):
         sentence = f"Testing: its first linked run, {experiment.name}, started."
-        detail = {"from": Hypothesis.Status.PROPOSED, "to": Hypothesis.Status.TESTING}
-        HypothesisEvent.objects.create(hypothesis=hypothesis, kind=Kind.STATUS, sentence=sentence[:1000], detail=detail, epoch=hypothesis.epoch)
+        detail: dict[str, Any] = {"from": Hypothesis.Status.PROPOSED, "to": Hypothesis.Status.TESTING}
+        note(hypothesis, Kind.STATUS, sentence, **detail)
 
 
 def ended(experiment: Experiment) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -61,7 +62,7 @@ def end_with_parent() -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Server:
+class Server(ABC):
     """A process behind a port that stays the same from start to start."""
 
     stop_signal = signal.SIGTERM
@@ -73,17 +74,17 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.output: IO[bytes] = (self.directory / "output").open("ab")
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
         """What runs."""
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """More arguments of Popen."""
         return {}
 
+    @abstractmethod
     def ping(self) -> None:
         """Ask it something. Raises an Exception while it does not answer."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
