@@ -76,6 +76,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # comes without types
         except DatabaseError as error:
             raise SystemExit(f"The record has no schedule ({error}): run manage.py migrate, then start again.") from error
 
+    def schedule_changed(self) -> bool:
+        """Whether the entries changed since the last look. django-celery-beat's own answer misses what changes between the first read of
+        the entries and the first look, and a change that was stamped earlier but committed later than one that it saw.
+        """
+        before = self._last_timestamp
+        return bool(super().schedule_changed() or self._last_timestamp != before)
+
     def tick(self, *args: Any, **kwargs: Any) -> float:  # Any: as Celery calls it
         """Send what is due; the seconds until the next look."""
         try:

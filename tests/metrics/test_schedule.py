@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.schedules import schedule
 from django.conf import settings
 from django.db import connection
 from django.test import Client
@@ -65,6 +66,24 @@ def test_beat_sends_what_is_due_and_the_worker_does_it(clockwork):
     due_every_second(SWEEP.name)
     until(lambda: Occurrence.objects.filter(task=SWEEP.name, finished_at__isnull=False).exists(), "a sweep")
     until(lambda: PeriodicTask.objects.get(name=SWEEP.name).total_run_count > 0, "the entry knows of it")
+
+
+def test_a_change_between_beats_first_read_and_its_first_look_is_seen(store):
+    seed()
+    beat = ThreadedScheduler(app=app, max_interval=1)
+    assert str(beat.schedule[SWEEP.name].schedule) != str(schedule(timedelta(seconds=1)))  # the first read
+    due_every_second(SWEEP.name)
+    assert str(beat.schedule[SWEEP.name].schedule) == str(schedule(timedelta(seconds=1)))
+
+
+def test_a_change_that_is_committed_after_a_later_one_is_seen(store):
+    seed()
+    beat = ThreadedScheduler(app=app, max_interval=1)
+    PeriodicTasks.objects.update_or_create(ident=1, defaults={"last_update": timezone.now() + timedelta(seconds=5)})
+    assert beat.schedule
+    assert beat.schedule  # the first look
+    due_every_second(SWEEP.name)
+    assert str(beat.schedule[SWEEP.name].schedule) == str(schedule(timedelta(seconds=1)))
 
 
 def test_the_sweep_has_the_nightly_work_done_that_nobody_did(clockwork, experiment, put):
