@@ -5,8 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Test processes at once, each with servers, stores and a data directory of its own.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n $(WORKERS) --dist worksteal
 .DEFAULT_GOAL := run
-.PHONY: env run test soak bench simulate lint clean client browser
+.PHONY: env run test test-all soak bench simulate lint clean client browser
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
@@ -14,20 +18,20 @@ run: $(VENV)/.installed node_modules/.installed client
 # Quick parts first; kills and browser last. What takes long or needs a team's servers is in test-all.
 test: $(VENV)/.dev node_modules/.installed client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -m "not faults and not browser and not slow"
-	$(BIN)/python -m pytest -m "faults and not slow"
-	$(BIN)/python -m pytest -m "browser"
+	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
+	$(PYTEST) $(PARALLEL) -m "faults and not slow"
+	$(PYTEST) $(PARALLEL) -m "browser"
 
 # Everything, in both forms: in one process, and on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
 test-all: test
-	$(BIN)/python -m pytest -m "slow and not faults"
-	TEST_FORM=server $(BIN)/python -m pytest -m "not faults and not browser and not slow"
-	TEST_FORM=server $(BIN)/python -m pytest -m "browser"
-	$(BIN)/python -m pytest -m "faults and slow"
+	$(PYTEST) -m "slow and not faults"
+	TEST_FORM=server $(PYTEST) -m "not faults and not browser and not slow"
+	TEST_FORM=server $(PYTEST) -m "browser"
+	$(PYTEST) -m "faults and slow"
 
 # The kill test ten times as long.
 soak: $(VENV)/.dev client
-	KILLS=200 $(BIN)/python -m pytest tests/faults/test_kill.py
+	KILLS=200 $(PYTEST) tests/faults/test_kill.py
 
 # Fresh secrets for docker compose.
 env:
