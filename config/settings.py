@@ -77,6 +77,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 DATABASE_POOL_SIZE = number(env.int, "DATABASE_POOL_SIZE", 10, least=1)
 DATABASE_MAX_OVERFLOW = number(env.int, "DATABASE_MAX_OVERFLOW", 20)
 DATABASE_POOL_TIMEOUT_S = number(env.float, "DATABASE_POOL_TIMEOUT_S", 3.0, least=0.1)
+DATABASE_TIMEOUT_S = number(env.float, "DATABASE_TIMEOUT_S", 15.0, least=0.1)
 CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
