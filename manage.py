@@ -3,7 +3,9 @@
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
+from config.deadline import FOR_EVER, within
 from config.errors import SetupError
 
 
@@ -17,6 +19,11 @@ def data_dir_of(arguments: list[str]) -> str:
     return ""
 
 
+def patience_for(arguments: list[str]) -> AbstractContextManager[None]:
+    """A command may take as long over a statement as it has to, and wait for its turn; `serve` answers people."""
+    return nullcontext() if "serve" in arguments[1:2] else within(FOR_EVER)
+
+
 def main() -> int:
     """Run a management command; a wrong set-up is one sentence on stderr and exit code 1."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -27,7 +34,8 @@ def main() -> int:
     from django.db import InterfaceError, OperationalError
 
     try:
-        execute_from_command_line(sys.argv)
+        with patience_for(sys.argv):
+            execute_from_command_line(sys.argv)
     except SetupError as error:
         return refuse(error)
     except (OperationalError, InterfaceError) as error:

@@ -28,7 +28,7 @@ MAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail", "filemai
 SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
 
 
-def number(read: Any, name: str, default: T, *, least: float = 0) -> T:
+def number(read: Any, name: str, default: T, *, least: float = 0, most: float = float("inf")) -> T:
     """A setting as `read` (env.int, env.float) understands it. Raises SetupError with the value and what to give."""
     try:
         value: T = read(name, default=default)
@@ -37,6 +37,8 @@ def number(read: Any, name: str, default: T, *, least: float = 0) -> T:
         raise SetupError(f"{name}={os.environ.get(name)!r} is not {kind}: correct it in the environment or in .env.") from error
     if value < least:
         raise SetupError(f"{name}={value} is too small: give {least} or more.")
+    if value > most:
+        raise SetupError(f"{name}={value} is too large: give {most} or less.")
     return value
 
 
@@ -77,6 +79,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 DATABASE_POOL_SIZE = number(env.int, "DATABASE_POOL_SIZE", 10, least=1)
 DATABASE_MAX_OVERFLOW = number(env.int, "DATABASE_MAX_OVERFLOW", 20)
 DATABASE_POOL_TIMEOUT_S = number(env.float, "DATABASE_POOL_TIMEOUT_S", 3.0, least=0.1)
+DATABASE_TIMEOUT_S = number(env.float, "DATABASE_TIMEOUT_S", 15.0, least=0.1)
 CLICKHOUSE_HOST = env.str("CLICKHOUSE_HOST", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
@@ -434,8 +437,8 @@ CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_TASK_TRACK_STARTED = True
-CELERY_TASK_TIME_LIMIT = 1800
-CELERY_TASK_SOFT_TIME_LIMIT = 1620
+CELERY_TASK_TIME_LIMIT = number(env.int, "CELERY_TASK_TIME_LIMIT", 1800, least=10, most=1800)
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 9 // 10
 CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "research-platform"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

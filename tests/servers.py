@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +61,13 @@ def end_with_parent() -> None:
     """Run in the new process: a test run that is killed leaves no server behind."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process made and that still are; none where there is no such process."""
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 class Server(ABC):
@@ -138,7 +146,7 @@ class Server(ABC):
         """Send a signal and wait until the process is gone. Nothing happens where it is gone already."""
         if self.process is None or self.process.poll() is not None:
             return
-        self.process.send_signal(signal.SIGCONT)
+        self.go_on()
         self.process.send_signal(with_signal)
         try:
             self.process.wait(timeout=STOP_S)
@@ -148,11 +156,27 @@ class Server(ABC):
 
     def pause(self) -> None:
         """SIGSTOP: it keeps its port and its connections, and answers nothing."""
-        self.running.send_signal(signal.SIGSTOP)
+        self.signal_all(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """SIGCONT."""
-        self.running.send_signal(signal.SIGCONT)
+        self.signal_all(signal.SIGCONT)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It hangs within the block."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.go_on()
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to those that it made."""
+        self.running.send_signal(number)
+        for pid in children_of(self.running.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def remove(self) -> None:
         """End it and take everything of it away."""

@@ -10,6 +10,8 @@ from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from config.circuit import REST_S, Circuit
+from config.deadline import within
+from config.postgres.connection import PunctualConnection, Unanswered
 
 CIRCUIT = Circuit()  # silent: what it means is said by whoever asked, a request in the log and a command in a sentence
 
@@ -36,10 +38,13 @@ class WatchfulPool(ConnectionPool[Connection[Any]]):
         CIRCUIT.succeeded()
 
     def ensure_alive(self, connection: Connection[Any]) -> None:
-        """Ask it. Raises OperationalError, after all others are on their way out too."""
+        """Ask it. Raises OperationalError, after all others are on their way out too; where the server hangs, nobody else waits to learn of it."""
         try:
-            self.check_connection(connection)
-        except OperationalError:
+            with within(self.timeout):
+                self.check_connection(connection)
+        except OperationalError as error:
+            if isinstance(error, Unanswered):
+                CIRCUIT.failed(error)
             self.drain()
             raise
 
@@ -61,6 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         pools: dict[str, WatchfulPool] = self._connection_pools  # type: ignore[attr-defined]  # missing in its stubs, as the next one
         if self.alias not in pools:
             arguments = {**self.get_connection_params(), "autocommit": True}
-            made = WatchfulPool(kwargs=arguments, open=False, configure=self._configure_connection, **options)  # type: ignore[attr-defined]
+            configure = self._configure_connection  # type: ignore[attr-defined]
+            made = WatchfulPool(connection_class=PunctualConnection, kwargs=arguments, open=False, configure=configure, **options)
             pools.setdefault(self.alias, made)
         return pools[self.alias]

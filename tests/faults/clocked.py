@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 QUICK = """
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 from metrics.models import Occurrence
+from metrics.schedule import seed
+seed()
 Occurrence.objects.all().delete()
 entry = PeriodicTask.objects.get(name="sweep")
 entry.interval = IntervalSchedule.objects.create(every=1, period="seconds")
@@ -43,17 +45,18 @@ print(json.dumps({"rows": rows, "points": points, "done": done, "drops": Drop.ob
 """
 
 
-def asked(data_dir: Path, script: str) -> str:
-    """What a script prints that runs in the product's shell on a data directory."""
+def asked(data_dir: Path, script: str, **settings: str) -> str:
+    """What a script prints that runs in the product's shell on a data directory, and the servers of the settings."""
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", script]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir)}, capture_output=True, text=True, timeout=120, check=False)
+    given = {**os.environ, "DATA_DIR": str(data_dir), **settings}
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def sweep_every_second(data_dir: Path) -> None:
+def sweep_every_second(data_dir: Path, **settings: str) -> None:
     """What an operator could do in the admin; and no occurrence is done yet."""
-    asked(data_dir, QUICK)
+    asked(data_dir, QUICK, **settings)
 
 
 def keep_two_days(data_dir: Path) -> None:
@@ -61,7 +64,7 @@ def keep_two_days(data_dir: Path) -> None:
     asked(data_dir, KEEP_TWO_DAYS)
 
 
-def hours(data_dir: Path) -> dict[str, Any]:
+def hours(data_dir: Path, **settings: str) -> dict[str, Any]:
     """{"rows": every hour, "points": how many are stored, "done": tasks that finished, "drops": how many are under way}."""
-    found: dict[str, Any] = json.loads(asked(data_dir, HOURS))
+    found: dict[str, Any] = json.loads(asked(data_dir, HOURS, **settings))
     return found

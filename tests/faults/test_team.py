@@ -21,6 +21,8 @@ from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "60"))
 CALM_S = 10.0
+HANG_S = 45.0  # past the time for which a known token is remembered
+DATABASE_TIMEOUT_S = 15.0
 
 
 @pytest.fixture
@@ -59,12 +61,35 @@ class Probe(threading.Thread):
             self.latencies.append(time.monotonic() - began)
             time.sleep(0.02)
 
+    def statuses_of_the_last(self, seconds: float) -> set[int]:
+        """Which answers there were in a stretch that just ran."""
+        before = Counter(self.statuses)
+        time.sleep(seconds)
+        return set(Counter(self.statuses) - before)
+
     def of_the_last(self, seconds: float) -> str:
         """Median and p99 of a stretch that just ran."""
         before = len(self.latencies)
         time.sleep(seconds)
         taken = sorted(self.latencies[before:])
         return f"p50 {taken[len(taken) // 2] * 1000:.1f} ms, p99 {taken[int(len(taken) * 0.99)] * 1000:.1f} ms of {len(taken)}"
+
+
+class Reader(threading.Thread):
+    """One look at the list of experiments after the other, each timed."""
+
+    def __init__(self, web: Workers) -> None:
+        super().__init__(daemon=True)
+        self.web, self.latencies, self.statuses = web, list[float](), Counter[int]()
+        self.asked_to_stop = threading.Event()
+
+    def run(self) -> None:
+        """Until asked to stop."""
+        while not self.asked_to_stop.is_set():
+            began = time.monotonic()
+            self.statuses[self.web.call("GET", f"/experiments?project={PROJECT}")[0]] += 1
+            self.latencies.append(time.monotonic() - began)
+            time.sleep(0.1)
 
 
 def test_a_metric_store_that_is_away_for_a_minute_keeps_nobody_from_logging(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +133,39 @@ def test_redis_and_postgresql_and_a_hung_store_in_turn_lose_nothing(team: Team, 
     team.web.await_drained()
     with capsys.disabled():
         print(f"\nRedis killed, PostgreSQL stopped for 6 s and killed, ClickHouse hung for 8 s: {account_is_clean(team, clients)}")
+
+
+def test_a_database_that_hangs_under_load_holds_nobody_and_loses_nothing(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    clients, probe, reader = Clients(team.web, seed=23), Probe(team.web), Reader(team.web)
+    with clients.writing():
+        probe.start()
+        reader.start()
+        calm = probe.of_the_last(CALM_S)
+        assert set(reader.statuses) == {200}, reader.statuses
+        with team.postgres.paused():
+            began = time.monotonic()
+            while 503 not in reader.statuses:
+                assert time.monotonic() - began < 2 * DATABASE_TIMEOUT_S, "no page said that the record is away"
+                time.sleep(0.1)
+            said_after_s = time.monotonic() - began
+            hung = probe.of_the_last(HANG_S)
+        came_back = Counter(reader.statuses)
+        began = time.monotonic()
+        while reader.statuses[200] == came_back[200] or probe.statuses_of_the_last(1.0) != {200}:
+            assert time.monotonic() - began < 60, f"the record was not found again: {reader.statuses}, {probe.statuses}"
+        back_s = time.monotonic() - began
+        probe.asked_to_stop.set()
+        reader.asked_to_stop.set()
+    probe.join()
+    reader.join()
+    team.web.await_drained()
+    with capsys.disabled():
+        print(f"\nOne point at a time: {calm}; {hung} while PostgreSQL hung for {HANG_S:.0f} s and more; answers {dict(probe.statuses)}.", end=" ")
+        print(f"Pages said so after {said_after_s:.1f} s (the longest took {max(reader.latencies):.1f} s), and were back {back_s:.1f} s after it.")
+    assert set(probe.statuses) <= {200, 503}
+    assert set(reader.statuses) == {200, 503}
+    assert max(reader.latencies) < 2 * DATABASE_TIMEOUT_S
+    account_is_clean(team, clients)
 
 
 def account_is_clean(team: Team, clients: Clients) -> str:

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
 from config.celery import IS_EMBEDDED
 from config.database import unusable
+from config.deadline import FOR_EVER, within
 from config.errors import SetupError, Unavailable
 from hypotheses import recording
 from metrics import meters, process, watch
@@ -36,7 +37,8 @@ ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 def migrate_record() -> None:
     """Bring the record up to date. Raises SetupError where its database cannot be used."""
     try:
-        call_command("migrate", verbosity=0)
+        with within(FOR_EVER):
+            call_command("migrate", verbosity=0)
     except DatabaseError as error:
         raise unusable(error) from error
 
