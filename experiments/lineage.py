@@ -7,7 +7,7 @@ import unicodedata
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from urllib.parse import urlencode
 
@@ -35,7 +35,10 @@ NAME_CELLS, EDGE_CELLS = 22, 25
 COLUMNS = ["name", "slug", "status", "failure_kind", "parent_experiment_id", "features_diff", "replicate_group", "replicate_key", "archived", "project_id"]
 SIGNS = ["last_point_at", "heartbeat_at", "started_at", "created_at", "patience"]
 # A change as a share of the largest common one, worst first: the classes of the diverging scale.
-LEVELS = ((-0.5, "d-4"), (-0.1, "d-2"), (0.1, "d-0"), (0.325, "d1"), (0.55, "d2"), (0.775, "d3"), (math.inf, "d4"))
+WORST_FROM, BEST_FROM = -0.5, 0.775
+LEVELS = ((WORST_FROM, "d-4"), (-0.1, "d-2"), (0.1, "d-0"), (0.325, "d1"), (0.55, "d2"), (BEST_FROM, "d3"), (math.inf, "d4"))
+# A change that is more than so many times as large as three of four others is no common one.
+FAR = 2.0
 MARKS = {"better": "▲ ", "worse": "▽ ", "same": ""}
 SYMBOLS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
 LOUDEST = ("stalled", "running", "diverged", "crashed", "interrupted", "failed", "planned", "complete")
@@ -194,7 +197,7 @@ class Node:
         """The change against the root with its sign and, where a direction is set, a mark: filled better, hollow worse."""
         if self.change is None:
             return ""
-        return f"{MARKS[self.verdict]}{'+' if self.change > 0 else ''}{number(self.change, self.decimals)}"
+        return MARKS[self.verdict] + signed(self.change, self.decimals)
 
     @property
     def is_confounded(self) -> bool:
@@ -363,10 +366,32 @@ class Lineage:
         return None if key == root or ours is None or theirs is None else ours - theirs
 
     @cached_property
+    def changed(self) -> list[float]:
+        """How much each arm changed, without a sign, least first; those that did not are left out."""
+        return sorted(abs(change) for key in self.arms if (change := self.change(key)))
+
+    @cached_property
     def reach(self) -> float:
-        """The change that takes the full colour: nine of ten arms changed less, so that one outlier leaves the others their colours."""
-        sizes = sorted(abs(change) for key in self.arms if (change := self.change(key)) is not None)
-        return (sizes[int(len(sizes) * 0.9)] or sizes[-1]) if sizes else 0.0
+        """The largest common change: none that is FAR beyond three of four others counts, so that one bad arm leaves the others their colours."""
+        if not self.changed:
+            return 0.0
+        usual = self.changed[int((len(self.changed) - 1) * 0.75)]
+        return max(size for size in self.changed if size <= FAR * usual)
+
+    @property
+    def beyond(self) -> int:
+        """How many arms changed more than the scale reaches: they have its last colours."""
+        return sum(size > self.reach for size in self.changed)
+
+    @property
+    def worst_from(self) -> str:
+        """The change from which on an arm has the colour of the worst."""
+        return signed(self.sign * WORST_FROM * self.reach, self.decimals)
+
+    @property
+    def best_from(self) -> str:
+        """The change from which on an arm has the colour of the best."""
+        return signed(self.sign * BEST_FROM * self.reach, self.decimals)
 
     @cached_property
     def decimals(self) -> int | None:
@@ -434,6 +459,17 @@ class Lineage:
     def rests(self) -> list[Rest]:
         """The others."""
         return [each for each in self.drawn if isinstance(each, Rest)]
+
+    @property
+    def unseen_picks(self) -> list[Arm]:
+        """The picked arms that are not drawn: in a folded branch, or where there was no room."""
+        picked = self.keys(sorted(self.view.picked)) - {node.spot.key for node in self.nodes}
+        return [arm for key, arm in self.arms.items() if key in picked]
+
+    @property
+    def unpicked_link(self) -> str:
+        """The same tree with nothing picked."""
+        return replace(self.view, picked=frozenset()).link()
 
     def rest(self, spot: Spot, closes: int) -> Rest:
         """The children of one arm that find no room here: they are the next ones of a tree with that arm at the top."""
@@ -544,6 +580,11 @@ def parents_of(arms: dict[str, Arm]) -> dict[str, str | None]:
         asked = (key_of.get(run.parent_experiment_id) for run in arm.runs if run.parent_experiment_id)
         found[arm.key] = next((key for key in asked if key not in (None, arm.key)), None)
     return tree_layout.without_cycles(found)
+
+
+def signed(value: float, decimals: int | None) -> str:
+    """A difference with its sign."""
+    return ("+" if value > 0 else "") + number(value, decimals)
 
 
 def written(change: Change) -> str:

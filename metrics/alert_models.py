@@ -181,13 +181,14 @@ class Channel(models.Model):
 
 
 class Delivery(models.Model):
-    """One message to one channel. Written in the transaction that opens or resolves the alert, so that none is forgotten."""
+    """One message to one channel. Written in the transaction that opens or resolves the alert, so that none is forgotten; a test has no alert."""
 
     class Event(models.TextChoices):
         """What the message says."""
 
         OPENED = "opened", "Opened"
         RESOLVED = "resolved", "Resolved"
+        TEST = "test", "Test"
 
     class State(models.TextChoices):
         """Where it is."""
@@ -197,7 +198,7 @@ class Delivery(models.Model):
         FAILED = "failed", "Failed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(Alert, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=10, choices=Event.choices)
     body = models.JSONField(default=dict)

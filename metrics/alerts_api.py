@@ -19,8 +19,8 @@ from accounts.models import Role, Team
 from accounts.services import team_named
 from accounts.slugs import is_uuid
 from config.rest import RecordView, StrictSerializer
-from metrics import alerts, channels
-from metrics.alert_models import Alert, AlertQuerySet, Channel, Kind, Severity
+from metrics import alerts, channels, outbox
+from metrics.alert_models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 
 STATUSES = ("open", "waiting", "acknowledged", "silenced", "resolved")
 
@@ -153,6 +153,14 @@ class NewChannel(ChannelChange):
     kind = serializers.ChoiceField(choices=Channel.Kind.choices)
 
 
+class Sent(serializers.ModelSerializer[Delivery]):
+    """What came of one message."""
+
+    class Meta:
+        model = Delivery
+        fields = ("id", "event", "state", "attempts", "created_at", "last_error")
+
+
 @extend_schema_view(list=extend_schema(operation_id="channels", summary="Where a team's alerts are sent"))
 class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
     """The channels of one team, for its admins."""
@@ -195,3 +203,8 @@ class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
         """Delete a channel and what it was still to be sent."""
         self.channel().delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="channel_test", summary="Send a test", request=None, responses=Sent)
+    def test(self, request: Request, team: str, channel: str) -> Response:
+        """Send a message that tells of no alert, at once and once: `state` is done or failed, and `last_error` says why."""
+        return Response(Sent(outbox.send_test(self.channel())).data)

@@ -12,4 +12,5 @@ urlpatterns = [
     path("alerts/<int:alert>/silence", alerts_api.Alerts.as_view({"post": "silence"}), name="silence"),
     path("teams/<str:team>/channels", alerts_api.Channels.as_view({"get": "list", "post": "create"}), name="channels"),
     path("teams/<str:team>/channels/<uuid:channel>", alerts_api.Channels.as_view({"patch": "partial_update", "delete": "destroy"}), name="channel"),
+    path("teams/<str:team>/channels/<uuid:channel>/test", alerts_api.Channels.as_view({"post": "test"}), name="channel-test"),
 ]

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from accounts.models import Team
-from config.errors import Fault, Invalid
+from accounts.access import Caller
+from accounts.models import Role, Team
+from config.errors import Fault, Invalid, NotFound
 from metrics import webhooks
-from metrics.alert_models import Channel
+from metrics.alert_models import Channel, Delivery, new_secret
+
+# Whose ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def administered(caller: Caller) -> list[uuid.UUID]:
+    """The ids of the teams whose channels the caller may see and change."""
+    return [team for team, role in caller.roles.items() if role.allows(Role.ADMIN)]
+
+
+def of(caller: Caller) -> QuerySet[Channel]:
+    """The channels that the caller may change, the server's own for operators; each with `last_state`, `last_at` and `last_error` of what it was sent last."""
+    newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at")
+    last = {f"last_{name}": Subquery(newest.values(column)[:1]) for name, column in (("state", "state"), ("at", "created_at"), ("error", "last_error"))}
+    mine = Channel.objects.filter(team__in=administered(caller))
+    if caller.user.is_superuser:
+        mine = mine | Channel.objects.filter(team=None)
+    return mine.select_related("team").annotate(**last)
+
+
+def changeable(caller: Caller, channel_id: uuid.UUID) -> Channel:
+    """The channel that the caller may change. Raises NotFound, or Forbidden for a member who is no admin."""
+    channel = Channel.objects.select_related("team").filter(pk=channel_id).first()
+    if channel is None or (channel.team_id is None and not caller.user.is_superuser):
+        raise NotFound("There is no such channel, or it is not yours.")
+    if channel.team_id is not None:
+        caller.require(Role.ADMIN, channel.team_id)
+    return channel
+
+
+# Verbs ----------------------------------------------------------------------------------------------------------------------------------
 
 
 def create(team: Team | None, **fields: Any) -> Channel:  # Any: values of several fields
@@ -23,11 +56,17 @@ def create(team: Team | None, **fields: Any) -> Channel:  # Any: values of sever
 
 def change(channel: Channel, **fields: Any) -> None:  # Any: values of several fields
     """Change what is given. Raises Invalid for a target that cannot be one."""
+    check(channel.kind, fields.get("target", channel.target))
     for name, value in fields.items():
         setattr(channel, name, value)
-    check(channel.kind, channel.target)
     if fields:
         channel.save(update_fields=list(fields))
+
+
+def renew_secret(channel: Channel) -> None:
+    """Sign with another secret from now on."""
+    channel.secret = new_secret()
+    channel.save(update_fields=["secret"])
 
 
 def check(kind: str, target: str) -> None:

@@ -30,6 +30,7 @@ KEPT = timedelta(days=30)
 RUN_S = 40.0
 DUE_MOST = 200
 WORDS = {Delivery.Event.OPENED: "", Delivery.Event.RESOLVED: "Resolved: "}
+TEST_SAYING = "Alerts of {team} from {severity} severity on are sent here. Nothing has to be done."
 
 
 # Writing -----------------------------------------------------------------------------------------------------------------------------------
@@ -52,7 +53,16 @@ def channels_for(alert: Alert, event: Delivery.Event) -> QuerySet[Channel]:
 
 def body(alert: Alert, event: Delivery.Event) -> dict[str, Any]:
     """The message as JSON: `text` and `blocks` as Slack reads them, and the alert itself in `alert`."""
-    return {"text": text(alert, event), "blocks": blocks(alert, event), "event": event.value, "alert": fields(alert)}
+    lines = (headline(alert, event), saying(alert, event), address(alert))
+    return {"text": "\n".join(lines), "blocks": blocks(*lines), "event": event.value, "alert": fields(alert)}
+
+
+def test_body(channel: Channel) -> dict[str, Any]:
+    """A message of the same form that tells of no alert."""
+    team = channel.team.name if channel.team else "the server"
+    said = TEST_SAYING.format(team=team, severity=channel.get_least_severity_display().lower())
+    lines = (" ".join(f"Test of {channel.name}".split()), said, settings.SITE_URL + reverse("metrics:channel", args=[channel.pk]))
+    return {"text": "\n".join(lines), "blocks": blocks(*lines), "event": Delivery.Event.TEST.value, "alert": None}
 
 
 def headline(alert: Alert, event: Delivery.Event) -> str:
@@ -65,14 +75,9 @@ def saying(alert: Alert, event: Delivery.Event) -> str:
     return alert.message if event == Delivery.Event.OPENED else alert.resolution
 
 
-def text(alert: Alert, event: Delivery.Event) -> str:
-    """The message in plain words."""
-    return f"{headline(alert, event)}\n{saying(alert, event)}\n{address(alert)}"
-
-
-def blocks(alert: Alert, event: Delivery.Event) -> list[dict[str, Any]]:
+def blocks(headline: str, saying: str, address: str) -> list[dict[str, Any]]:
     """The message in Slack's block kit."""
-    said = f"*{escaped(headline(alert, event))}*\n{escaped(saying(alert, event))}\n<{address(alert)}|Open>"
+    said = f"*{escaped(headline)}*\n{escaped(saying)}\n<{address}|Open>"
     return [{"type": "section", "text": {"type": "mrkdwn", "text": said}}]
 
 
@@ -130,6 +135,16 @@ def deliver_due(*, at: datetime | None = None) -> int:
     return arrived
 
 
+def send_test(channel: Channel) -> Delivery:
+    """Send a test message at once, within WHOLE_S of a webhook or the mail server's own limit; its row says what came of it."""
+    now = timezone.now()
+    content = test_body(channel)
+    delivery = Delivery.objects.create(channel=channel, event=Delivery.Event.TEST, body=content, attempts=1, next_at=now + HELD)
+    is_delivered(delivery, at=now)
+    delivery.refresh_from_db()
+    return delivery
+
+
 def is_taken(delivery: Delivery, *, at: datetime) -> bool:
     """Whether this process has the delivery in hand; another one may have been first."""
     mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, next_at=delivery.next_at)
@@ -138,7 +153,7 @@ def is_taken(delivery: Delivery, *, at: datetime) -> bool:
 
 
 def is_delivered(delivery: Delivery, *, at: datetime) -> bool:
-    """Send it; whether it arrived. What did not is tried again, for a day."""
+    """Send it; whether it arrived. What did not is tried again, for a day; a test is not, since somebody looks at it now."""
     try:
         send(delivery)
     except NotDelivered as error:
@@ -150,10 +165,10 @@ def is_delivered(delivery: Delivery, *, at: datetime) -> bool:
 
 def put_off(delivery: Delivery, reason: str, *, at: datetime) -> None:
     """Try again later, each time later than before; after a day it has failed, and is shown."""
-    is_over = at - delivery.created_at >= GIVEN_UP_AFTER
+    is_over = delivery.event == Delivery.Event.TEST or at - delivery.created_at >= GIVEN_UP_AFTER
     state = Delivery.State.FAILED if is_over else Delivery.State.WAITING
     Delivery.objects.filter(pk=delivery.pk).update(state=state, next_at=at + timedelta(seconds=pause_s(delivery.attempts)), last_error=reason[:300])
-    logger.warning("An alert did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, reason[:300])
+    logger.warning("A message did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, reason[:300])
 
 
 def forget_old(*, at: datetime) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -15,11 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import Caller, caller
-from accounts.models import Role
+from accounts.models import Role, Team
 from config.errors import Forbidden, Invalid, NotFound
 from config.htmx import HtmxHttpRequest
-from metrics import alerts, parts, pulse
-from metrics.alert_models import Alert, AlertQuerySet, Channel, Delivery, Severity
+from metrics import alerts, channels, parts, pulse
+from metrics.alert_models import Alert, AlertQuerySet, Severity
 from metrics.models import Occurrence
 from projects.opened import open_project
 
@@ -36,7 +36,7 @@ END = "end"
 def alert_list(request: HtmxHttpRequest) -> HttpResponse:
     """Every alert of the caller's teams; those of the server too for operators. HTMX gets the part that lives."""
     asking = caller(request)
-    content = of(Alert.objects.visible_to(asking), asking) | {"channels": channels(asking)}
+    content = of(Alert.objects.visible_to(asking), asking) | sent_to(asking)
     if asking.user.is_superuser:
         now = timezone.now()
         content |= {"parts": parts.parts(at=now), "runs": pulse.runs(at=now)}
@@ -49,7 +49,9 @@ def alert_list(request: HtmxHttpRequest) -> HttpResponse:
 def project_alerts(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """The alerts of one project."""
     opened = open_project(request, team_slug, project_slug)
-    content = of(Alert.objects.filter(project=opened.project), caller(request)) | {"opened": opened, "tab": "health", "here": request.path}
+    asking = caller(request)
+    content = of(Alert.objects.filter(project=opened.project), asking) | sent_to(asking, team=opened.project.team)
+    content |= {"opened": opened, "tab": "health", "here": request.path}
     return render(request, "metrics/_alerts.html" if is_part(request) else "metrics/project_alerts.html", content)
 
 
@@ -89,15 +91,13 @@ def may_change(asking: Caller, alert: Alert) -> bool:
     return held is not None and held.allows(Role.EDITOR)
 
 
-def channels(asking: Caller) -> QuerySet[Channel]:
-    """Where alerts are sent, for who may change that; each with `last_state`, `last_at` and `last_error` of what it was sent last."""
-    newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at")
-    last = {f"last_{name}": Subquery(newest.values(column)[:1]) for name, column in (("state", "state"), ("at", "created_at"), ("error", "last_error"))}
-    administered = [team for team, role in asking.roles.items() if role.allows(Role.ADMIN)]
-    mine = Channel.objects.filter(team__in=administered)
-    if asking.user.is_superuser:
-        mine = mine | Channel.objects.filter(team=None)
-    return mine.select_related("team").annotate(**last)
+def sent_to(asking: Caller, *, team: Team | None = None) -> dict[str, Any]:  # Any: a template's context
+    """Where alerts are sent, for who may change that: of one team or of all of the caller's."""
+    mine = channels.of(asking)
+    may_add = asking.user.is_superuser or bool(channels.administered(asking))
+    if team is not None:
+        mine, may_add = mine.filter(team=team), team.pk in channels.administered(asking)
+    return {"channels": mine, "may_add_channel": may_add}
 
 
 # Changing --------------------------------------------------------------------------------------------------------------------------------

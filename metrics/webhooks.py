@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -39,9 +39,14 @@ class NotDelivered(Exception):
 
 
 def check_url(url: str) -> None:
-    """Raise Invalid for what is no address to send to. Where its name leads is looked at anew with every delivery."""
+    """Raise Invalid for what is no address to send to: one without TLS, or that leads into a network of our own, unless an operator allows its host.
+
+    Where its name leads is looked at anew with every delivery; a host that cannot be found just now is no error here.
+    """
     try:
-        parts_of(url)
+        parts = parts_of(url)
+        require_tls(parts)
+        require_public(str(parts.hostname), found_at(str(parts.hostname), port_of(parts)))
     except NotDelivered as error:
         raise Invalid(str(error), [Fault(None, "target", "invalid", str(error))]) from error
 
@@ -64,14 +69,37 @@ def parts_of(url: str) -> SplitResult:
 
 def reachable(host: str, port: int) -> Address:
     """The one address that may be connected to. Raises NotDelivered where the name has none, or leads into a network of our own."""
+    addresses = found_at(host, port)
+    if not addresses:
+        raise NotDelivered(f"There is no host {host} just now.")
+    require_public(host, addresses)
+    return addresses[0]
+
+
+def require_tls(parts: SplitResult) -> None:
+    """Raise NotDelivered for plain http, in which anybody on the way reads along, unless an operator allows the host."""
+    if parts.scheme != "https" and parts.hostname not in settings.WEBHOOK_ALLOWED_HOSTS:
+        raise NotDelivered("Alerts are sent over https alone: give https://host/path. An operator can allow a host by WEBHOOK_ALLOWED_HOSTS.")
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port that is connected to."""
+    return parts.port or PORTS[parts.scheme]
+
+
+def found_at(host: str, port: int) -> list[Address]:
+    """The addresses that a name leads to; none where it leads nowhere just now."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise NotDelivered(f"There is no host {host} just now.") from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    except (OSError, UnicodeError):
+        return []
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def require_public(host: str, addresses: Iterable[Address]) -> None:
+    """Raise NotDelivered where one of them lies in a network of our own and no operator allows the host."""
     if host not in settings.WEBHOOK_ALLOWED_HOSTS and not all(is_public(address) for address in addresses):
         raise NotDelivered(f"{host} leads to a private, local or reserved address: an operator can allow it by WEBHOOK_ALLOWED_HOSTS.")
-    return addresses[0]
 
 
 def is_public(address: Address) -> bool:
@@ -114,7 +142,7 @@ def signature(content: bytes, secret: str, *, now_s: int | None = None) -> dict[
 
 def asked(parts: SplitResult, path: str, content: bytes, headers: dict[str, str], *, within_s: float) -> int:
     """The status of one request to the address that was looked at. Raises NotDelivered."""
-    host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
+    host, port = str(parts.hostname), port_of(parts)
     address = reachable(host, port)
     kind = PinnedHTTPS if parts.scheme == "https" else PinnedHTTP
     connection = kind(host, port, address=str(address))

@@ -54,9 +54,13 @@ if (frame) {
   // The list's boxes follow the drawing's and are not sent twice.
   const [drawn, listed] = [frame, document.getElementById("list")].map((part) => [...part.querySelectorAll("input.pick")]);
   for (const box of listed) box.removeAttribute("name");
+  const unseen = [...document.querySelectorAll("#unseen input.pick")];
+  const all = [...drawn, ...listed, ...unseen];
   const said = document.querySelector("[data-picked]");
+  const clear = document.querySelector("[data-clear]");
   const keep = () => {
-    const chosen = drawn.filter((box) => box.checked).map((box) => box.value);
+    const chosen = [...drawn, ...unseen].filter((box) => box.checked).map((box) => box.value);
+    clear.hidden = !chosen.length;
     said.textContent = `${chosen.length} arm${chosen.length === 1 ? "" : "s"} selected`;
     const carry = (address) => {
       const url = new URL(address, location.href);
@@ -66,9 +70,18 @@ if (frame) {
     };
     history.replaceState(history.state, "", carry(location.href));
     for (const link of document.querySelectorAll("[data-keeps]")) link.setAttribute("href", carry(link.getAttribute("href")).href);
+    for (const form of document.querySelectorAll("[data-carries]")) {
+      for (const old of form.querySelectorAll("input[name=e]")) old.remove();
+      for (const value of chosen) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "e", value }));
+    }
   };
-  for (const box of [...drawn, ...listed]) box.addEventListener("change", () => {
-    for (const other of [...drawn, ...listed]) if (other.value === box.value) other.checked = box.checked;
+  for (const box of all) box.addEventListener("change", () => {
+    for (const other of all) if (other.value === box.value) other.checked = box.checked;
+    keep();
+  });
+  clear.addEventListener("click", (event) => {
+    event.preventDefault();
+    for (const box of all) box.checked = false;
     keep();
   });
   keep();

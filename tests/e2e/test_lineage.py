@@ -73,6 +73,28 @@ def test_two_arms_are_chosen_on_the_tree_and_compared_by_one_press(visit: Opener
     expect(page.locator("h1")).to_have_text(f"{runs} experiments")
 
 
+def test_an_arm_that_is_folded_away_stays_chosen_and_one_press_clears_all(visit: Opener):
+    page = tree(visit(f"{DIGITS}lineage"))
+    labels = page.locator("svg.tree [aria-label^='Fold what is below'], svg.tree input.pick").evaluate_all("all => all.map(one => one.ariaLabel)")
+    fold = next(label for label in labels if label.startswith("Fold"))
+    name = labels[labels.index(fold) + 1].removeprefix("Select ")
+    box = page.locator("svg.tree").get_by_label(f"Select {name}", exact=True).first
+    runs = box.get_attribute("value") or ""
+    box.check()
+    page.locator("svg.tree").get_by_label(fold, exact=True).first.click()
+    unseen = page.locator("#unseen")
+    expect(unseen).to_contain_text(name)
+    expect(page.locator("[data-picked]")).to_have_text("1 arm selected")
+    page.get_by_label("Colour").select_option(index=1)
+    page.get_by_role("button", name="Apply").click()
+    expect(unseen).to_contain_text(name)
+    expect(page.locator(f'#unseen input[value="{runs}"]')).to_be_checked()
+    page.get_by_role("link", name="Clear").click()
+    expect(page.locator("[data-picked]")).to_have_text("0 arms selected")
+    expect(page.get_by_role("link", name="Clear")).to_be_hidden()
+    assert "e=" not in page.url
+
+
 def test_without_javascript_the_list_chooses_and_compares(visit: Opener):
     page = visit(f"{DIGITS}lineage", script=False)
     page.locator("#list input.pick").nth(0).check()

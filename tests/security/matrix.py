@@ -52,6 +52,7 @@ def change(**body: Any) -> Call:
 PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
 EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
 HYPOTHESIS = PROJECT + "hypotheses/<str:hypothesis_slug>/"
+CHANNEL = {"team": "{team}", "name": "ops", "kind": "email", "least_severity": "low", "enabled": "on"}
 CLAIM = {"title": "new", "require": "all", "baseline": "root", "metric_0": "loss", "effect_0": "0", "unit_0": "metric"}
 
 ROUTES: dict[str, dict[str, Call]] = {
@@ -94,6 +95,11 @@ ROUTES: dict[str, dict[str, Call]] = {
     "alerts/<int:alert_id>/acknowledge": {"POST": change()},
     "alerts/<int:alert_id>/silence": {"POST": change(**{"for": "1d"})},
     PROJECT + "alerts/": {"GET": PAGE},
+    "alerts/channels/new": {"GET": call(302, 200, 403, 403, 200), "POST": call(302, 422, 403, 403, 302, body=CHANNEL)},
+    "alerts/channels/<uuid:channel_id>": {"GET": call(302, 404, 403, 403, 200), "POST": call(302, 404, 403, 403, 302, body=CHANNEL)},
+    "alerts/channels/<uuid:channel_id>/test": {"POST": call(302, 404, 403, 403, 302)},
+    "alerts/channels/<uuid:channel_id>/secret": {"POST": call(302, 404, 403, 403, 200)},
+    "alerts/channels/<uuid:channel_id>/delete": {"GET": call(302, 404, 403, 403, 200), "POST": call(302, 404, 403, 403, 302)},
     PROJECT + "filter-words": {"GET": PAGE},
     PROJECT + "views/": {"POST": change(name="mine", query="?q=loss")},
     PROJECT + "views/<int:view_id>": {"GET": call(302, 404, 302, 302, 302)},
@@ -172,6 +178,7 @@ ROUTES: dict[str, dict[str, Call]] = {
         "PATCH": call(401, 404, 403, 403, 200, body={"enabled": False}),
         "DELETE": call(401, 404, 403, 403, 204),
     },
+    "api/v1/teams/<str:team>/channels/<uuid:channel>/test": {"POST": call(401, 404, 403, 403, 200)},
     # What machines ask; tests ask from this machine itself, elsewhere /metrics takes an operator's token
     "api/schema": {"GET": OPEN},
     "docs": {"GET": OPEN},

@@ -91,7 +91,8 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     names = {"team_slug": team.slug, "project_slug": project.slug, "experiment_slug": experiment.slug, "name": "no.whl", "user": "bob", "metric": "loss"}
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
     alert = alerts.open_alert(kind=Kind.STALLED, severity=Severity.MID, experiment=experiment, message="silent")
-    keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": channels.create(team, name="ops", kind=Channel.Kind.EMAIL).pk}
+    sent_to = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
+    keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": sent_to.pk, "channel_id": sent_to.pk}
     lifecycle.edit(experiment, by=erin, parent=lifecycle.create(project, by=erin, name="root"), features_diff={"lr": 0.1})
     claim = services.propose(project, by=erin, title="less loss", targets=[services.TargetTerm("loss", direction="minimize")])
     link(claim, [experiment], by=erin)
