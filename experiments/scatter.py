@@ -22,7 +22,7 @@ from experiments.exporting import clean
 from experiments.filter_language import AGGREGATES, Expression, FilterError, parse, spelled
 from experiments.filter_language import Comparison as Condition
 from experiments.filtering import Rows, fields_of, is_same, order_of, param_at
-from experiments.models import shown
+from experiments.models import SEED_LIKE, shown
 from experiments.numbers import Numbers
 from experiments.tables import ExperimentTable, TableQuery
 from metrics.repository import Place, Readings
@@ -35,6 +35,7 @@ WORDS_MOST = 1_000
 WORD_LONGEST = 250
 KEY_LONGEST = 400
 DEFAULT_LANES = 5
+DEFAULT_METRICS = 3
 ODD = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 Value = float | int | str | None
 
@@ -273,11 +274,12 @@ def checked(term: str, path: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True)
 class Choices:
-    """The names that axes may have, and how many there are beyond what a menu lists."""
+    """The names that axes may have, and how many there are beyond what a menu lists; `telling` of the params, the first ones, vary and are no seeds."""
 
     params: list[str]
     metrics: list[str]
     beyond: int
+    telling: int
 
     @property
     def keys(self) -> list[str]:
@@ -286,7 +288,7 @@ class Choices:
 
 
 def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str]) -> Choices:  # Any: whatever JSON holds
-    """Every param, nested ones by dotted names, those that vary first; and these metrics."""
+    """Every param, nested ones by dotted names, those that vary and are no seeds first; and these metrics."""
     seen: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
     total = 0
@@ -298,8 +300,10 @@ def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str]) 
             if len(values) < 2:
                 values.add(shown(value))
     usable = [name for name in seen if is_key(f"param:{name}")]
-    varied = sorted(usable, key=lambda name: (len(seen[name]) < 2 and counts[name] == total, -counts[name]))
-    return Choices(varied[:MENU_NAMES], list(metrics[:MENU_NAMES]), max(0, len(varied) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES))
+    told = {name for name in usable if name not in SEED_LIKE and (len(seen[name]) > 1 or counts[name] < total)}
+    ordered = sorted(usable, key=lambda name: (name not in told, -counts[name]))
+    beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES)
+    return Choices(ordered[:MENU_NAMES], list(metrics[:MENU_NAMES]), beyond, min(len(told), MENU_NAMES))
 
 
 @dataclass(frozen=True)
@@ -330,7 +334,8 @@ def chosen(given: QueryDict, choices: Choices) -> Chosen:
     keys = choices.keys or [""]
     x, y = read_key(given, "sx") or keys[0], read_key(given, "sy") or (first_metric or keys[1:2] or keys)[0]
     lanes = [key for key in dict.fromkeys(given.getlist("pc")) if is_key(key)]
-    default = [f"param:{name}" for name in choices.params[:DEFAULT_LANES]] + [f"metric:{name}" for name in choices.metrics[: 1 if choices.params else 3]]
+    telling = choices.params[: choices.telling or len(choices.params)][:DEFAULT_LANES]
+    default = [f"param:{name}" for name in telling] + [f"metric:{name}" for name in choices.metrics[: DEFAULT_LANES + 1 - len(telling)][:DEFAULT_METRICS]]
     logs = [key for key in dict.fromkeys(given.getlist("lg")) if is_key(key)][:AXES_MOST]
     is_open = given.get("axes") == "open" or "br" in given or "draw" in given
     return Chosen(x, y, read_key(given, "sc"), (lanes or default)[:LANES_MOST], logs, is_open, "draw" in given, max(0, len(lanes) - LANES_MOST))

@@ -69,6 +69,7 @@ export class Scale {
       const stride = Math.ceil(this.axis.words.length / most);
       return this.axis.words.map((text, place) => ({ share: /** @type {number} */ (this.share(place)), text })).filter((_, place) => place % stride === 0);
     }
+    if (this.ends[0] === this.ends[1]) return [{ share: 0.5, text: reading(this.ends[0]) }];
     const [low, high] = this.isLog ? [10 ** this.low, 10 ** this.high] : [this.low, this.high];
     const ticks = this.isLog ? logTicks(low, high, most) : linearTicks(low, high, most), texts = this.isLog ? logTexts(ticks) : tickTexts(ticks);
     return ticks.map((tick, i) => ({ share: /** @type {number} */ (this.share(tick)), text: texts[i] })).filter(({ share }) => share !== null && Number.isFinite(share));

@@ -285,7 +285,7 @@ export class Desk {
       button.addEventListener("click", () => chart.layers.save(this.theme.surface, chart === this.scatter ? "scatter" : "parallel-coordinates"));
     }
     document.addEventListener("keydown", (event) => {
-      const isElsewhere = document.activeElement !== document.body && !this.root.contains(document.activeElement);
+      const at = document.activeElement ?? document.body, isElsewhere = !this.root.contains(at) && !at.contains(this.root);
       if (event.key === "Escape" && !isElsewhere && !event.defaultPrevented) this.clear();
     });
     onThemeChange(() => { this.readColours(); this.scale(); this.draw(); });
