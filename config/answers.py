@@ -88,7 +88,7 @@ TITLES = {
 
 def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
     """A refusal in the form that the caller reads."""
-    if request.path.startswith(API):
+    if request.path.startswith(API) or request.headers.get("Accept") == JSON:
         return json_answer(request, refused)
     response = page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused))
     for name, value in headers_of(refused).items():

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from experiments import edit_views, lineage_views, views
+from experiments import edit_views, lineage_views, scatter_views, views
 
 app_name = "experiments"
 
@@ -18,5 +18,7 @@ urlpatterns = [
     path(EXPERIMENT + "status", edit_views.change_status, name="status"),
     path(EXPERIMENT + "archive", edit_views.archive, name="archive"),
     path(PROJECT + "lineage", lineage_views.lineage, name="lineage"),
+    path(PROJECT + "explore", scatter_views.explore, name="explore"),
+    path(PROJECT + "explore/data", scatter_views.data, name="explore_data"),
     path(EXPERIMENT + "parent", lineage_views.change_parent, name="parent"),
 ]

@@ -120,6 +120,13 @@ READINGS = f"""
     WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s
     GROUP BY experiment_id HAVING sum(count) > 0
 """
+# The same of several metrics, so that a drawing over many axes asks once.
+READINGS_OF = f"""
+    SELECT metric_name AS metric, toString(experiment_id) AS experiment, {", ".join(f"{value} AS number_{how}" for how, value in VALUE.items())}
+    FROM {{database}}.metric_summaries FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s {{narrower}}
+    GROUP BY metric_name, experiment_id HAVING sum(count) > 0 ORDER BY metric_name, experiment_id
+"""
 # What one metric was at the step where another was best, or at its last step before that; the earliest best where there are several.
 AT_BEST = """
     SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, point_id)) AS value
@@ -645,6 +652,11 @@ class MetricRepository:
         found = self.engine.query(self.sql(READINGS), self.narrowed(place, None, [metric]))
         return Readings([*map(uuid.UUID, found.get("experiment", ()))], {how: floats(found, f"number_{how}") for how in VALUE})
 
+    def readings_of(self, place: Place, metrics: Sequence[str], *, experiments: Sequence[uuid.UUID] | None = None) -> dict[str, Readings]:
+        """The four numbers of each of these metrics, for every experiment of the project or for those named; a metric without a point is left out."""
+        sql = self.sql(READINGS_OF, narrower=narrower(experiments, metrics))
+        return several_readings(self.engine.query(sql, self.narrowed(place, experiments, metrics)))
+
     def at_best(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, best: str, sign: int) -> dict[uuid.UUID, float]:
         """What the metric was where `best` was best (`sign` +1 where more is better, -1 where less is): there, or at its last step before."""
         params = self.narrowed(place, experiments, None) | {"metric": metric, "best": best, "sign": -sign}
@@ -881,6 +893,15 @@ def spread(values: Floats, at: NDArray[Any], length: int) -> Floats:
     spread_out = np.full(length, np.nan)
     spread_out[at] = values
     return spread_out
+
+
+def several_readings(found: Mapping[str, Any]) -> dict[str, Readings]:
+    """The result of READINGS_OF, which comes in the order of metrics."""
+    names, ids = list(found.get("metric", ())), [*map(uuid.UUID, found.get("experiment", ()))]
+    columns = {how: floats(found, f"number_{how}") for how in VALUE}
+    starts = [n for n, name in enumerate(names) if not n or names[n - 1] != name]
+    spans = zip(starts, [*starts[1:], len(names)], strict=False)
+    return {names[first]: Readings(ids[first:end], {how: column[first:end] for how, column in columns.items()}) for first, end in spans}
 
 
 def summaries(found: Mapping[str, Any]) -> Summaries:

@@ -95,6 +95,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return exported(opened, query, request.GET["format"])
     table = ExperimentTable(opened.project, query, numbers)
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
+    content["explore_url"] = opened.address("experiments:explore")
     content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
     if request.htmx and table.trouble:
         return reswap(render(request, "projects/_filter_error.html", content), "none")

@@ -37,6 +37,8 @@ export class Board {
     this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
     /** @type {((board: Board) => void)[]} */
     this.watchers = [];
+    /** @type {((id: string | null) => void)[]} */
+    this.pointers = [];
     this.cards = [...root.querySelectorAll("[data-metric]")].map((figure) => new Card(/** @type {HTMLElement} */ (figure), this));
   }
 
@@ -81,6 +83,7 @@ export class Board {
     for (const card of this.cards) card.plot?.highlight(id);
     for (const item of document.querySelectorAll("[data-run]")) item.classList.toggle("hot", /** @type {HTMLElement} */ (item).dataset.run === id);
     if (this.last?.[1]) this.last[0].tell(this.last[1]);
+    for (const pointer of this.pointers) pointer(id);
   }
 
   /** Show these runs and hide the others. @param {Set<string>} shown ids */
@@ -110,16 +113,19 @@ export class Board {
   }
 }
 
+/** The page's board, for what stands beside the charts; null where there are none. @type {Board | null} */
+export let board = null;
+
 const root = document.querySelector("[data-charts]");
 if (root instanceof HTMLElement) {
   // @ts-ignore: uPlot comes as a plain script
   if (typeof uPlot === "undefined") {
     for (const host of root.querySelectorAll(".canvas")) host.textContent = "The chart library is not installed: run make run again, or npm install, and start the server anew.";
   } else {
-    const board = new Board(root);
-    wireToolbar(board);
-    wireRuns(board);
-    followLive(board);
-    onThemeChange(() => board.recolour());
+    const made = (board = new Board(root));
+    wireToolbar(made);
+    wireRuns(made);
+    followLive(made);
+    onThemeChange(() => made.recolour());
   }
 } else followLive(null);

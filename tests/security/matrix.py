@@ -85,6 +85,8 @@ ROUTES: dict[str, dict[str, Call]] = {
     EXPERIMENT + "archive": {"POST": change()},
     PROJECT + "lineage": {"GET": PAGE},
     EXPERIMENT + "parent": {"POST": change(parent="")},
+    PROJECT + "explore": {"GET": PAGE},
+    PROJECT + "explore/data": {"GET": PAGE},
     # Who is signed in is sent on, whatever the verb.
     "sign-in": {"GET": SIGN_IN, "POST": SIGN_IN, "PUT": SIGN_IN, "PATCH": call(405, 302, 302, 302, 302), "DELETE": call(405, 302, 302, 302, 302)},
     "sign-out": {"POST": call(302, 302, 302, 302, 302)},
