@@ -183,7 +183,8 @@ class Found:
     @cached_property
     def shares(self) -> dict[str, int]:
         """How many charts each open section has: those opened by hand come first."""
-        is_open = [p for p in self.listed if (p or NO_PREFIX) not in self.sought.folded and (p in self.open_by_themselves or self.is_opened(p))]
+        folded = self.sought.folded
+        is_open = [p for p in self.listed if self.is_opened(p) or (p in self.open_by_themselves and (p or NO_PREFIX) not in folded)]
         room, shares = CHARTS_MOST, dict[str, int]()
         for prefix in sorted(is_open, key=lambda p: not self.is_opened(p)):
             shares[prefix] = min(room, len(self.groups[prefix]))

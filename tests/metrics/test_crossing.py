@@ -194,4 +194,4 @@ def test_a_stranger_crosses_nothing(store, api_for, carol, experiment):
 
 
 def test_open_ends_reach_as_far_as_floats_do():
-    assert crossing.LARGEST == float(np.finfo(np.float64).max)
+    assert float(np.finfo(np.float64).max) == crossing.LARGEST
