@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from statistics import fmean, stdev
@@ -17,15 +17,18 @@ from django.utils.http import urlencode
 
 from accounts.slugs import is_uuid
 from experiments.measured import Measured, is_failed, measured, replicate_counts
-from experiments.models import Change, Experiment
-from experiments.templatetags.readings import as_param, decimals_of
+from experiments.models import Experiment
+from experiments.sections import Found, Sought, sought
+from experiments.templatetags.readings import decimals_of
 from projects.models import Project, ProjectMetric
 
 LEAST, MOST = 2, 100
-CHARTS_MOST = 40
+COLUMNS_MOST = 12
 CLAIMED_MOST = 5
 COLOURS = 10
 X = ("step", "relative", "time")
+METRIC = "metric"
+NO_TIP = "."  # an address that says nothing would mean the usual
 SMOOTHEST = 0.99
 
 
@@ -64,6 +67,7 @@ class Outlook:
     """How the reader looks at it, as the address says. What cannot be read there counts as not said."""
 
     x: str = "step"
+    x_metric: str = ""
     is_log: bool = False
     is_clipped: bool = False
     smoothing: float = 0.0
@@ -72,14 +76,17 @@ class Outlook:
     shows_equal: bool = False
     hidden: frozenset[str] = frozenset()
     baseline: str = ""
-    metric: str = ""
+    sought: Sought = field(default_factory=Sought)
+    is_by_mention: bool = False
+    tips: tuple[str, ...] | None = None
 
 
 def outlook(query: QueryDict) -> Outlook:
     """The outlook that a query string asks for."""
     zoomed = is_number(query.get("from", "")) and is_number(query.get("to", ""))
     return Outlook(
-        x=next((x for x in X if x == query.get("x")), X[0]),
+        x=axis(query),
+        x_metric=query.get("x_metric", ""),
         is_log=query.get("log") == "1",
         is_clipped=query.get("clip") == "1",
         smoothing=smoothing(query.get("smooth", "")),
@@ -88,8 +95,17 @@ def outlook(query: QueryDict) -> Outlook:
         shows_equal=query.get("params") == "all",
         hidden=frozenset(query.getlist("hide")),
         baseline=query.get("base", ""),
-        metric=query.get("metric", "").strip(),
+        sought=sought(query),
+        is_by_mention=query.get("rows") == "mention",
+        tips=tuple(name for name in query.getlist("tip") if name != NO_TIP) if "tip" in query else None,
     )
+
+
+def axis(query: QueryDict) -> str:
+    """What x is: one of X, or METRIC where the query names the metric."""
+    if query.get("x") == METRIC and query.get("x_metric"):
+        return METRIC
+    return next((x for x in X if x == query.get("x")), X[0])
 
 
 def is_number(text: str) -> bool:
@@ -242,23 +258,6 @@ def spread_of(values: Iterable[float | None], reference: float | None) -> Spread
     return Spread(len(finite), mean, stdev(finite) if len(finite) > 1 else None, None if reference is None else mean - reference)
 
 
-@dataclass(frozen=True)
-class ParamCell:
-    """One param of one run, as text; `differs` where it departs from the baseline's."""
-
-    text: str
-    differs: bool
-
-
-@dataclass(frozen=True)
-class ParamRow:
-    """One param over all runs, and how many different values it has."""
-
-    name: str
-    cells: list[ParamCell]
-    values: int
-
-
 def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
     """Params with nested objects opened: {"optimizer": {"lr": 1}} gives optimizer.lr."""
     for key, value in params.items():
@@ -282,15 +281,14 @@ class Comparison:
         return next(run for run in self.runs if run.is_baseline)
 
     @cached_property
-    def metrics(self) -> list[ProjectMetric]:
-        """The metrics whose name has the text asked for."""
-        wanted = self.look.metric.lower()
-        return [metric for metric in self.measured.metrics if wanted in metric.name.lower()]
+    def found(self) -> Found:
+        """The metrics that the reader looks for, in sections."""
+        return Found(self.measured.metrics, self.look.sought)
 
     @property
-    def drawn(self) -> list[ProjectMetric]:
-        """The first CHARTS_MOST of them: more would be a page nobody reads to its end."""
-        return self.metrics[:CHARTS_MOST]
+    def metrics(self) -> list[ProjectMetric]:
+        """The metrics whose name fits."""
+        return self.found.metrics
 
     @property
     def as_claim(self) -> str:
@@ -300,25 +298,20 @@ class Comparison:
         query = [("experiments", ",".join(slugs)), ("baseline", self.baseline.experiment.slug), *(("metric", name) for name in metrics)]
         return urlencode(query)
 
-    @property
-    def has_many_metrics(self) -> bool:
-        """Whether a filter by name is worth its place."""
-        return len(self.measured.metrics) > 12
-
     @cached_property
     def columns(self) -> list[Column]:
-        """The summary table by columns."""
-        return [column_of(metric, self.runs, self.measured) for metric in self.drawn]
+        """The summary table by columns: the first COLUMNS_MOST of the metrics that fit, those with a direction before the others."""
+        return [column_of(metric, self.runs, self.measured) for metric in self.metrics[:COLUMNS_MOST]]
 
     @property
     def rows(self) -> list[tuple[Run, list[tuple[Column, Cell]]]]:
         """The summary table by rows."""
         return [(run, [(column, column.cells[i]) for column in self.columns]) for i, run in enumerate(self.runs)]
 
-    @property
+    @cached_property
     def leading(self) -> Column | None:
-        """The column that the run list shows: the first."""
-        return self.columns[0] if self.columns else None
+        """The column that the run list shows: the first of all metrics, whatever the reader looks for."""
+        return next((column_of(metric, self.runs, self.measured) for metric in self.measured.metrics[:1]), None)
 
     @property
     def listed(self) -> list[tuple[Run, Cell | None]]:
@@ -363,35 +356,3 @@ class Comparison:
         if self.baseline.is_failed:
             return [None] * len(self.columns)
         return [spread_of([column.cells[run.slot].value for run in fellows], None).mean for column in self.columns]
-
-    @cached_property
-    def all_params(self) -> list[ParamRow]:
-        """Every param that any run has, in the order of first mention."""
-        opened = [dict(flat(run.experiment.params)) for run in self.runs]
-        names = dict.fromkeys(name for params in opened for name in params)
-        return [self.param_row(name, [as_param(params.get(name)) for params in opened]) for name in names]
-
-    def param_row(self, name: str, texts: list[str]) -> ParamRow:
-        """One param, its values held against the baseline's."""
-        reference = texts[self.baseline.slot]
-        return ParamRow(name, [ParamCell(text, text != reference) for text in texts], len(set(texts)))
-
-    @property
-    def differing(self) -> int:
-        """How many params do not have one value everywhere."""
-        return sum(row.values > 1 for row in self.all_params)
-
-    @property
-    def params(self) -> list[ParamRow]:
-        """The rows of the differences table: all, or those that differ."""
-        return [row for row in self.all_params if self.look.shows_equal or row.values > 1]
-
-    @property
-    def changes(self) -> list[tuple[Run, list[Change]]]:
-        """What each run changed against its own parent."""
-        return [(run, run.experiment.changes) for run in self.runs]
-
-    @property
-    def has_parents(self) -> bool:
-        """Whether any run came from another."""
-        return any(run.experiment.parent_experiment_id or run.experiment.features_diff for run in self.runs)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from experiments.comparison import CHARTS_MOST
 from experiments.measured import Measured, measured, replicate_counts
 from experiments.models import Experiment, ExperimentEvent
+from experiments.sections import Found, Sought
 from experiments.templatetags.readings import decimals_for, decimals_of
 from hypotheses.models import Link
 from metrics import freshness, process
@@ -21,6 +21,8 @@ CHILDREN_MOST = 50
 FACTS_MOST = 6
 CLAIMS_MOST = 20
 EVENTS_MOST = 50
+READINGS_MOST = 200
+ALL = Sought()
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Step:
 class Overview:
     """One experiment with its kin and its numbers."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, experiment: Experiment, sought: Sought = ALL) -> None:
+        self.experiment, self.sought = experiment, sought
         self.parent = experiment.parent_experiment
         self.pending = process.pending([experiment.pk])
 
@@ -84,20 +86,20 @@ class Overview:
             return list(self.measured.metrics)
         return [metric for metric in self.measured.metrics if self.measured.summary(self.experiment, metric) is not None]
 
-    @property
-    def drawn(self) -> list[ProjectMetric]:
-        """Those with a chart."""
-        return self.metrics[:CHARTS_MOST]
+    @cached_property
+    def found(self) -> Found:
+        """Those that the reader looks for, in sections."""
+        return Found(self.metrics, self.sought)
 
     @cached_property
     def readings(self) -> list[Reading]:
-        """One row a metric."""
-        return [self.reading(metric) for metric in self.metrics]
+        """One row a metric that fits, READINGS_MOST at most."""
+        return [self.reading(metric) for metric in self.found.metrics[:READINGS_MOST]]
 
-    @property
+    @cached_property
     def facts(self) -> list[Reading]:
-        """The readings under the title."""
-        return self.readings[:FACTS_MOST] if not self.measured.is_store_away else []
+        """The readings under the title: of the first metrics, whatever the reader looks for."""
+        return [self.reading(metric) for metric in self.metrics[:FACTS_MOST]] if not self.measured.is_store_away else []
 
     def reading(self, metric: ProjectMetric) -> Reading:
         """One metric against the parent's."""

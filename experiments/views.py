@@ -15,32 +15,39 @@ from experiments.models import Experiment
 from experiments.overview import Overview
 from experiments.scatter import chosen
 from experiments.scatter_drawing import choices_in, section_of
+from experiments.sections import Found
+from experiments.side_by_side import SideBySide
 from experiments.templatetags.readings import decimals_of
+from experiments.tooltip_params import TooltipParams
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
+METRICS = "metrics"
 OFFERED = 30
 
 
 @login_required
 @require_safe
-@vary_on_headers("HX-Request")
+@vary_on_headers("HX-Request", "HX-Target")
 def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
-    """One run: its numbers, curves, lineage, params and history. Its live part answers 204 while nothing changed since `seen`."""
+    """One run: its numbers, curves, lineage, params and history. Its live part answers 204 while nothing changed since `seen`; METRICS is a part too."""
     opened = open_project(request, team_slug, project_slug)
     rows = Experiment.objects.filter(project=opened.project).select_related("project__team", "parent_experiment", "root_experiment", "created_by")
-    overview = Overview(rows.prefetch_related("tags").named(experiment_slug))
+    look = outlook(request.GET)
+    overview = Overview(rows.prefetch_related("tags").named(experiment_slug), look.sought)
+    page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": look, "found": overview.found}
+    if is_for_metrics(request):
+        return metrics_part(request, "experiments/_experiment_metrics.html", page, overview.found)
     template, seen = partial("experiments/experiment.html", "live", request), request.GET.get("seen", "")
     is_part = "#" in template
     if is_part and seen == overview.version:
         return HttpResponse(status=UNCHANGED)
-    page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": outlook(request.GET)}
     return render(request, template, page | {"brings_head": is_part and not overview.has_state_of(seen)})
 
 
 @login_required
 @require_safe
-@vary_on_headers("HX-Request")
+@vary_on_headers("HX-Request", "HX-Target")
 def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Two to a hundred experiments beside each other, all of the view in the address."""
     opened = open_project(request, team_slug, project_slug)
@@ -49,9 +56,25 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
-    choices = choices_in(comparison)
-    page["explored"] = section_of(comparison, chosen(request.GET, choices), choices)
-    return render(request, partial("experiments/compare.html", "differences", request), page | {"comparison": comparison})
+    page |= {"comparison": comparison, "found": comparison.found}
+    if is_for_metrics(request):
+        return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
+    choices, side = choices_in(comparison), SideBySide(comparison)
+    page |= {"explored": section_of(comparison, chosen(request.GET, choices), choices), "side": side, "tips": TooltipParams(side)}
+    return render(request, partial("experiments/compare.html", "differences", request), page)
+
+
+def is_for_metrics(request: HtmxHttpRequest) -> bool:
+    """Whether the metrics alone are asked for, as they are while somebody types a name or opens a section."""
+    return bool(request.htmx) and request.htmx.target == METRICS
+
+
+def metrics_part(request: HtmxHttpRequest, template: str, page: dict[str, object], found: Found) -> HttpResponse:
+    """The charts in their sections and what hangs on their choice. A bad expression leaves the charts as they are."""
+    response = render(request, template, page | {"is_part": True})
+    if found.trouble:
+        response["HX-Reswap"] = "none"
+    return response
 
 
 def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, look: Outlook) -> HttpResponse:

@@ -25,7 +25,7 @@ from config.request_id import request_id
 from experiments import exporting
 from experiments.filtering import fitting
 from experiments.models import Experiment
-from metrics import charts, meters, process, shortcut
+from metrics import charts, crossing, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.repository import Place, Summary
 from projects.models import Project, ProjectMetric
@@ -45,6 +45,8 @@ KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, descript
 X = OpenApiParameter("x", str, enum=list(charts.X), description="What `from` and `to` are in, and what buckets are cut along: steps, or seconds.")
 FROM = OpenApiParameter("from", float, description="First x, itself included.")
 TO = OpenApiParameter("to", float, description="Last x, itself included.")
+COMPARED_X = OpenApiParameter("x", str, enum=list(crossing.X), description="As elsewhere, or `metric`: the values of `x_metric` at the same steps.")
+X_METRIC = OpenApiParameter("x_metric", str, description="With x=metric: the metric whose values are x. `from` and `to` are in its unit.")
 MAX_POINTS = OpenApiParameter("max_points", int, description="At most this many buckets; 1000 where not given.")
 POINT = {"metric_name": "loss", "metric_value": 0.42, "step": 0, "timestamp": 1763900000.25, "host": "gpu7"}
 ACKNOWLEDGED = {"status": "success", "accepted": 2, "visible": True, "batch_id": "8c6f…"}
@@ -199,19 +201,31 @@ class Compare(StoreView):
         parameters=[
             OpenApiParameter("metric", str, required=True),
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
-            MAX_POINTS, FROM, TO, X,
+            MAX_POINTS, FROM, TO, COMPARED_X, X_METRIC,
         ],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
     def get(self, request: Request, project: str) -> HttpResponse:
-        """Columns: one `x`, and for each experiment `avg`, `min` and `max` at 6 significant digits, null where it has no finite value."""
+        """Columns: one `x`, and for each experiment `avg`, `min` and `max` at 6 significant digits, null where it has no finite value.
+
+        With `x=metric` the two metrics of a run are joined by step, the last value of each, and `unplaced` counts points without a finite x.
+        """
         owner = self.project(project)
         metric = request.query_params.get("metric", "")
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
-        body = charts.comparison(process.repository(), place_of(owner), chosen, metric, charts.read_asked(request.query_params))
-        return HttpResponse(body, content_type="application/json")
+        return HttpResponse(compared(place_of(owner), chosen, metric, request.query_params), content_type="application/json")
+
+
+def compared(place: Place, chosen: list[charts.Run], metric: str, query: Any) -> bytes:  # Any: Django's QueryDict
+    """The JSON of a comparison over the x that was asked for. Raises Invalid with the field that is wrong."""
+    x = query.get("x", "step")
+    if x not in crossing.X:
+        raise charts.wrong("x", f"x is one of {', '.join(crossing.X)}; got {x!r}.")
+    if x == crossing.KIND:
+        return crossing.comparison(process.repository(), place, chosen, metric, crossing.read_asked(query))
+    return charts.comparison(process.repository(), place, chosen, metric, charts.read_asked(query))
 
 
 class SummaryTable(StoreView):

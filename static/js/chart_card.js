@@ -1,10 +1,11 @@
 /* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
 
+import { crossingText, xWhere } from "./chart_crossing.js";
 import { span, step } from "./chart_math.js";
 import { Plot, xText } from "./chart_plot.js";
 import { Tooltip } from "./chart_tooltip.js";
 
-const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500;
+const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500, KEPT_DRAWN = 60;
 const X_NAMES = { step: "step", relative: "time since the start", time: "wall time" };
 
 /** @typedef {import("./charts.js").Board} Board */
@@ -29,7 +30,8 @@ export class Card {
   }
 
   listen() {
-    new IntersectionObserver(([entry]) => this.approached(entry.isIntersecting), { rootMargin: NEAR }).observe(this.figure);
+    this.watch = new IntersectionObserver((entries) => this.approached(entries[entries.length - 1].isIntersecting), { rootMargin: NEAR });
+    this.watch.observe(this.figure);
     this.figure.addEventListener("keydown", (event) => this.key(event));
     this.figure.addEventListener("blur", () => this.leave());
   }
@@ -37,9 +39,31 @@ export class Card {
   /** @param {boolean} isNear */
   approached(isNear) {
     this.isNear = isNear;
-    if (!isNear) return;
+    if (!isNear) {
+      this.rest();
+      return;
+    }
     if (this.isStale) this.load();
     if (this.isOld) this.draw();
+  }
+
+  /** Out of sight it asks for nothing. A page with many charts lets go of its canvas, which is drawn again from the same answer. */
+  rest() {
+    if (this.figure.classList.contains("is-loading")) {
+      this.asking?.abort();
+      this.isStale = true;
+      this.wait(false);
+    }
+    if (!this.plot || this.board.cards.length <= KEPT_DRAWN) return;
+    this.clear();
+    this.isOld = true;
+  }
+
+  /** It is no longer in the page. */
+  dismiss() {
+    this.watch?.disconnect();
+    this.asking?.abort();
+    this.clear();
   }
 
   /** The server must be asked again: now if anyone can see it, else when it comes near. */
@@ -69,6 +93,7 @@ export class Card {
   address() {
     const { runs, view, source } = this.board;
     const query = new URLSearchParams({ metric: this.metric, experiments: runs.map((run) => run.id).join(","), x: view.x });
+    if (view.x === "metric") query.set("x_metric", view.xMetric);
     query.set("max_points", String(runs.length <= FEW_RUNS ? BUCKETS_FEW : BUCKETS_MANY));
     if (view.zoom) {
       query.set("from", String(view.zoom[0]));
@@ -90,6 +115,10 @@ export class Card {
     const { runs, view, theme } = this.board;
     if (!this.answer.series.length) {
       this.empty(view.zoom ? "No point in this range." : "None of these runs has a point of this metric.");
+      return;
+    }
+    if (!this.answer.x.length && view.x === "metric" && !view.zoom) {
+      this.empty(`No step of these runs has both ${this.metric} and ${view.xMetric}.`);
       return;
     }
     if (this.plot) this.plot.update({ answer: this.answer, runs, view, theme });
@@ -117,12 +146,13 @@ export class Card {
     this.warn(odd);
     const many = shown.length === 1 ? "one run" : `${shown.length} runs`;
     this.host.setAttribute("role", "img");
-    this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)]}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
+    this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)] ?? view.xMetric}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
   }
 
   /** @param {import("./chart_plot.js").Answer} answer @param {boolean} hasSpread */
   buckets(answer, hasSpread) {
     const { view } = this.board;
+    if (view.x === "metric") return crossingText(answer, view, hasSpread);
     const isThinned = view.x === "step" ? answer.width > 1 : hasSpread;
     if (!isThinned) return "";
     return `buckets of ${view.x === "step" ? step(answer.width) : span(answer.width)}${hasSpread ? " with their range" : ""}`;
@@ -171,7 +201,7 @@ export class Card {
       return;
     }
     const { view } = this.board, { min, max } = this.plot.u.scales.x;
-    const where = view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, max - min)}${view.x === "time" ? " UTC" : ""}`;
+    const where = view.x === "metric" ? xWhere(view, at.x) : view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, max - min)}${view.x === "time" ? " UTC" : ""}`;
     this.tooltip.show(this.plot, where, (run) => this.board.swatch(run), this.board.hot);
   }
 
@@ -201,6 +231,7 @@ function nonFinite(lines, { x: kind, zoom }) {
   if (!odd.length) return "";
   const first = Math.min(...odd.map((line) => /** @type {number} */ (line.nonfiniteAt)));
   if (zoom) return "NaN in this range";
+  if (kind === "metric") return `NaN at ${xText(first, kind, 0)}${odd.length > 1 ? ` and elsewhere, in ${odd.length} runs` : ""}`;
   return `NaN from ${kind === "step" ? `step ${step(first)}` : xText(first, kind, 60)}${odd.length > 1 ? ` in ${odd.length} runs` : ""}`;
 }
 

@@ -1,6 +1,6 @@
 /* One plot: uPlot keeps scales, axes and the cursor; chart_paint.js draws the runs. */
 
-import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
+import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
 import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
 
 const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
@@ -9,11 +9,11 @@ const LARGEST = 8e307;
 
 /** @typedef {import("./chart_theme.js").RunStyle} RunStyle */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
-/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null}} Series */
+/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number}} Series */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
  *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number}} Line */
-/** @typedef {{x: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
+/** @typedef {{x: string, xMetric: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
 /** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void}} Listener */
 
 /**
@@ -38,6 +38,7 @@ export function lineOf(run, series, view, length) {
 /** x as people read it. @param {number} value @param {string} kind @param {number} range */
 export function xText(value, kind, range) {
   if (kind === "time") return clock(value, range);
+  if (kind === "metric") return reading(value);
   return kind === "relative" ? span(value) : step(value);
 }
 
@@ -192,11 +193,13 @@ export class Plot {
   /** @param {number} min @param {number} max @param {number} width */
   xTicks(min, max, width) {
     const most = Math.max(2, Math.min(TICKS, Math.floor(width / (this.view.x === "step" ? 64 : 84))));
+    if (this.view.x === "metric") return linearTicks(min, max, most);
     return this.view.x === "step" ? linearTicks(min, max, most, true) : timeTicks(min, max, most);
   }
 
   /** @param {number[]} ticks @param {any} u */
   xTexts(ticks, u) {
+    if (this.view.x === "metric") return tickTexts(ticks);
     return ticks.map((tick) => xText(tick, this.view.x, u.scales.x.max - u.scales.x.min));
   }
 

@@ -1,6 +1,7 @@
 /* The readings beside the cursor, sorted by value. It never lies over the cursor. */
 
 import { reading } from "./chart_math.js";
+import { tipOf } from "./chart_tips.js";
 
 const ROWS_MOST = 12, AWAY = 12;
 
@@ -76,6 +77,8 @@ export class Tooltip {
       name.dir = "auto";
       const spread = row.raw !== null ? reading(row.raw) : row.low !== null && row.low !== row.high ? `${reading(row.low, 3)} to ${reading(row.high, 3)}` : "";
       item.append(swatch(row.run), name, element("span", "", reading(row.value)), element("span", "spread", spread));
+      const tip = tipOf(row.run.id);
+      if (tip) item.append(Object.assign(element("small", "tip", tip), { dir: "auto" }));
       list.append(item);
     }
     return list;

@@ -4,16 +4,19 @@ import { remember } from "./chart_address.js";
 import { Card } from "./chart_card.js";
 import { followLive } from "./chart_live.js";
 import { wireRuns } from "./chart_runs.js";
+import { wireSections } from "./chart_sections.js";
 import { onThemeChange, readRunStyle, readTheme } from "./chart_theme.js";
+import { wireTips } from "./chart_tips.js";
 import { wireToolbar } from "./chart_toolbar.js";
+import { wireXMetric } from "./chart_crossing.js";
 
 /** @typedef {import("./chart_plot.js").Run} Run */
 /** @typedef {import("./chart_plot.js").View} View */
 
 /** @param {HTMLElement} root @returns {View} the view that the server wrote into the page */
 function readView(root) {
-  const { x = "step", log, clip, smooth, from, to } = root.dataset;
-  return { x, isLog: log === "1", isClipped: clip === "1", smoothing: Number(smooth) || 0, zoom: from && to ? [Number(from), Number(to)] : null };
+  const { x = "step", xMetric = "", log, clip, smooth, from, to } = root.dataset;
+  return { x, xMetric, isLog: log === "1", isClipped: clip === "1", smoothing: Number(smooth) || 0, zoom: from && to ? [Number(from), Number(to)] : null };
 }
 
 /** The runs that the page lists, the baseline last so that it is drawn over the others. @returns {Run[]} */
@@ -39,22 +42,37 @@ export class Board {
     this.watchers = [];
     /** @type {((id: string | null) => void)[]} */
     this.pointers = [];
-    this.cards = [...root.querySelectorAll("[data-metric]")].map((figure) => new Card(/** @type {HTMLElement} */ (figure), this));
+    this.cards = /** @type {Card[]} */ ([]);
+    this.adopt();
+  }
+
+  /** Take over the charts that the page has now. A metric that it had before keeps its chart as it is drawn. */
+  adopt() {
+    const known = new Map(this.cards.map((card) => [card.metric, card]));
+    this.cards = /** @type {HTMLElement[]} */ ([...this.root.querySelectorAll("[data-metric]")]).map((figure) => {
+      const card = known.get(figure.dataset.metric ?? "");
+      if (!card) return new Card(figure, this);
+      known.delete(card.metric);
+      if (card.figure !== figure) figure.replaceWith(card.figure);
+      return card;
+    });
+    for (const card of known.values()) card.dismiss();
   }
 
   /** Change how all charts are looked at. Another x or range is asked of the server, the rest drawn at once. @param {Partial<View>} changes */
   look(changes) {
     const before = this.view;
     this.view = { ...before, ...changes };
-    if (this.view.x !== before.x) this.view.zoom = null;
-    const { x, isLog, isClipped, smoothing, zoom } = this.view;
+    const isOtherX = this.view.x !== before.x || (this.view.x === "metric" && this.view.xMetric !== before.xMetric);
+    if (isOtherX) this.view.zoom = null;
+    const { x, xMetric, isLog, isClipped, smoothing, zoom } = this.view;
     remember({
-      x: x === "step" ? null : x, log: isLog ? "1" : null, clip: isClipped ? "1" : null, smooth: smoothing ? String(smoothing) : null,
+      x: x === "step" ? null : x, x_metric: x === "metric" ? xMetric : null, log: isLog ? "1" : null, clip: isClipped ? "1" : null, smooth: smoothing ? String(smoothing) : null,
       from: zoom ? String(zoom[0]) : null, to: zoom ? String(zoom[1]) : null,
     });
-    const isOtherRange = x !== before.x || String(zoom) !== String(before.zoom);
+    const isOtherRange = isOtherX || String(zoom) !== String(before.zoom);
     for (const card of this.cards) {
-      if (x === before.x) card.redraw();
+      if (!isOtherX) card.redraw();
       if (isOtherRange) card.expire();
     }
     for (const watcher of this.watchers) watcher(this);
@@ -124,6 +142,9 @@ if (root instanceof HTMLElement) {
   } else {
     const made = (board = new Board(root));
     wireToolbar(made);
+    wireXMetric(made);
+    wireSections(made);
+    wireTips();
     wireRuns(made);
     followLive(made);
     onThemeChange(() => made.recolour());

@@ -1,0 +1,171 @@
+"""One metric against another: y of a run over the value of a second metric of the same run at the same step.
+
+The two are joined by step, each by its last value there. Such a curve may turn back, so it is cut into buckets of x, each with the mean and the extremes
+of what fell into it, as on every other axis. A point without a finite x at its step has no place: it is counted. Where old points were dropped, only
+their hours are left, and these have no steps to join by: a chart against a metric shows what is stored point by point.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics import charts
+from metrics.repository import Floats, MetricRepository, Place, floats, listed, spread
+
+KIND = "metric"
+X = (*charts.X, KIND)
+LARGEST = 1.7976931348623157e308
+
+# Halves are taken before the difference: the width of all floats is no float. `place` is the first x in a bucket, so that one of a single x stands at it.
+CROSSED = """
+    SELECT toString(experiment_id) AS experiment, groupArrayIf(bucket, is_placed) AS buckets, groupArrayIf(place, is_placed) AS places,
+           groupArrayIf(centre, is_placed) AS centres, groupArrayIf(low, is_placed) AS lows, groupArrayIf(high, is_placed) AS highs,
+           sumIf(odd, is_placed) AS nonfinite, minIf(odd_at, is_placed) AS nonfinite_at, sumIf(n, NOT is_placed) AS unplaced, sum(n) AS points,
+           any(x_first) AS x_least, any(x_last) AS x_most
+    FROM (
+        SELECT experiment_id, is_placed,
+               if(is_placed AND x_high / 2 - x_low / 2 > 0,
+                  toUInt32(least(%(buckets)s - 1, floor((x / 2 - x_low / 2) / (x_high / 2 - x_low / 2) * %(buckets)s))), toUInt32(0)) AS bucket,
+               min(x) AS place, ifNull(avgOrNullIf(y, isFinite(y)), nan) AS centre, ifNull(minOrNullIf(y, isFinite(y)), nan) AS low,
+               ifNull(maxOrNullIf(y, isFinite(y)), nan) AS high, countIf(NOT isFinite(y)) AS odd, minOrNullIf(x, NOT isFinite(y)) AS odd_at,
+               count() AS n, any(x_low) AS x_first, any(x_high) AS x_last
+        FROM (
+            SELECT experiment_id, x, y, isFinite(x) AS is_placed, minIf(x, isFinite(x)) OVER () AS x_low, maxIf(x, isFinite(x)) OVER () AS x_high
+            FROM (
+                SELECT experiment_id, step, countIf(metric_name = %(metric)s) AS has_y, argMaxIf(metric_value, point_id, metric_name = %(metric)s) AS y,
+                       if(countIf(metric_name = %(x_metric)s) > 0, argMaxIf(metric_value, point_id, metric_name = %(x_metric)s), nan) AS x
+                FROM {database}.metrics FINAL
+                WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+                      AND metric_name IN (%(metric)s, %(x_metric)s)
+                GROUP BY experiment_id, step HAVING has_y > 0
+            )
+            WHERE NOT isFinite(x) OR (x >= %(first)s AND x <= %(last)s)
+        )
+        GROUP BY experiment_id, is_placed, bucket ORDER BY experiment_id, bucket
+    )
+    GROUP BY experiment_id
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a reader wants to see: `first` to `last` of the second metric, None for open, in at most `buckets`."""
+
+    x_metric: str
+    first: float | None = None
+    last: float | None = None
+    buckets: int = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run on the shared x: arrays of shape (buckets,), NaN where it has no finite value. `nonfinite` values of y, the first at x `nonfinite_at`;
+    `unplaced` points have no finite x."""
+
+    centre: Floats
+    low: Floats
+    high: Floats
+    nonfinite: int
+    nonfinite_at: float | None
+    unplaced: int
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Many runs over one x: `x` (buckets,) holds the first value that any of them has in a bucket; empty buckets are left out. `points` of y in all."""
+
+    x: Floats
+    width: float
+    points: int
+    rows: dict[uuid.UUID, Row]
+
+
+def crossed(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, asked: Asked) -> Crossed:
+    """One metric of many runs over another."""
+    first = -LARGEST if asked.first is None else asked.first
+    last = LARGEST if asked.last is None else asked.last
+    bound = repository.narrowed(place, experiments, None) | {
+        "metric": metric, "x_metric": asked.x_metric, "first": first, "last": last, "buckets": asked.buckets,
+    }  # fmt: skip
+    found = repository.engine.query(repository.sql(CROSSED), bound)
+    return on_one_x(found, asked.buckets)
+
+
+def on_one_x(found: Mapping[str, Any], buckets: int) -> Crossed:
+    """The result of CROSSED brought onto one x."""
+    numbers = [np.array(each, dtype=np.int64) for each in found.get("buckets", ())]
+    places = [np.array(each, dtype=np.float64) for each in found.get("places", ())]
+    used = np.unique(np.concatenate(numbers)) if numbers else np.array([], dtype=np.int64)
+    at = [np.searchsorted(used, each) for each in numbers]
+    x = np.full(len(used), np.inf)
+    for where, values in zip(at, places, strict=True):
+        x[where] = np.minimum(x[where], values)
+    ids = [uuid.UUID(each) for each in found.get("experiment", ())]
+    rows = {each: row_of(found, i, at[i], len(used)) for i, each in enumerate(ids)}
+    return Crossed(x, width_of(found, buckets), sum(listed(found, "points")), rows)
+
+
+def row_of(found: Mapping[str, Any], i: int, at: NDArray[Any], length: int) -> Row:
+    """The i-th run of a result."""
+    centre, low, high = (spread(np.array(found[name][i], dtype=np.float64), at, length) for name in ("centres", "lows", "highs"))
+    odd, odd_at = int(found["nonfinite"][i]), found["nonfinite_at"][i]
+    return Row(centre, low, high, odd, float(odd_at) if odd and odd_at is not None else None, int(found["unplaced"][i]))
+
+
+def width_of(found: Mapping[str, Any], buckets: int) -> float:
+    """How wide a bucket is; 0 where all x are one."""
+    least, most = (floats(found, name) for name in ("x_least", "x_most"))
+    return float(most[0] / buckets - least[0] / buckets) if len(least) else 0.0
+
+
+def comparison(repository: MetricRepository, place: Place, runs: Sequence[charts.Run], metric: str, asked: Asked) -> bytes:
+    """One metric of many runs over another, as the JSON of GET /metrics/compare. x is exact, y has 6 significant digits."""
+    ids = [run.id for run in runs]
+
+    def make() -> bytes:
+        found = crossed(repository, place, ids, metric, asked)
+        series = [series_json(run, found.rows[run.id]) for run in runs if run.id in found.rows]
+        head = {"metric": metric, "x_metric": asked.x_metric, "width": found.width, "count": found.points}
+        return msgspec.json.encode({**head, "x": found.x.tolist(), "series": series})
+
+    return charts.cached(["crossed", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make, shelf="charts")
+
+
+def series_json(run: charts.Run, row: Row) -> dict[str, Any]:
+    """One run of a comparison; NaN becomes null in the encoder."""
+    values = {name: charts.significant(each).tolist() for name, each in (("avg", row.centre), ("min", row.low), ("max", row.high))}
+    counts = {"nonfinite": row.nonfinite, "nonfinite_at": row.nonfinite_at, "unplaced": row.unplaced}
+    return {"experiment": str(run.id), "name": run.name, "slug": run.slug, **values, **counts}
+
+
+def read_asked(query: Any, *, most: int = 10_000) -> Asked:  # Any: Django's QueryDict
+    """x_metric, from, to and max_points of a query string with x=metric. Raises Invalid with the field that is wrong."""
+    x_metric = query.get("x_metric", "")
+    if not x_metric:
+        raise charts.wrong("x_metric", "x=metric needs x_metric: name the metric whose values are x.")
+    buckets = charts.number(query, "max_points", 1000)
+    if buckets is None or not 1 <= buckets <= most or buckets != int(buckets):
+        raise charts.wrong("max_points", f"max_points is a whole number from 1 to {most}.")
+    return Asked(x_metric, end(query, "from"), end(query, "to"), int(buckets))
+
+
+def end(query: Any, name: str) -> float | None:  # Any: Django's QueryDict
+    """One end of the range of x, None where it is open. Raises Invalid."""
+    text = query.get(name, "")
+    if text == "":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise charts.wrong(name, f"{name} is a finite number; got {text[:40]!r}.")
+    return value

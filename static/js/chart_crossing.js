@@ -1,0 +1,32 @@
+/* x is another metric: its chooser in the toolbar, and what the head and the cursor of a chart say then. */
+
+import { reading, step } from "./chart_math.js";
+
+/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./chart_plot.js").View} View */
+
+/** @param {Board} board */
+export function wireXMetric(board) {
+  const form = document.querySelector("[data-x-metric-form]"), input = document.querySelector('input[form="x-metric"]');
+  if (!(form instanceof HTMLFormElement) || !(input instanceof HTMLInputElement)) return;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value.trim()) board.look({ x: "metric", xMetric: input.value.trim() });
+  });
+  input.addEventListener("change", () => {
+    if (input.value.trim()) form.requestSubmit();
+  });
+}
+
+/**
+ * What such a chart shows. A curve may turn back in x, so it is drawn as what fell into each bucket.
+ * @param {import("./chart_plot.js").Answer} answer @param {View} view @param {boolean} hasSpread
+ */
+export function crossingText(answer, view, hasSpread) {
+  const unplaced = answer.series.reduce((sum, series) => sum + (series.unplaced ?? 0), 0);
+  const how = hasSpread ? `mean and range of buckets of ${reading(answer.width, 3)} of ${view.xMetric}` : `over ${view.xMetric}`;
+  return unplaced ? `${how}, ${step(unplaced)} points without it left out` : how;
+}
+
+/** Where the cursor stands. @param {View} view @param {number} x */
+export const xWhere = (view, x) => `${view.xMetric} ${reading(x, 6)}`;
