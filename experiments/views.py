@@ -46,8 +46,9 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if not selection.is_enough:
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
-    comparison = Comparison(opened.project, selection, look)
-    return render(request, partial("experiments/compare.html", "differences", request), page | {"comparison": comparison})
+    page |= {"comparison": Comparison(opened.project, selection, look), "is_part": bool(request.htmx)}
+    part = "arms" if request.htmx.target == "arms" else "differences"
+    return render(request, partial("experiments/compare.html", part, request), page)
 
 
 def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, look: Outlook) -> HttpResponse:
