@@ -38,7 +38,7 @@ class Key:
     @classmethod
     def read(cls, text: str) -> Key | None:
         """The key that a text stands for; None where it stands for none."""
-        text = text.replace("\0", "").strip()
+        text = text.replace("\0", "")
         is_named = any(text.startswith(kind) and text != kind for kind in (PARAM, TAG))
         return cls(text) if is_named or text in (SEED, REPLICATE_GROUP) else None
 
@@ -83,7 +83,16 @@ def same_but_seed(experiment: Experiment) -> str:
     if not experiment.params:
         return experiment.replicate_key
     other = {feature: change for feature, change in experiment.features_diff.items() if feature not in experiment.params and is_set(change)}
-    return "\x1f".join((canonical(experiment.params), canonical(other), experiment.replicate_group))
+    return "\x1f".join((canonical(levelled(experiment.params)), canonical(levelled(other)), experiment.replicate_group))
+
+
+def levelled(value: Any) -> Any:  # Any: params hold whatever JSON holds
+    """The same with whole numbers written alike, 1.0 as 1."""
+    if isinstance(value, dict):
+        return {name: levelled(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [levelled(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def is_set(change: object) -> bool:

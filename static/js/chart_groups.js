@@ -112,7 +112,7 @@ export function footed(low, centre) {
 }
 
 /**
- * What a chart draws instead of the runs: a line for each group, of the runs whose eye is open.
+ * What a chart draws instead of the runs: a line for each group, of the runs whose eye is open, in the order of the groups.
  * @param {Answer} answer @param {Run[]} runs @param {Group[]} groups @param {How} how
  * @returns {{answer: Answer, runs: Run[]}}
  */
@@ -125,7 +125,7 @@ export function inGroups(answer, runs, groups, how) {
     drawn.push({ id, slug: id, name, style, isHidden: !members.some((member) => shown.has(member)) });
     if (mine.length) series.push(asSeries(id, answer.x, mine, how));
   }
-  return { answer: { ...answer, series }, runs: drawn.sort((one, other) => Number(one.style.isBase) - Number(other.style.isBase)) };
+  return { answer: { ...answer, series }, runs: drawn };
 }
 
 /** @param {string} id @param {number[]} xs @param {Series[]} members @param {How} how @returns {Series} */

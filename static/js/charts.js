@@ -24,8 +24,11 @@ function readRuns() {
     const { run = "", slug = "", name = "" } = /** @type {HTMLElement} */ (item).dataset;
     return { id: run, slug, name, style: readRunStyle(/** @type {Element} */ (item.querySelector(".swatch"))), isHidden: item.classList.contains("hidden") };
   });
-  return runs.sort((one, other) => Number(one.style.isBase) - Number(other.style.isBase));
+  return runs.sort(baselineLast);
 }
+
+/** What is painted last lies over the others. @param {Run} one @param {Run} other */
+const baselineLast = (one, other) => Number(one.style.isBase) - Number(other.style.isBase);
 
 export class Board {
   /** @param {HTMLElement} root the element that holds the cards */
@@ -68,7 +71,8 @@ export class Board {
   /** What a chart draws of an answer: the runs, or the groups that they are in. @param {import("./chart_plot.js").Answer} answer */
   arranged(answer) {
     if (!this.groups.length) return { answer, runs: this.runs };
-    return inGroups(answer, this.runs, this.groups, { ...this.grouping, smoothing: this.view.smoothing, isLog: this.view.isLog });
+    const made = inGroups(answer, this.runs, this.groups, { ...this.grouping, smoothing: this.view.smoothing, isLog: this.view.isLog });
+    return this.grouping.as === "charts" ? made : { ...made, runs: made.runs.sort(baselineLast) };
   }
 
   /** Change the centre or the band of groups. @param {Partial<Board["grouping"]>} changes */
