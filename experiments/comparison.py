@@ -7,8 +7,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
-from statistics import fmean, stdev
 from typing import Any
 
 from django.db.models import Q
@@ -16,6 +14,8 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from accounts.slugs import is_uuid
+from experiments.colours import styles_of
+from experiments.grouping import PLAIN, Group, Grouping, Spread, by_reading, groups_of, replicates_of
 from experiments.measured import Measured, is_failed, measured, replicate_counts
 from experiments.models import Experiment
 from experiments.sections import Found, Sought, sought
@@ -25,7 +25,6 @@ from projects.models import Project, ProjectMetric
 LEAST, MOST = 2, 100
 COLUMNS_MOST = 12
 CLAIMED_MOST = 5
-COLOURS = 10
 X = ("step", "relative", "time")
 METRIC = "metric"
 NO_TIP = "."  # an address that says nothing would mean the usual
@@ -79,6 +78,8 @@ class Outlook:
     sought: Sought = field(default_factory=Sought)
     is_by_mention: bool = False
     tips: tuple[str, ...] | None = None
+    order: str = ""
+    grouping: Grouping = PLAIN
 
 
 def outlook(query: QueryDict) -> Outlook:
@@ -98,6 +99,8 @@ def outlook(query: QueryDict) -> Outlook:
         sought=sought(query),
         is_by_mention=query.get("rows") == "mention",
         tips=tuple(name for name in query.getlist("tip") if name != NO_TIP) if "tip" in query else None,
+        order=query.get("order", ""),
+        grouping=Grouping.read(query),
     )
 
 
@@ -123,22 +126,15 @@ def smoothing(text: str) -> float:
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment in a comparison. `slot` is its place in the selection: its colour and dash hang on it alone."""
+    """One experiment in a comparison. `slot` is its place in the selection, `style` the classes of its colour and dash, `group` the id of its group."""
 
     experiment: Experiment
     slot: int
     is_baseline: bool
     is_hidden: bool
     replicates: int
-
-    @property
-    def style(self) -> str:
-        """The classes of its colour and dash: ink for the baseline; from the eleventh on, colours come again with another dash."""
-        if self.is_baseline:
-            return "base"
-        round_, colour = divmod(self.slot, COLOURS)
-        own = f"r{colour + 1}"
-        return f"{own} dash{(colour + round_) % COLOURS + 1}" if round_ else own
+    style: str = ""
+    group: str = ""
 
     @property
     def is_failed(self) -> bool:
@@ -147,11 +143,11 @@ class Run:
 
 
 def runs_of(project: Project, experiments: Sequence[Experiment], look: Outlook) -> list[Run]:
-    """The experiments as runs; the baseline is the one that the outlook names, else the first."""
+    """The experiments as runs; the baseline, drawn in ink, is the one that the outlook names, else the first."""
     baseline = next((e for e in experiments if look.baseline in (e.slug, str(e.pk))), experiments[0])
-    replicates = replicate_counts(project, experiments)
+    replicates, styles = replicate_counts(project, experiments), styles_of([e.number for e in experiments])
     return [
-        Run(experiment=e, slot=slot, is_baseline=e.pk == baseline.pk, is_hidden=e.slug in look.hidden, replicates=replicates[e.replicate_key])
+        Run(e, slot, e.pk == baseline.pk, e.slug in look.hidden, replicates[e.replicate_key], "base" if e.pk == baseline.pk else styles[slot])
         for slot, e in enumerate(experiments)
     ]
 
@@ -207,57 +203,6 @@ def best_of(values: Iterable[float | None], sign: int) -> float | None:
     return max(finite, key=lambda value: sign * value)
 
 
-@dataclass(frozen=True)
-class Spread:
-    """What replicates say of one metric: mean and sample standard deviation (None for a single run) of `n` finite values."""
-
-    n: int
-    mean: float | None
-    sd: float | None
-    change: float | None
-
-
-@dataclass(frozen=True)
-class Arm:
-    """The selected replicates of one change, those that did not fail."""
-
-    name: str
-    runs: list[Run]
-    has_baseline: bool
-    spreads: list[Spread]
-
-    @property
-    def style(self) -> str:
-        """The colour of its first run."""
-        return "base" if self.has_baseline else self.runs[0].style
-
-
-def arm_name(runs: Sequence[Run]) -> str:
-    """The name of an arm."""
-    return shared_name([run.experiment for run in runs])
-
-
-def shared_name(replicates: Sequence[Experiment]) -> str:
-    """What the names of replicates share, without what counts them: `wider · s1`, `wider · s2` give `wider`."""
-    names = [run.name for run in replicates]
-    shared = names[0][: next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))]
-    trimmed = shared.rstrip(" ·-_/#:([,0123456789") if len(names) > 1 else names[0]
-    for word in ("seed", "run", "s"):
-        cut = trimmed.removesuffix(word)
-        if cut != trimmed and cut[-1:] in tuple(" ·-_/#:(["):
-            trimmed = cut.rstrip(" ·-_/#:([")
-    return replicates[0].replicate_group or trimmed or names[0]
-
-
-def spread_of(values: Iterable[float | None], reference: float | None) -> Spread:
-    """Mean, deviation and difference from `reference` of the finite values."""
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    if not finite:
-        return Spread(0, None, None, None)
-    mean = fmean(finite)
-    return Spread(len(finite), mean, stdev(finite) if len(finite) > 1 else None, None if reference is None else mean - reference)
-
-
 def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
     """Params with nested objects opened: {"optimizer": {"lr": 1}} gives optimizer.lr."""
     for key, value in params.items():
@@ -267,12 +212,17 @@ def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
             yield f"{path}{key}", value
 
 
+Head = tuple[Group, Spread | None]
+
+
 class Comparison:
     """Two or more experiments beside each other."""
 
     def __init__(self, project: Project, selection: Selection, look: Outlook) -> None:
         self.project, self.selection, self.look = project, selection, look
-        self.runs = runs_of(project, selection.experiments, look)
+        runs = runs_of(project, selection.experiments, look)
+        self.groups = groups_of(runs, look.grouping)
+        self.runs = sorted((run for group in self.groups for run in group.runs), key=lambda run: run.slot) or runs
         self.measured = measured(project, selection.experiments)
 
     @property
@@ -309,14 +259,42 @@ class Comparison:
         return [(run, [(column, column.cells[i]) for column in self.columns]) for i, run in enumerate(self.runs)]
 
     @cached_property
+    def ordering(self) -> Column | None:
+        """The column that the run list is sorted by; None where it stands as chosen."""
+        return next((column_of(metric, self.runs, self.measured) for metric in self.measured.metrics if metric.name == self.look.order), None)
+
+    @cached_property
     def leading(self) -> Column | None:
-        """The column that the run list shows: the first of all metrics, whatever the reader looks for."""
-        return next((column_of(metric, self.runs, self.measured) for metric in self.measured.metrics[:1]), None)
+        """The column that the run list shows: the one that it is sorted by, else the first of all metrics, whatever the reader looks for."""
+        return self.ordering or next((column_of(metric, self.runs, self.measured) for metric in self.measured.metrics[:1]), None)
+
+    @cached_property
+    def listed(self) -> list[tuple[Run, Cell | None, Head | None]]:
+        """The run list: each run with its reading of the leading metric, and the group that it is the first of with what that says."""
+        parts: list[tuple[Head | None, Sequence[Run]]] = [(head, self.sorted(head[0].runs)) for head in self.arm_heads]
+        parts = parts or [(None, self.sorted(self.runs))]
+        cells = self.leading.cells if self.leading else None
+        return [(run, cells[run.slot] if cells else None, head if n == 0 else None) for head, runs in parts for n, run in enumerate(runs)]
+
+    def sorted(self, runs: Sequence[Run]) -> Sequence[Run]:
+        """Runs in the order of the list."""
+        column = self.ordering
+        if column is None:
+            return runs
+        return sorted(runs, key=lambda run: by_reading(column.cells[run.slot].value, column.metric.better.sign))
+
+    @cached_property
+    def ordered_groups(self) -> list[Group]:
+        """The groups in the order of the list."""
+        column = self.ordering
+        if column is None:
+            return self.groups
+        return sorted(self.groups, key=lambda group: by_reading(group.spread(column, None).mean, column.metric.better.sign))
 
     @property
-    def listed(self) -> list[tuple[Run, Cell | None]]:
-        """The run list: each run with its reading of the leading metric."""
-        return [(run, self.leading.cells[i] if self.leading else None) for i, run in enumerate(self.runs)]
+    def legend(self) -> Sequence[Run] | Sequence[Group]:
+        """What has a colour of its own."""
+        return self.groups or self.runs
 
     @property
     def shown_count(self) -> int:
@@ -329,30 +307,30 @@ class Comparison:
         return any(run.replicates > 1 for run in self.runs)
 
     @cached_property
-    def arms(self) -> list[Arm]:
-        """The runs by replicates, in the order of selection; empty where no two selected runs are replicates of each other."""
-        fit = sorted((run for run in self.runs if not run.is_failed), key=lambda run: run.experiment.replicate_key)
-        groups = sorted((list(group) for _, group in groupby(fit, key=lambda run: run.experiment.replicate_key)), key=lambda runs: runs[0].slot)
-        if all(len(group) < LEAST for group in groups):
-            return []
-        return [self.arm(group) for group in groups]
+    def arms(self) -> list[Group]:
+        """The groups that the tables sum up: those asked for, else replicates; empty where no two selected runs are replicates of each other."""
+        return self.ordered_groups or replicates_of(self.runs)
 
     @property
-    def arm_rows(self) -> list[tuple[Arm, list[tuple[Column, Spread]]]]:
+    def arm_rows(self) -> list[tuple[Group, list[tuple[Column, Spread]]]]:
         """The arms as rows over the columns."""
-        return [(arm, list(zip(self.columns, arm.spreads, strict=True))) for arm in self.arms]
+        return [(arm, [(column, arm.spread(column, mean)) for column, mean in zip(self.columns, self.references, strict=True)]) for arm in self.arms]
 
-    def arm(self, runs: list[Run]) -> Arm:
-        """One arm, its means held against the baseline's arm."""
-        has_baseline = any(run.is_baseline for run in runs)
-        references = [None] * len(self.columns) if has_baseline else self.references
-        spreads = [spread_of([column.cells[run.slot].value for run in runs], reference) for column, reference in zip(self.columns, references, strict=True)]
-        return Arm(arm_name(runs), runs, has_baseline, spreads)
+    @property
+    def arm_heads(self) -> list[Head]:
+        """Each group with what it says of the leading metric."""
+        leading = self.leading
+        if leading is None:
+            return [(group, None) for group in self.groups]
+        reference = self.reference(leading)
+        return [(group, group.spread(leading, reference)) for group in self.ordered_groups]
 
     @cached_property
     def references(self) -> list[float | None]:
-        """For each column the mean over the baseline's selected replicates; None where the baseline failed."""
-        fellows = [run for run in self.runs if run.experiment.replicate_key == self.baseline.experiment.replicate_key and not run.is_failed]
-        if self.baseline.is_failed:
-            return [None] * len(self.columns)
-        return [spread_of([column.cells[run.slot].value for run in fellows], None).mean for column in self.columns]
+        """For each column what the baseline's group says."""
+        return [self.reference(column) for column in self.columns]
+
+    def reference(self, column: Column) -> float | None:
+        """The mean over the baseline's group; None where the baseline failed."""
+        group = next((arm for arm in self.arms if arm.has_baseline), None)
+        return None if group is None or self.baseline.is_failed else group.spread(column, None).mean

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from experiments import tree_layout
-from experiments.comparison import Run, Spread, arm_name, spread_of
+from experiments.grouping import Spread, shared_name, spread_of
 from experiments.measured import in_order, is_failed
 from experiments.models import Change, Experiment
 from experiments.numbers import Numbers
@@ -88,7 +88,7 @@ class Arm:
     @cached_property
     def name(self) -> str:
         """What the replicates' names share."""
-        return arm_name([Run(run, slot, False, False, len(self.runs)) for slot, run in enumerate(self.runs)])
+        return shared_name(self.runs)
 
     @property
     def slug(self) -> str:

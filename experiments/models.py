@@ -101,6 +101,7 @@ class Experiment(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="experiments")
     name = models.CharField(max_length=255)
     slug = models.SlugField(max_length=100, allow_unicode=True, blank=True)
+    number = models.PositiveIntegerField(default=0, editable=False, help_text="Its place among all experiments ever made in the project: its colour.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
     failure_kind = models.CharField(max_length=12, choices=FailureKind.choices, default=FailureKind.NONE, blank=True)
     parent_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
@@ -139,6 +140,7 @@ class Experiment(models.Model):
             models.Index(fields=["project", "archived", "-created_at"], name="experiment_newest"),
             models.Index(fields=["project", "status"], name="experiment_status"),
             models.Index(fields=["project", "replicate_key"], name="experiment_replicates"),
+            models.Index(fields=["project", "-number"], name="experiment_number"),
         ]
 
     def __str__(self) -> str:
@@ -151,6 +153,8 @@ class Experiment(models.Model):
         """
         if not self.slug:
             self.slug = free_slug(self.name, taken=Experiment.objects.filter(project_id=self.project_id), otherwise="experiment")
+        if self._state.adding:
+            self.number = next_number(self.project_id)
         self.check_parent()
         self.derive()
         super().save(**options)
@@ -255,6 +259,12 @@ class Experiment(models.Model):
             Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1)
             self.refresh_from_db(fields=["writers"])
         return self.writers
+
+
+def next_number(project_id: uuid.UUID) -> int:
+    """The number of the next experiment of a project. Two that are made at one moment may have one number: they share a colour, no more."""
+    last = Experiment.objects.filter(project_id=project_id).order_by("-number").values_list("number", flat=True).first()
+    return 0 if last is None else last + 1
 
 
 class ExperimentEvent(models.Model):

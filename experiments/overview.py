@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
+from experiments.colours import style_of
 from experiments.measured import Measured, measured, replicate_counts
 from experiments.models import Experiment, ExperimentEvent
 from experiments.sections import Found, Sought
@@ -61,8 +62,8 @@ class Overview:
 
     @property
     def style(self) -> str:
-        """The classes of this run's colour and dash: dashed beside a parent, which is drawn solid in ink."""
-        return "r5" if self.parent else "r1"
+        """The classes of this run's colour and dash, those of every page; the parent beside it is drawn in ink."""
+        return style_of(self.experiment.number)
 
     @cached_property
     def ancestors(self) -> list[Experiment]:

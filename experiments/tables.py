@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import numpy as np
 from django.db.models import F, Q, QuerySet, TextField
@@ -26,6 +26,8 @@ from metrics.repository import Place, Summaries
 from projects.models import Project
 
 PAGE_ROWS = 50
+FIRST = (5, 10, 25, 50, 100)
+REFERENCE_MOST = 36
 RUNNING_COUNTED = 1000
 SORTED_MOST = 5
 NEWEST_FIRST = "-created"
@@ -291,6 +293,21 @@ class ExperimentTable:
         """The query strings that give the whole table as a file, by format."""
         whole = replace(self.query, page=1, is_arranging=False).string()
         return {kind: f"{whole}{'&' if len(whole) > 1 else ''}format={kind}" for kind in ("csv", "parquet")}
+
+    @property
+    def first_links(self) -> list[tuple[int, str]]:
+        """How many of the first rows can be compared, and the query string that leads there."""
+        whole = replace(self.query, page=1, is_arranging=False, columns=(), pins=()).string()
+        enough = [count for before, count in zip((1, *FIRST), FIRST, strict=False) if before < self.total]
+        return [(count, f"{whole}{'&' if len(whole) > 1 else ''}compare={count}") for count in enough]
+
+    def first_references(self, count: int) -> list[str]:
+        """What an address calls the first `count` rows in the order that was asked for: slugs, a UUID where that is shorter."""
+        if self.trouble:
+            return []
+        ids = self.ordered(0, count)
+        slugs = dict(Experiment.objects.filter(pk__in=ids).values_list("pk", "slug"))
+        return [slugs[pk] if len(quote(slugs[pk])) <= REFERENCE_MOST else str(pk) for pk in ids if pk in slugs]
 
     @property
     def newest_link(self) -> str:

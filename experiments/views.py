@@ -10,6 +10,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from config.htmx import HtmxHttpRequest, partial
 from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select
+from experiments.grouping import choices as groupable
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
@@ -56,12 +57,14 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
-    page |= {"comparison": comparison, "found": comparison.found}
+    page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
     if is_for_metrics(request):
         return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
     choices, side = choices_in(comparison), SideBySide(comparison)
     page |= {"explored": section_of(comparison, chosen(request.GET, choices), choices), "side": side, "tips": TooltipParams(side)}
-    return render(request, partial("experiments/compare.html", "differences", request), page)
+    page["groupable"] = groupable(comparison.runs, side.params.rows, look.grouping)
+    part = "arms" if request.htmx.target == "arms" else "differences"
+    return render(request, partial("experiments/compare.html", part, request), page)
 
 
 def is_for_metrics(request: HtmxHttpRequest) -> bool:

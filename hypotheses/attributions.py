@@ -14,7 +14,7 @@ from uuid import UUID
 
 from scipy import special
 
-from experiments.comparison import shared_name
+from experiments.grouping import shared_name
 from experiments.models import SEED_LIKE, Change, Experiment, changes
 from experiments.numbers import Numbers
 from hypotheses import drawing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -26,7 +27,7 @@ from experiments import exporting
 from experiments.filter_language import LONGEST, completions
 from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
-from experiments.tables import STATUSES, ExperimentTable, TableQuery
+from experiments.tables import FIRST, STATUSES, ExperimentTable, TableQuery
 from hypotheses import wanting
 from metrics.clickhouse.errors import StoreError
 from projects import overview, services
@@ -94,6 +95,8 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if "format" in request.GET:
         return exported(opened, query, request.GET["format"])
     table = ExperimentTable(opened.project, query, numbers)
+    if request.GET.get("compare", "") in [str(count) for count in FIRST]:
+        return compared(opened, table, int(request.GET["compare"]))
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
     content["explore_url"] = opened.address("experiments:explore")
     content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
@@ -104,6 +107,11 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if request.htmx and request.htmx.trigger != LIVE:
         push_url(response, opened.url + table.query.string())
     return response
+
+
+def compared(opened: OpenProject, table: ExperimentTable, count: int) -> HttpResponse:
+    """On to the comparison of the first `count` rows."""
+    return redirect(f"{opened.address('experiments:compare')}?e={quote(','.join(table.first_references(count)), safe=',')}")
 
 
 def view_menu(opened: OpenProject) -> dict[str, Any]:  # Any: a template's context

@@ -10,6 +10,7 @@
 {{ experiment|took }}           from start to end, or until now while it runs
 {{ moment|ago }}                3 min ago, the full time on hover
 {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
+{{ experiment|run_style }}      the classes of the colour and dash that a run has on every page
 {% status experiment %}         shape and word: running, stalled, complete, diverged …
 {% icon "search" %}             one symbol of templates/_symbols.html
 {{ change|changed }}            was → now of one row of features_diff
@@ -27,6 +28,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from experiments.colours import style_of
 from experiments.models import Change, Experiment, shown
 from experiments.stalled import is_stalled
 from projects.models import Direction
@@ -138,6 +140,12 @@ def duration(value: float | timedelta | None) -> str:
             rest = int(seconds % size // rest_size)
             return f"{int(seconds // size)} {unit}" + (f" {rest} {rest_unit}" if rest else "")
     return f"{seconds:.0f} s"
+
+
+@register.filter
+def run_style(experiment: Experiment) -> str:
+    """The classes of the colour and dash that a run has on every page."""
+    return style_of(experiment.number)
 
 
 @register.filter

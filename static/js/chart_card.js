@@ -1,6 +1,8 @@
 /* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
 
 import { crossingText, xWhere } from "./chart_crossing.js";
+import { Facets } from "./chart_facets.js";
+import { described, said } from "./chart_groups.js";
 import { span, step } from "./chart_math.js";
 import { Plot, xText } from "./chart_plot.js";
 import { Tooltip } from "./chart_tooltip.js";
@@ -112,7 +114,7 @@ export class Card {
   draw() {
     this.isOld = false;
     if (!this.answer) return;
-    const { runs, view, theme } = this.board;
+    const { view, theme } = this.board, { answer, runs } = this.board.arranged(this.answer);
     if (!this.answer.series.length) {
       this.empty(view.zoom ? "No point in this range." : "None of these runs has a point of this metric.");
       return;
@@ -121,12 +123,15 @@ export class Card {
       this.empty(`No step of these runs has both ${this.metric} and ${view.xMetric}.`);
       return;
     }
-    if (this.plot) this.plot.update({ answer: this.answer, runs, view, theme });
+    if (this.plot) this.plot.update({ answer, runs, view, theme });
     else {
       this.host.replaceChildren();
-      this.plot = new Plot(this.host, theme, runs, this.answer, view, {
-        moved: (plot, at) => this.board.moved(this, at), pointed: (id) => this.board.point(id), zoomed: (range) => this.board.zoom(range),
-      });
+      const listener = {
+        moved: (/** @type {Plot} */ plot, /** @type {any} */ at) => this.board.moved(this, at), pointed: (/** @type {string | null} */ id) => this.board.point(id),
+        zoomed: (/** @type {[number, number] | null} */ range) => this.board.zoom(range),
+      };
+      const isFaceted = this.board.groups.length && this.board.grouping.as === "charts";
+      this.plot = isFaceted ? /** @type {any} */ (new Facets(this.host, { answer, runs, view, theme }, listener, (run) => this.board.swatch(run))) : new Plot(this.host, theme, runs, answer, view, listener);
     }
     this.describe();
   }
@@ -136,15 +141,17 @@ export class Card {
     const { view } = this.board, answer = /** @type {import("./chart_plot.js").Answer} */ (this.answer), lines = this.plot?.lines ?? [];
     const shown = lines.filter((line) => line.unsmoothed.length);
     const leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
+    const { groups, grouping } = this.board, isGrouped = groups.length > 0;
     const parts = [
-      view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)} over raw` : "", this.buckets(answer, shown.some((line) => line.low)), this.direction,
+      isGrouped ? described(grouping) : "", isGrouped ? said(shown.map((line) => line.n ?? [])) : "",
+      view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)}${isGrouped ? "" : " over raw"}` : "", this.buckets(answer, !isGrouped && shown.some((line) => line.low)), this.direction,
       leftOut ? `${leftOut} values ≤ 0 left out` : "",
     ];
     const odd = nonFinite(shown, view);
     this.how.textContent = parts.filter(Boolean).join(", ");
     this.how.title = this.how.textContent;
     this.warn(odd);
-    const many = shown.length === 1 ? "one run" : `${shown.length} runs`;
+    const word = isGrouped ? "group" : "run", many = shown.length === 1 ? `one ${word}` : `${shown.length} ${word}s`;
     this.host.setAttribute("role", "img");
     this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)] ?? view.xMetric}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
   }

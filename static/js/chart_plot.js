@@ -9,12 +9,13 @@ const LARGEST = 8e307;
 
 /** @typedef {import("./chart_theme.js").RunStyle} RunStyle */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
-/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number}} Series */
+/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
- *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number}} Line */
+ *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number, n: number[] | null}} Line */
 /** @typedef {{x: string, xMetric: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
-/** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void}} Listener */
+/** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void,
+ *   range?: (from: number, to: number) => [number, number]}} Listener range: the y scale, where other plots share it */
 
 /**
  * A run's series as it is drawn: only what the axis can show, smoothed over the raw line, the envelope where buckets are wider than one place.
@@ -22,16 +23,16 @@ const LARGEST = 8e307;
  * @returns {Line}
  */
 export function lineOf(run, series, view, length) {
-  const nothing = { run, style: run.style, values: new Array(length).fill(null), unsmoothed: [], raw: null, low: null, high: null, nonfiniteAt: null, nonfinite: 0, leftOut: 0 };
+  const nothing = { run, style: run.style, values: new Array(length).fill(null), unsmoothed: [], raw: null, low: null, high: null, nonfiniteAt: null, nonfinite: 0, leftOut: 0, n: null };
   if (!series || run.isHidden) return nothing;
   const shown = view.isLog ? positive(series.avg) : series.avg;
-  const isSmooth = view.smoothing > 0;
+  const isSmooth = view.smoothing > 0 && !series.n; // the runs of a group were smoothed one by one
   const hasSpread = !isSmooth && series.avg.some((value, i) => series.min[i] !== series.max[i]);
   const edge = (/** @type {(number | null)[]} */ values) => (view.isLog ? positive(values) : values);
   return {
-    ...nothing, values: smoothed(shown, view.smoothing), unsmoothed: shown, raw: isSmooth ? shown : null,
+    ...nothing, values: isSmooth ? smoothed(shown, view.smoothing) : shown, unsmoothed: shown, raw: isSmooth ? shown : null,
     low: hasSpread ? edge(series.min) : null, high: hasSpread ? edge(series.max) : null,
-    nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, leftOut: view.isLog ? nonPositive(series.avg) : 0,
+    nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, leftOut: view.isLog ? nonPositive(series.avg) : 0, n: series.n ?? null,
   };
 }
 
@@ -88,7 +89,7 @@ export class Plot {
       ...this.size(), padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
       scales: {
         x: { time: false, range: () => this.xRange() },
-        y: { distr: this.view.isLog ? 3 : 1, range: () => this.yRange(...this.xRange()) },
+        y: { distr: this.view.isLog ? 3 : 1, range: () => (this.listener.range ?? this.yRange.bind(this))(...this.xRange()) },
       },
       series: [{}, ...this.lines.map(() => ({ paths: () => null, points: { show: false }, stroke: "transparent" }))],
       hooks: {

@@ -1,6 +1,4 @@
-/* The list of runs beside the charts: eyes (a range of them with shift), the filter, First 5, All, None. What points at a run here shows it in the charts. */
-
-const FIRST = 5;
+/* The list of runs beside the charts: eyes (a range of them with shift), the filter, the first of them, All, None. What points at a run here shows it in the charts. */
 
 /** @typedef {import("./charts.js").Board} Board */
 
@@ -61,9 +59,16 @@ function wireButtons(boxes, apply) {
   set.addEventListener("click", (event) => {
     const which = /** @type {HTMLElement} */ (event.target).closest("button")?.dataset.show;
     if (!which) return;
-    boxes.forEach((box, i) => { box.checked = which === "all" || (which === "first" && i < FIRST); });
+    const first = leading(boxes, Number(set.querySelector("select")?.value));
+    for (const box of boxes) box.checked = which === "all" || (which === "first" && first.has(box));
     apply();
   });
+}
+
+/** The first runs of the list, or those of the first groups where it has groups. @param {HTMLInputElement[]} boxes @param {number} count */
+function leading(boxes, count) {
+  const groups = [...new Set(boxes.map((box) => box.closest("li")?.dataset.member))].slice(0, count);
+  return new Set(boxes.filter((box, i) => (box.closest("li")?.dataset.member ? groups.includes(box.closest("li")?.dataset.member) : i < count)));
 }
 
 /** @param {HTMLElement[]} items */
@@ -77,5 +82,6 @@ function wireFilter(items) {
       const text = `${item.dataset.name} ${item.dataset.words}`.toLowerCase();
       item.hidden = !words.every((word) => text.includes(word));
     }
+    for (const head of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-group]"))) head.hidden = items.every((item) => item.hidden || item.dataset.member !== head.dataset.group);
   });
 }

@@ -5,7 +5,7 @@ import { tipOf } from "./chart_tips.js";
 
 const ROWS_MOST = 12, AWAY = 12;
 
-/** @typedef {{run: import("./chart_plot.js").Run, value: number, raw: number | null, low: number | null, high: number | null}} Row */
+/** @typedef {{run: import("./chart_plot.js").Run, value: number, raw: number | null, low: number | null, high: number | null, n: number | null}} Row */
 
 /**
  * The readings at an index of a plot, largest first.
@@ -14,11 +14,13 @@ const ROWS_MOST = 12, AWAY = 12;
  */
 export function rowsAt(plot) {
   const rows = [];
-  for (const [i, line] of plot.lines.entries()) {
-    const at = plot.u.cursor.idxs[i + 1];
+  for (const part of /** @type {any} */ (plot).parts ?? [plot]) for (const [i, line] of part.lines.entries()) {
+    const at = part.u.cursor.idxs[i + 1];
     const value = at === null || at === undefined ? null : line.values[at];
     if (value === null || value === undefined) continue;
-    rows.push({ run: line.run, value, raw: line.raw ? line.raw[at] : null, low: line.low ? line.low[at] : null, high: line.high ? line.high[at] : null });
+    rows.push({
+      run: line.run, value, raw: line.raw ? line.raw[at] : null, low: line.low ? line.low[at] : null, high: line.high ? line.high[at] : null, n: line.n ? line.n[at] : null,
+    });
   }
   return rows.sort((one, other) => other.value - one.value);
 }
@@ -62,7 +64,7 @@ export class Tooltip {
   /** @param {string} x @param {Row[]} rows */
   head(x, rows) {
     const head = document.createElement("header");
-    const what = rows.some((row) => row.raw !== null) ? "smoothed, raw" : rows.some((row) => row.low !== null) ? "mean, range" : "";
+    const what = rows.some((row) => row.n !== null) ? "centre, band, n" : rows.some((row) => row.raw !== null) ? "smoothed, raw" : rows.some((row) => row.low !== null) ? "mean, range" : "";
     head.append(element("span", "", x), element("span", "", what));
     return head;
   }
@@ -76,7 +78,8 @@ export class Tooltip {
       const name = element("span", "run", row.run.name);
       name.dir = "auto";
       const spread = row.raw !== null ? reading(row.raw) : row.low !== null && row.low !== row.high ? `${reading(row.low, 3)} to ${reading(row.high, 3)}` : "";
-      item.append(swatch(row.run), name, element("span", "", reading(row.value)), element("span", "spread", spread));
+      const counted = row.n === null ? "" : `n ${row.n}`;
+      item.append(swatch(row.run), name, element("span", "", reading(row.value)), element("span", "spread", [spread, counted].filter(Boolean).join(", ")));
       const tip = tipOf(row.run.id);
       if (tip) item.append(Object.assign(element("small", "tip", tip), { dir: "auto" }));
       list.append(item);

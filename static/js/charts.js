@@ -2,6 +2,8 @@
 
 import { remember } from "./chart_address.js";
 import { Card } from "./chart_card.js";
+import { readGroups, rememberGrouping, wireGroups } from "./chart_grouping.js";
+import { inGroups } from "./chart_groups.js";
 import { followLive } from "./chart_live.js";
 import { wireRuns } from "./chart_runs.js";
 import { wireSections } from "./chart_sections.js";
@@ -25,8 +27,11 @@ function readRuns() {
     const { run = "", slug = "", name = "" } = /** @type {HTMLElement} */ (item).dataset;
     return { id: run, slug, name, style: readRunStyle(/** @type {Element} */ (item.querySelector(".swatch"))), isHidden: item.classList.contains("hidden") };
   });
-  return runs.sort((one, other) => Number(one.style.isBase) - Number(other.style.isBase));
+  return runs.sort(baselineLast);
 }
+
+/** What is painted last lies over the others. @param {Run} one @param {Run} other */
+const baselineLast = (one, other) => Number(one.style.isBase) - Number(other.style.isBase);
 
 export class Board {
   /** @param {HTMLElement} root the element that holds the cards */
@@ -36,12 +41,17 @@ export class Board {
     this.view = readView(root);
     this.theme = readTheme(root);
     this.runs = readRuns();
+    this.groups = readGroups();
+    this.grouping = /** @type {{as: string, centre: import("./chart_groups.js").Centre, band: import("./chart_groups.js").Band}} */ (
+      { as: root.dataset.as ?? "colour", centre: root.dataset.centre ?? "mean", band: root.dataset.band ?? "sd" });
     this.hot = /** @type {string | null} */ (null);
     this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
     /** @type {((board: Board) => void)[]} */
     this.watchers = [];
     /** @type {((id: string | null) => void)[]} */
     this.pointers = [];
+    /** @type {(() => void)[]} called when other runs are shown */
+    this.shownWatchers = [];
     this.cards = /** @type {Card[]} */ ([]);
     this.adopt();
   }
@@ -78,6 +88,20 @@ export class Board {
     for (const watcher of this.watchers) watcher(this);
   }
 
+  /** What a chart draws of an answer: the runs, or the groups that they are in. @param {import("./chart_plot.js").Answer} answer */
+  arranged(answer) {
+    if (!this.groups.length) return { answer, runs: this.runs };
+    const made = inGroups(answer, this.runs, this.groups, { ...this.grouping, smoothing: this.view.smoothing, isLog: this.view.isLog });
+    return this.grouping.as === "charts" ? made : { ...made, runs: made.runs.sort(baselineLast) };
+  }
+
+  /** Change the centre or the band of groups. @param {Partial<Board["grouping"]>} changes */
+  gather(changes) {
+    this.grouping = { ...this.grouping, ...changes };
+    rememberGrouping(this.grouping);
+    for (const card of this.cards) card.redraw();
+  }
+
   /** @param {[number, number] | null} range */
   zoom(range) {
     if (String(range) !== String(this.view.zoom)) this.look({ zoom: range });
@@ -96,10 +120,14 @@ export class Board {
 
   /** Bring one run to the front in every chart and list; null for none. @param {string | null} id */
   point(id) {
+    id = this.groups.find((group) => id !== null && group.members.includes(id))?.id ?? id;
     if (id === this.hot) return;
     this.hot = id;
     for (const card of this.cards) card.plot?.highlight(id);
-    for (const item of document.querySelectorAll("[data-run]")) item.classList.toggle("hot", /** @type {HTMLElement} */ (item).dataset.run === id);
+    for (const item of document.querySelectorAll("[data-run], [data-group]")) {
+      const { run, group, member } = /** @type {HTMLElement} */ (item).dataset;
+      item.classList.toggle("hot", id !== null && [run, group, member].includes(id));
+    }
     if (this.last?.[1]) this.last[0].tell(this.last[1]);
     for (const pointer of this.pointers) pointer(id);
   }
@@ -110,6 +138,7 @@ export class Board {
     remember({ hide: this.runs.filter((run) => run.isHidden).map((run) => run.slug) });
     for (const card of this.cards) card.redraw();
     for (const watcher of this.watchers) watcher(this);
+    for (const watcher of this.shownWatchers) watcher();
   }
 
   /** New points came: every chart asks again, those out of sight when they come near. */
@@ -122,12 +151,13 @@ export class Board {
     const styles = new Map(readRuns().map((run) => [run.id, run.style]));
     this.theme = readTheme(this.root);
     this.runs = this.runs.map((run) => ({ ...run, style: styles.get(run.id) ?? run.style }));
+    this.groups = readGroups();
     for (const card of this.cards) card.redraw();
   }
 
-  /** A copy of the swatch that the page's list has for a run. @param {Run} run */
+  /** A copy of the swatch that the page's list has for a run or a group. @param {Run} run */
   swatch(run) {
-    return /** @type {Element} */ (document.querySelector(`[data-run="${CSS.escape(run.id)}"] .swatch`)?.cloneNode(true));
+    return /** @type {Element} */ (document.querySelector(`[data-run="${CSS.escape(run.id)}"] .swatch, [data-group="${CSS.escape(run.id)}"] .swatch`)?.cloneNode(true));
   }
 }
 
@@ -146,6 +176,7 @@ if (root instanceof HTMLElement) {
     wireSections(made);
     wireTips();
     wireRuns(made);
+    wireGroups(made);
     followLive(made);
     onThemeChange(() => made.recolour());
   }

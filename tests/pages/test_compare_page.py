@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import lifecycle
-from experiments.comparison import Comparison, Outlook, Run, arm_name, best_of, flat, outlook, select
+from experiments.comparison import Comparison, Outlook, best_of, flat, outlook, select
+from experiments.grouping import shared_name
 from experiments.models import Experiment
 from metrics import process
 from projects.models import Project, ProjectMetric
@@ -252,16 +253,6 @@ def test_smoothing_ends_below_one():
     assert outlook(QueryDict("smooth=7")).smoothing == 0.99
 
 
-def test_a_run_keeps_its_colour_whoever_is_the_baseline_and_from_the_eleventh_on_has_another_dash(project):
-    runs = [Run(experiment=Experiment(), slot=slot, is_baseline=False, is_hidden=False, replicates=1) for slot in range(100)]
-    styles = [run.style for run in runs]
-    assert styles[:2] == ["r1", "r2"]
-    assert styles[9:12] == ["r10", "r1 dash2", "r2 dash3"]
-    drawn = {style if "dash" in style else f"{style} dash{style[1:]}" for style in styles}
-    assert len(drawn) == 100
-    assert Run(experiment=Experiment(), slot=4, is_baseline=True, is_hidden=False, replicates=1).style == "base"
-
-
 def test_a_baseline_is_pinned_by_a_plain_link_that_keeps_the_rest(bob, browser_for, project, runs):
     html = browser_for(bob).get(url(project, "e=baseline&e=wider&log=1")).content.decode()
     assert 'href="?e=baseline&amp;e=wider&amp;log=1&amp;base=wider"' in html
@@ -343,8 +334,7 @@ def test_the_best_is_told_from_finite_values_by_direction(values, sign, best):
     ],
 )
 def test_an_arm_is_named_by_what_its_runs_share(names, arm):
-    runs = [Run(experiment=Experiment(name=name), slot=i, is_baseline=False, is_hidden=False, replicates=2) for i, name in enumerate(names)]
-    assert arm_name(runs) == arm
+    assert shared_name([Experiment(name=name) for name in names]) == arm
 
 
 def test_nested_params_are_opened_by_dots_and_empty_objects_stay():

@@ -1,0 +1,277 @@
+"""How the runs of a comparison are put together: by params, tags or what replicates share, and what the runs of each group say together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from django.http import QueryDict
+
+from experiments.colours import COLOURS, style, styles_of
+from experiments.filtering import order_of, param_at
+from experiments.models import Experiment, canonical
+from experiments.templatetags.readings import as_param
+
+if TYPE_CHECKING:
+    from experiments.comparison import Column, Run
+    from experiments.side_by_side import Row
+
+KEYS_MOST = 2
+CHOICES_MOST = 200
+SEED, REPLICATE_GROUP, PARAM, TAG = "seed", "replicate_group", "param:", "tag:"
+SHOWN = {"colour": "Colour", "dash": "Dash", "charts": "Small charts"}
+CENTRES = {"mean": "Mean", "median": "Median"}
+BANDS = {"sd": "Standard deviation", "se": "Standard error", "ci": "95% confidence interval", "range": "Min to max", "none": "None"}
+Value = tuple[int, float, str]
+
+
+@dataclass(frozen=True)
+class Key:
+    """What runs are grouped by, as the address says it: `seed` (all but the seed is equal), `replicate_group`, `param:<name>` or `tag:<name>`."""
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> Key | None:
+        """The key that a text stands for; None where it stands for none."""
+        text = text.replace("\0", "")
+        is_named = any(text.startswith(kind) and text != kind for kind in (PARAM, TAG))
+        return cls(text) if is_named or text in (SEED, REPLICATE_GROUP) else None
+
+    @property
+    def name(self) -> str:
+        """The name of the param or tag."""
+        return self.text.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return {SEED: "all but seed", REPLICATE_GROUP: "replicate group"}.get(self.text) or self.name
+
+    def value(self, experiment: Experiment) -> Value:
+        """What the runs of one group share, in the order in which groups stand: numbers by size, then text, then what is absent."""
+        if self.text == SEED:
+            return (1, 0.0, same_but_seed(experiment))
+        if self.text == REPLICATE_GROUP:
+            return (1, 0.0, experiment.replicate_group) if experiment.replicate_group else (2, 0.0, "")
+        if self.text.startswith(TAG):
+            return (0, 0.0, "") if any(tag.name == self.name for tag in experiment.tags.all()) else (2, 0.0, "")
+        value = param_at(experiment.params, self.name.split("."))
+        return (2, 0.0, as_param(value)) if isinstance(value, bool) or value is None else order_of(value)
+
+    def names(self, experiments: Sequence[Experiment]) -> str:
+        """What the runs of one group are called."""
+        first = experiments[0]
+        if self.text == SEED:
+            return shared_name(experiments)
+        if self.text == REPLICATE_GROUP:
+            return first.replicate_group or "no replicate group"
+        if self.text.startswith(TAG):
+            return self.name if self.value(first)[0] == 0 else f"not {self.name}"
+        return f"{self.name} {as_param(param_at(first.params, self.name.split('.')))}"
+
+
+def same_but_seed(experiment: Experiment) -> str:
+    """Equal for runs whose params are equal but for the seed, whose other changes are, and that nobody put into groups of their own.
+
+    A run without params is a replicate of what its replicate_key says.
+    """
+    if not experiment.params:
+        return experiment.replicate_key
+    other = {feature: change for feature, change in experiment.features_diff.items() if feature not in experiment.params and is_set(change)}
+    return "\x1f".join((canonical(levelled(experiment.params)), canonical(levelled(other)), experiment.replicate_group))
+
+
+def levelled(value: Any) -> Any:  # Any: params hold whatever JSON holds
+    """The same with whole numbers written alike, 1.0 as 1."""
+    if isinstance(value, dict):
+        return {name: levelled(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [levelled(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def is_set(change: object) -> bool:
+    """Whether a change of features_diff set something; a param that went away shows in the params already."""
+    return not (isinstance(change, dict) and set(change) == {"from", "to"} and change["to"] is None)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """By what runs are grouped, and how groups are drawn, as the address says. What cannot be read there counts as not said."""
+
+    keys: tuple[Key, ...] = ()
+    shown: str = "colour"
+    centre: str = "mean"
+    band: str = "sd"
+
+    @classmethod
+    def read(cls, query: QueryDict) -> Grouping:
+        """From `group` (up to KEYS_MOST of them), `as`, `centre` and `band`."""
+        keys = dict.fromkeys(key for text in query.getlist("group") if (key := Key.read(text)))
+        return cls(tuple(keys)[:KEYS_MOST], said(query, "as", SHOWN), said(query, "centre", CENTRES), said(query, "band", BANDS))
+
+    @property
+    def is_by_seed(self) -> bool:
+        """Whether runs are grouped by all but the seed and nothing else."""
+        return [key.text for key in self.keys] == [SEED]
+
+    @property
+    def first(self) -> str:
+        """The first key's text; nothing where there is none."""
+        return self.keys[0].text if self.keys else ""
+
+    @property
+    def second(self) -> str:
+        """The second key's text; nothing where there is none."""
+        return self.keys[1].text if len(self.keys) > 1 else ""
+
+    @property
+    def label(self) -> str:
+        """The keys as people call them."""
+        return " and ".join(key.label for key in self.keys)
+
+
+PLAIN = Grouping()
+
+
+def said(query: QueryDict, name: str, words: Mapping[str, str]) -> str:
+    """The word of `words` that the address gives to a name, else the first of them."""
+    return next((word for word in words if word == query.get(name)), next(iter(words)))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What several runs say of one metric: mean and sample standard deviation (None for a single run) of `n` finite values."""
+
+    n: int
+    mean: float | None
+    sd: float | None
+    change: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of a comparison that are told of as one. `id` is what the page calls it."""
+
+    id: str
+    name: str
+    runs: list[Run]
+    style: str
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the baseline is among them."""
+        return any(run.is_baseline for run in self.runs)
+
+    @cached_property
+    def shown(self) -> list[Run]:
+        """Those whose eye is open."""
+        return [run for run in self.runs if not run.is_hidden]
+
+    @cached_property
+    def counted(self) -> list[Run]:
+        """Those whose numbers count: shown, and not failed."""
+        return [run for run in self.shown if not run.is_failed]
+
+    def spread(self, column: Column, reference: float | None) -> Spread:
+        """What they say of one metric, held against `reference`; the baseline's own group is held against nothing."""
+        return spread_of([column.cells[run.slot].value for run in self.counted], None if self.has_baseline else reference)
+
+
+def spread_of(values: Iterable[float | None], reference: float | None) -> Spread:
+    """Mean, deviation and difference from `reference` of the finite values."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if not finite:
+        return Spread(0, None, None, None)
+    mean = fmean(finite)
+    return Spread(len(finite), mean, stdev(finite) if len(finite) > 1 else None, None if reference is None else mean - reference)
+
+
+def shared_name(replicates: Sequence[Experiment]) -> str:
+    """What the names of replicates share, without what counts them: `wider · s1`, `wider · s2` give `wider`."""
+    names = [run.name for run in replicates]
+    shared = names[0][: next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))]
+    trimmed = shared.rstrip(" ·-_/#:([,0123456789") if len(names) > 1 else names[0]
+    for word in ("seed", "run", "s"):
+        cut = trimmed.removesuffix(word)
+        if cut != trimmed and cut[-1:] in tuple(" ·-_/#:(["):
+            trimmed = cut.rstrip(" ·-_/#:([")
+    return replicates[0].replicate_group or trimmed or names[0]
+
+
+def gathered(runs: Iterable[Run], by: Callable[[Run], Any]) -> list[list[Run]]:
+    """The runs that `by` gives one value, in the order of first mention. Any: whatever can be a key."""
+    found: dict[Any, list[Run]] = {}
+    for run in runs:
+        found.setdefault(by(run), []).append(run)
+    return list(found.values())
+
+
+def groups_of(runs: Sequence[Run], grouping: Grouping) -> list[Group]:
+    """The runs by the grouping's keys, drawn as it says; empty where it has none."""
+    if not grouping.keys:
+        return []
+    values = {run.slot: tuple(key.value(run.experiment) for key in grouping.keys) for run in runs}
+    parts = gathered(runs, lambda run: values[run.slot])
+    parts.sort(key=lambda part: [0 if key.text == SEED else value for key, value in zip(grouping.keys, values[part[0].slot], strict=True)])
+    styles = styles_for(parts, [values[part[0].slot] for part in parts], grouping)
+    return [group_of(f"group-{n}", part, style, grouping) for n, (part, style) in enumerate(zip(parts, styles, strict=True))]
+
+
+def group_of(id_: str, part: Sequence[Run], style: str, grouping: Grouping) -> Group:
+    """One group, its runs drawn alike; the baseline's is ink."""
+    name = " · ".join(key.names([run.experiment for run in part]) for key in grouping.keys)
+    own = "base" if any(run.is_baseline for run in part) else style
+    return Group(id_, name, [replace(run, style=own, group=id_) for run in part], own)
+
+
+def styles_for(parts: Sequence[Sequence[Run]], values: Sequence[tuple[Value, ...]], grouping: Grouping) -> list[str]:
+    """The classes of groups: the colour of the run made first, or one dash each, or the first key as colour and the second as dash."""
+    if grouping.shown != "dash":
+        return styles_of([min(run.experiment.number for run in part) for part in parts])
+    if len(grouping.keys) == 1:
+        return [style(n // COLOURS % COLOURS, n % COLOURS) for n in range(len(parts))]
+    first, second = (list(dict.fromkeys(value[at] for value in values)) for at in range(KEYS_MOST))
+    return [style(first.index(value[0]) % COLOURS, second.index(value[1]) % COLOURS) for value in values]
+
+
+def replicates_of(runs: Sequence[Run]) -> list[Group]:
+    """The runs that did not fail as replicates of each change; empty where no two of them are replicates."""
+    parts = gathered((run for run in runs if not run.is_failed), lambda run: run.experiment.replicate_key)
+    if all(len(part) == 1 for part in parts):
+        return []
+    drawn = ["base" if any(run.is_baseline for run in part) else part[0].style for part in parts]
+    return [Group(f"arm-{n}", shared_name([run.experiment for run in part]), part, style) for n, (part, style) in enumerate(zip(parts, drawn, strict=True))]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the runs of a comparison can be grouped by: params and tags that tell them apart, and what is chosen already."""
+
+    params: list[Key]
+    tags: list[Key]
+    has_replicate_groups: bool
+
+
+def choices(runs: Sequence[Run], rows: Iterable[Row], grouping: Grouping) -> Choices:
+    """The params with the fewest values first, the tags by name; those that all runs share are left out."""
+    varying = sorted((row for row in rows if row.values > 1), key=lambda row: row.values)
+    tagged = [{tag.name for tag in run.experiment.tags.all()} for run in runs]
+    telling = set().union(*(one ^ other for one, other in pairwise(tagged)))
+    params, tags = [Key(PARAM + row.name) for row in varying[:CHOICES_MOST]], [Key(TAG + name) for name in sorted(telling)[:CHOICES_MOST]]
+    params += [key for key in grouping.keys if key.text.startswith(PARAM) and key not in params]
+    tags += [key for key in grouping.keys if key.text.startswith(TAG) and key not in tags]
+    return Choices(params, tags, any(run.experiment.replicate_group for run in runs))
+
+
+def by_reading(reading: float | None, sign: int) -> tuple[bool, float]:
+    """Where a reading stands in a list by a metric: the best first, the largest where nobody said what is better; what has no number last."""
+    if reading is None or not math.isfinite(reading):
+        return (True, 0.0)
+    return (False, -(sign or 1) * reading)
