@@ -25,7 +25,7 @@ from config.request_id import request_id
 from experiments import exporting
 from experiments.filtering import fitting
 from experiments.models import Experiment
-from metrics import charts, meters, process, shortcut
+from metrics import charts, live, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.repository import Place, Summary
 from projects.models import Project, ProjectMetric
@@ -200,6 +200,7 @@ class Compare(StoreView):
             OpenApiParameter("metric", str, required=True),
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
             MAX_POINTS, FROM, TO, X,
+            OpenApiParameter("live", str, enum=["1"], description="With `frame` and `marks`, from which `GET /metrics/live` goes on where experiments run."),
         ],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
@@ -210,7 +211,12 @@ class Compare(StoreView):
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
-        body = charts.comparison(process.repository(), place_of(owner), chosen, metric, charts.read_asked(request.query_params))
+        asked = charts.read_asked(request.query_params)
+        if request.query_params.get("live") == "1":
+            going = live.going(owner.experiments.filter(pk__in=[run.id for run in chosen]))
+            body = live.chart(process.repository(), place_of(owner), chosen, metric, asked, going)
+        else:
+            body = charts.comparison(process.repository(), place_of(owner), chosen, metric, asked)
         return HttpResponse(body, content_type="application/json")
 
 

@@ -1,5 +1,6 @@
 /* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
 
+import { hasRunning } from "./chart_live.js";
 import { span, step } from "./chart_math.js";
 import { Plot, xText } from "./chart_plot.js";
 import { Tooltip } from "./chart_tooltip.js";
@@ -70,6 +71,7 @@ export class Card {
     const { runs, view, source } = this.board;
     const query = new URLSearchParams({ metric: this.metric, experiments: runs.map((run) => run.id).join(","), x: view.x });
     query.set("max_points", String(runs.length <= FEW_RUNS ? BUCKETS_FEW : BUCKETS_MANY));
+    if (hasRunning()) query.set("live", "1");
     if (view.zoom) {
       query.set("from", String(view.zoom[0]));
       query.set("to", String(view.zoom[1]));
