@@ -2,6 +2,8 @@
 
 import { remember } from "./chart_address.js";
 import { Card } from "./chart_card.js";
+import { wireExport } from "./chart_export.js";
+import { wireChartKeys } from "./chart_keys.js";
 import { followLive } from "./chart_live.js";
 import { wireRuns } from "./chart_runs.js";
 import { onThemeChange, readRunStyle, readTheme } from "./chart_theme.js";
@@ -120,6 +122,11 @@ if (root instanceof HTMLElement) {
     wireToolbar(board);
     wireRuns(board);
     followLive(board);
+    wireExport(board);
+    wireChartKeys(board);
     onThemeChange(() => board.recolour());
   }
-} else followLive(null);
+} else {
+  followLive(null);
+  wireChartKeys(null);
+}
