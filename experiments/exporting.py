@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
@@ -22,6 +23,9 @@ PIECE_ROWS = 500
 NAMES = ("id", "slug", "name")
 RECORD_TYPES = {"seed": pa.int64(), "took": pa.float64(), "created": pa.timestamp("us", "UTC"), "last_point": pa.timestamp("us", "UTC")}
 WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+# What makes a spreadsheet take text for a formula; a quote before it makes it text again.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Values = tuple[Any, ...]  # Any: values of the columns' types
 
 
@@ -66,10 +70,10 @@ def file_of(schema: pa.Schema, pieces: Iterable[Sequence[Values]], kind: str) ->
 
 
 def csv_text(schema: pa.Schema, pieces: Iterable[Sequence[Values]]) -> Iterator[bytes]:
-    """As CSV: times in ISO 8601, empty where there is no value, NaN and infinities as words."""
+    """As CSV: times in ISO 8601, empty where there is no value, NaN and infinities as words, and no text that a spreadsheet would run."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(schema.names)
+    writer.writerow(map(as_text, schema.names))
     for rows in pieces:
         writer.writerows([as_text(value) for value in row] for row in rows)
         yield text.getvalue().encode(errors="replace")
@@ -96,6 +100,8 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, float):
         return WORDS.get(repr(value), repr(value))
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

@@ -25,7 +25,7 @@ from config.request_id import request_id
 from experiments import exporting
 from experiments.filtering import fitting
 from experiments.models import Experiment
-from metrics import charts, crossing, meters, process, shortcut
+from metrics import charts, crossing, live, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.repository import Place, Summary
 from projects.models import Project, ProjectMetric
@@ -202,6 +202,7 @@ class Compare(StoreView):
             OpenApiParameter("metric", str, required=True),
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
             MAX_POINTS, FROM, TO, COMPARED_X, X_METRIC,
+            OpenApiParameter("live", str, enum=["1"], description="With `frame` and `marks`, from which `GET /metrics/live` goes on where experiments run."),
         ],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
@@ -215,17 +216,21 @@ class Compare(StoreView):
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
-        return HttpResponse(compared(place_of(owner), chosen, metric, request.query_params), content_type="application/json")
+        return HttpResponse(compared(owner, chosen, metric, request.query_params), content_type="application/json")
 
 
-def compared(place: Place, chosen: list[charts.Run], metric: str, query: Any) -> bytes:  # Any: Django's QueryDict
+def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) -> bytes:  # Any: Django's QueryDict
     """The JSON of a comparison over the x that was asked for. Raises Invalid with the field that is wrong."""
-    x = query.get("x", "step")
+    x, place = query.get("x", "step"), place_of(owner)
     if x not in crossing.X:
         raise charts.wrong("x", f"x is one of {', '.join(crossing.X)}; got {x!r}.")
     if x == crossing.KIND:
         return crossing.comparison(process.repository(), place, chosen, metric, crossing.read_asked(query))
-    return charts.comparison(process.repository(), place, chosen, metric, charts.read_asked(query))
+    asked = charts.read_asked(query)
+    if query.get("live") == "1":
+        going = live.going(owner.experiments.filter(pk__in=[run.id for run in chosen]))
+        return live.chart(process.repository(), place, chosen, metric, asked, going)
+    return charts.comparison(process.repository(), place, chosen, metric, asked)
 
 
 class SummaryTable(StoreView):

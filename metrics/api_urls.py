@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from metrics import api
+from metrics import api, chart_api
 
 app_name = "metrics-api"
 urlpatterns = [
@@ -10,6 +10,8 @@ urlpatterns = [
     path("log-batch/<str:project>/<str:experiment>", api.LogBatch.as_view(), name="log-batch"),
     path("timeseries/<str:project>/<str:experiment>/<path:metric>", api.Timeseries.as_view(), name="timeseries"),
     path("compare/<str:project>", api.Compare.as_view(), name="compare"),
+    path("live/<str:project>", chart_api.Live.as_view(), name="live"),
+    path("points/<str:project>", chart_api.Points.as_view(), name="points"),
     path("summary/<str:project>", api.SummaryTable.as_view(), name="summary"),
     path("names/<str:project>", api.Names.as_view(), name="names"),
     path("dead-letters", api.DeadLetters.as_view(), name="dead-letters"),

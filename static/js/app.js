@@ -1,10 +1,10 @@
 "use strict";
 /* Small behaviour of every page. Each part works on marks in the HTML, and every page works without it. */
 
-/* "/" goes to the search box, unless something is being typed. */
+/* "/" goes to the search box, unless something is being typed, or keys of one letter are turned off (keys.js). */
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, [contenteditable]");
-  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key !== "/" || typing || localStorage.getItem("keys") === "off" || event.ctrlKey || event.metaKey || event.altKey) return;
   const box = document.querySelector("[data-slash]");
   if (box) {
     event.preventDefault();

@@ -3,6 +3,7 @@
 import { crossingText, xWhere } from "./chart_crossing.js";
 import { Facets } from "./chart_facets.js";
 import { described, said } from "./chart_groups.js";
+import { hasRunning } from "./chart_live.js";
 import { span, step } from "./chart_math.js";
 import { Plot, xText } from "./chart_plot.js";
 import { Tooltip } from "./chart_tooltip.js";
@@ -97,6 +98,7 @@ export class Card {
     const query = new URLSearchParams({ metric: this.metric, experiments: runs.map((run) => run.id).join(","), x: view.x });
     if (view.x === "metric") query.set("x_metric", view.xMetric);
     query.set("max_points", String(runs.length <= FEW_RUNS ? BUCKETS_FEW : BUCKETS_MANY));
+    if (hasRunning()) query.set("live", "1");
     if (view.zoom) {
       query.set("from", String(view.zoom[0]));
       query.set("to", String(view.zoom[1]));

@@ -2,8 +2,10 @@
 
 import { remember } from "./chart_address.js";
 import { Card } from "./chart_card.js";
+import { wireExport } from "./chart_export.js";
 import { readGroups, rememberGrouping, wireGroups } from "./chart_grouping.js";
 import { inGroups } from "./chart_groups.js";
+import { wireChartKeys } from "./chart_keys.js";
 import { followLive } from "./chart_live.js";
 import { wireRuns } from "./chart_runs.js";
 import { wireSections } from "./chart_sections.js";
@@ -61,12 +63,19 @@ export class Board {
     const known = new Map(this.cards.map((card) => [card.metric, card]));
     this.cards = /** @type {HTMLElement[]} */ ([...this.root.querySelectorAll("[data-metric]")]).map((figure) => {
       const card = known.get(figure.dataset.metric ?? "");
-      if (!card) return new Card(figure, this);
+      if (!card) return this.made(figure);
       known.delete(card.metric);
       if (card.figure !== figure) figure.replaceWith(card.figure);
       return card;
     });
     for (const card of known.values()) card.dismiss();
+  }
+
+  /** @param {HTMLElement} figure */
+  made(figure) {
+    const card = new Card(figure, this);
+    wireExport(card);
+    return card;
   }
 
   /** Change how all charts are looked at. Another x or range is asked of the server, the rest drawn at once. @param {Partial<View>} changes */
@@ -178,6 +187,10 @@ if (root instanceof HTMLElement) {
     wireRuns(made);
     wireGroups(made);
     followLive(made);
+    wireChartKeys(made);
     onThemeChange(() => made.recolour());
   }
-} else followLive(null);
+} else {
+  followLive(null);
+  wireChartKeys(null);
+}

@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_shows_its_points_as_they_come(visit: Opener, site: S
     site.log("live", slug, {"loss": [3.0, 2.0, 1.0]})
     page.wait_for_selector(".chart .uplot canvas", timeout=20_000)
     before = page.locator(".chart canvas").first.evaluate("canvas => canvas.toDataURL()")
-    with page.expect_response(re.compile("/metrics/compare/"), timeout=20_000):
+    with page.expect_response(re.compile("/metrics/live/"), timeout=20_000):
         site.log("live", slug, {"loss": [9.0, 0.5]}, first=3)
     page.wait_for_function("before => document.querySelector('.chart canvas').toDataURL() !== before", arg=before)
     expect(page.locator(".facts")).to_contain_text("5 points")

@@ -148,6 +148,8 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/log-batch/<str:project>/<str:experiment>": {"POST": call(401, 404, 403, 200, 200, body={"metrics": [POINT]})},
     "api/v1/metrics/timeseries/<str:project>/<str:experiment>/<path:metric>": {"GET": READ},
     "api/v1/metrics/compare/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss&experiments=baseline")},
+    "api/v1/metrics/live/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?experiments=5b9a4d5e-0000-4000-8000-000000000001")},
+    "api/v1/metrics/points/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss&experiments=baseline")},
     "api/v1/metrics/summary/<str:project>": {"GET": READ},
     "api/v1/metrics/names/<str:project>": {"GET": READ},
     "api/v1/metrics/dead-letters": {"GET": call(401, 403, 403, 403, 403), "POST": call(401, 403, 403, 403, 403)},
