@@ -51,7 +51,9 @@ LOADED = """() => [...document.querySelectorAll('[data-charts] .chart')].slice(0
 FOUND = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
   .filter((each) => ['serious', 'critical'].includes(each.impact))
   .map((each) => `${each.id}: ${each.nodes.length} x, as ${each.nodes[0].html.slice(0, 160)} (${(each.nodes[0].any[0] || each.nodes[0].all[0] || each.nodes[0].none[0] || {}).message})`)"""
-REFUSALS = "document.addEventListener('securitypolicyviolation', (event) => console.error(`refused by policy: ${event.violatedDirective} ${event.blockedURI}`));"
+REFUSALS = (
+    "document.addEventListener('securitypolicyviolation', (event) => console.error(`refused by policy: ${event.violatedDirective} ${event.blockedURI}`));"
+)
 
 
 def filled(route: str, values: dict[str, str]) -> str:
@@ -125,7 +127,11 @@ def photographed(page: Page, name: str) -> None:
     if PICTURES:
         Path(PICTURES).mkdir(parents=True, exist_ok=True)
         height = min(TALLEST, page.evaluate("() => document.documentElement.scrollHeight"))
-        page.screenshot(path=Path(PICTURES) / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')[:90]}.png", full_page=True, clip={"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height})  # type: ignore[index]
+        page.screenshot(
+            path=Path(PICTURES) / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')[:90]}.png",
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height},
+        )  # type: ignore[index]
 
 
 LOOKS = [
