@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.e2e.conftest import Console, Crowd, sign_in
 from tests.e2e.crowd import ARABIC, CHINESE, HOSTILE, LEADING, NAN_RUN, SINGLE_RUN, slug
 from tests.faults.served import ROOT
-from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES
+from tests.security.matrix import EXPERIMENT, PROJECT, ROUTES
 
 pytestmark = pytest.mark.browser
 
