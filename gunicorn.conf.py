@@ -59,7 +59,8 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
-    from metrics import process, watch  # Django is set up only by now
+    from config.memory import keep_what_is_loaded  # Django is set up only by now
+    from metrics import process, watch
     from metrics.server import SWITCH_S
 
     sys.setswitchinterval(SWITCH_S)
@@ -70,6 +71,7 @@ def post_worker_init(worker: Any) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
     worker.close_parts = [watch.stop, process.stop]
+    keep_what_is_loaded()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Line:
-    """One measurement. `budget` is a least value where `more_is_better`, else a most; None where nothing is promised."""
+    """One measurement. `budget` is a least value where `more_is_better`, else a most; None where nothing is promised. No value is one that could not be measured."""
 
     job: str
-    value: float
+    value: float | None
     unit: str
     budget: float | None = None
     more_is_better: bool = False
@@ -25,7 +25,7 @@ class Line:
     @property
     def ratio(self) -> float | None:
         """Measured over budget."""
-        return None if not self.budget else self.value / self.budget
+        return None if not self.budget or self.value is None else self.value / self.budget
 
     @property
     def verdict(self) -> str:
@@ -40,7 +40,8 @@ class Line:
         sign = "≥" if self.more_is_better else "≤"
         budget = "" if self.budget is None else f"{sign} {number(self.budget)}"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        return [self.job, f"{number(self.value)} {self.unit}", budget, ratio, self.verdict, self.note]
+        measured = "not measured" if self.value is None else f"{number(self.value)} {self.unit}"
+        return [self.job, measured, budget, ratio, self.verdict, self.note]
 
 
 def number(value: float) -> str:
@@ -81,7 +82,7 @@ def own_s() -> float:
 
 def markdown(lines: Iterable[Line], title: str, *, beside: Iterable[Line] = ()) -> str:
     """One table; `beside` are measurements of the same jobs in the other form, as a column more."""
-    others = {line.job: f"{number(line.value)} {line.unit}" for line in beside}
+    others = {line.job: line.cells[1] for line in beside}
     head = ["job", "measured", "budget", "measured / budget", "", "beside it", *(["on a team's servers"] if others else [])]
     rows = [head, ["---"] * len(head), *([*line.cells, *([others.get(line.job, "")] if others else [])] for line in lines)]
     return f"### {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import CLIENTS, Maker, Taken, columns, post, rows, sent
-from bench.record import prepare
+from bench.record import ARMS, BASELINE_RUNS, JUDGED_RUNS, prepare
 from bench.report import Line
 from tests.faults.served import Served
 
@@ -22,6 +22,7 @@ MB = 1_000_000
 ROWS = 1000
 OVERLAID, OVERLAID_POINTS, BUCKETS = 100, 10_000, 1000
 TABLE_METRICS = 10
+WIDE_RUNS, FOREST = 5, 2000
 IDLE_S = 3.0
 
 
@@ -42,7 +43,9 @@ class Run:
         """The first start, the record's preparation, and two more starts."""
         first = self.timed_start()
         self.stop()
-        prepare(self.server.data_dir, {"ingest": 8, "overlay": OVERLAID, "table": self.table_rows, "visible": 16})
+        judged = dict.fromkeys(ARMS, BASELINE_RUNS + JUDGED_RUNS)
+        beside = {"wide": WIDE_RUNS, "live": 1, "forest": FOREST, **judged}
+        prepare(self.server.data_dir, {"ingest": 8, "overlay": OVERLAID, "table": self.table_rows, "visible": 16, **beside})
         again = []
         for _ in range(self.rounds):
             again.append(self.timed_start())
@@ -207,8 +210,9 @@ class Run:
         assert status == 200, body[:300]
         return time.monotonic() - before, len(body)
 
-    def table(self) -> list[Line]:
-        """The page of a project with many experiments, sorted by a metric."""
+    @cached_property
+    def tabled(self) -> str:
+        """The address of the project with many experiments, their points stored."""
         token = self.server.token
 
         def make(client: int) -> list[bytes]:
@@ -216,6 +220,11 @@ class Run:
 
         sent(self.server.port, make)
         self.drain()
+        return "/projects/research-team/table/"
+
+    def table(self) -> list[Line]:
+        """The page of a project with many experiments, sorted by a metric."""
+        assert self.tabled
         self.restart()
         cold = self.page("/projects/research-team/table/?sort=metric:metric+0")
         found = [self.page(f"/projects/research-team/table/?sort=-metric:metric+{i % TABLE_METRICS}&page={2 + i // TABLE_METRICS}") for i in range(1, 20)]

@@ -14,6 +14,7 @@ from cheroot.wsgi import Server
 from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
+from config.memory import keep_what_is_loaded
 from metrics.shortcut import PointsFirst
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def serve(server: Server, *, ready: Callable[[], None], stopping: Callable[[], N
     serving = threading.Thread(target=server.serve, name="server")
     serving.start()
     ready()
+    keep_what_is_loaded()
     asked_to_stop.wait()
     last = threading.Timer(LAST_S, end_in_any_case)
     last.daemon = True

@@ -154,9 +154,22 @@ document.addEventListener("htmx:sendError", (event) => {
   if (!event.target.matches("[data-live]")) complain("The server does not answer: is it running?");
 });
 
+/* What scrolls can be scrolled by keys: where nothing in it takes the focus, it takes it itself. */
+const FOCUSABLE = "a[href], button, input:not([type='hidden']), select, textarea, summary, [tabindex]";
+
+function openToKeys() {
+  for (const scroller of document.querySelectorAll(".table-wrap, pre, .pointed")) {
+    const scrolls = scroller.scrollWidth > scroller.clientWidth || scroller.scrollHeight > scroller.clientHeight;
+    if (scrolls && !scroller.querySelector(FOCUSABLE)) scroller.tabIndex = 0;
+  }
+}
+
+addEventListener("resize", openToKeys);
+
 function settle() {
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   showChosen();
+  openToKeys();
 }
 
 document.addEventListener("htmx:afterSettle", settle);

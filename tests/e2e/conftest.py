@@ -85,6 +85,37 @@ def site_of(served: Served) -> Site:
     return Site(**{name: known[name] for name in ("url", "username", "password", "token")})
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """A served product with the data of crowd.py; `values` stand for the parameters of an address."""
+
+    site: Site
+    values: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+    """A server of its own with a thousand hostile experiments, in the form that `site` has."""
+    from tests.e2e.crowd import settle
+
+    folder = tmp_path_factory.mktemp("crowd")
+    if os.environ.get("TEST_FORM") == "server":
+        team = Team(folder)
+        try:
+            team.start()
+            yield Crowd(site_of(team.web), settle(team.web.settings))
+        finally:
+            team.remove()
+        return
+    served = Served(folder)
+    try:
+        values = settle({"DATA_DIR": str(folder)})
+        served.start()
+        yield Crowd(site_of(served), values)
+    finally:
+        served.end()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium. Of a module each, because Django refuses its database to a thread in which Playwright's loop runs."""

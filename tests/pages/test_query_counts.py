@@ -1,0 +1,229 @@
+"""What every page asks: of the record and of the metric store, as often for thirty rows of everything as for three.
+
+A new page has its line in COSTS: `route: (questions to the record, questions to the metric store)`. A number that rises is a decision, not an accident.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import ApiToken
+from experiments.models import Experiment, ExperimentEvent, Tag
+from hypotheses import services
+from hypotheses.linking import link
+from metrics import alerts, channels, process
+from metrics.alert_models import Channel
+from metrics.block import summary_columns
+from metrics.clickhouse.client import Columns, Engine
+from metrics.repository import MetricRepository
+from metrics.states import states
+from projects.models import Project, ProjectMetric, SavedView
+from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NAMES = ("loss", "accuracy", "train/loss")
+RUNS = {"e": "run-0,run-1,run-2"}
+# What programs ask, and the pages that Django and Swagger bring.
+ELSEWHERE = ("api/", "admin/", "docs", "health", "ready", "metrics", "client/")
+POINTS = re.compile(r"FROM metrics\.metrics\b")
+COSTS: dict[str, tuple[int, int]] = {
+    "": (9, 0),
+    "search": (8, 0),
+    "projects/new": (6, 0),
+    PROJECT: (23, 1),
+    PROJECT + "attribution": (12, 1),
+    PROJECT + "hypotheses/": (17, 1),
+    PROJECT + "hypotheses/new": (13, 0),
+    HYPOTHESIS: (24, 3),
+    HYPOTHESIS + "edit": (17, 1),
+    HYPOTHESIS + "delete": (15, 0),
+    PROJECT + "edit": (6, 0),
+    PROJECT + "metrics/": (13, 1),
+    PROJECT + "compare": (14, 1),
+    PROJECT + "new-experiment": (11, 0),
+    EXPERIMENT: (17, 1),
+    EXPERIMENT + "edit": (13, 0),
+    EXPERIMENT + "delete": (12, 1),
+    PROJECT + "lineage": (12, 1),
+    "sign-in": (2, 0),
+    "account": (7, 0),
+    "alerts/": (9, 0),
+    PROJECT + "alerts/": (13, 0),
+    PROJECT + "filter-words": (9, 0),
+    PROJECT + "views/<int:view_id>": (5, 0),
+}
+# Pages whose address is asked more than itself.
+ASKED: dict[str, Mapping[str, Any]] = {"search": {"q": "run"}, PROJECT + "compare": RUNS, PROJECT + "lineage": {"from": "run-1"}}
+
+
+class Counting:
+    """An engine that counts what it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.asked: list[str] = []
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None, *, timeout_s: float | None = None) -> dict[str, Any]:
+        self.asked.append(sql)
+        return self.engine.query(sql, params, timeout_s=timeout_s)
+
+    def insert(self, table: str, columns: Columns) -> None:
+        self.engine.insert(table, columns)
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        self.engine.execute(sql, params)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+@pytest.fixture
+def counting(store) -> Iterator[Counting]:
+    """The engine of this process, counted for its pages."""
+    engine = Counting(store.engine)
+    process.Running.parts = dataclasses.replace(store, repository=MetricRepository(engine, database=store.repository.database))
+    yield engine
+    process.Running.parts = store
+
+
+class World:
+    """A project of which everything there is comes in as many rows as asked."""
+
+    def __init__(self, store: process.Process, project: Project, user: Any) -> None:
+        self.store, self.project, self.user, self.rows = store, project, user, 0
+        ProjectMetric.objects.bulk_create([ProjectMetric(project=project, name=name, direction="minimize") for name in NAMES])
+        Experiment.objects.create(project=project, name="root", params={"lr": 0.1})
+        self.tag = Tag.objects.create(project=project, name="final")
+
+    def grow(self, rows: int) -> None:
+        """Until there are so many of each."""
+        new = range(self.rows, rows)
+        made = [self.run(number) for number in new]
+        self.summarise(made)
+        self.claims(made)
+        for number, each in zip(new, made, strict=True):
+            alerts.open_alert(kind="stalled", severity="mid", experiment=each, message="silent")
+            SavedView.objects.create(project=self.project, name=f"view {number}", query="?q=loss", by=self.user)
+            ApiToken.issue(user=self.user, team=self.project.team, name=f"token {number}")
+            channels.create(self.project.team, name=f"channel {number}", kind=Channel.Kind.EMAIL)
+            Project.objects.create(team=self.project.team, name=f"run project {number}")
+        self.rows = rows
+
+    def run(self, number: int) -> Experiment:
+        """A child of the root, tagged, with a history."""
+        root = Experiment.objects.get(project=self.project, slug="root")
+        params = {"lr": 0.1, "width": number}
+        named = {"name": f"run {number}", "params": params, "seed": number, "status": "complete" if number % 2 else "running"}
+        made = Experiment.objects.create(project=self.project, parent_experiment=root, **named)
+        Experiment.objects.create(project=self.project, name=f"child {number}", parent_experiment=Experiment.objects.get(slug="run-0"), params={"lr": number})
+        made.tags.add(self.tag)
+        ExperimentEvent.objects.create(experiment=made, kind="edited", detail="notes", by=self.user)
+        return made
+
+    def summarise(self, made: list[Experiment]) -> None:
+        """One series of each metric for each, as the drain would write it; all of one length, as a claim asks once for each order of length."""
+        ids = np.arange(len(made))
+        found = states(ids, 0 * ids, ids + 10**15, ids.astype(np.uint64), 0.5 + ids / 100)
+        rows = [(each.pk.bytes, name, self.project.team_id.bytes, self.project.pk.bytes, 1, found[n].packed()) for n, each in enumerate(made) for name in NAMES]
+        self.store.repository.insert_summaries(summary_columns(rows, spool=7))
+
+    def claims(self, made: list[Experiment]) -> None:
+        """A hypothesis for each run, and all runs for the first."""
+        targets = [services.TargetTerm("loss", direction="minimize")]
+        for number, each in enumerate(made, self.rows):
+            services.propose(self.project, by=self.user, title=f"claim {number}", targets=targets, experiments=[each])
+        link(self.project.hypotheses.get(slug="claim-0"), [each for each in made if each.slug != "run-0"], by=self.user)
+
+
+@pytest.fixture
+def world(store, project, alice) -> World:
+    return World(store, project, alice)
+
+
+def pages() -> list[str]:
+    """The routes that a person reads."""
+    return [route for route, verbs in ROUTES.items() if "GET" in verbs and not route.startswith(ELSEWHERE)]
+
+
+def address(world: World, route: str) -> str:
+    """A page's address in this world."""
+    project = world.project
+    values = {
+        "team_slug": project.team.slug, "project_slug": project.slug, "experiment_slug": "run-0", "hypothesis_slug": "claim-0",
+        "view_id": project.views.order_by("pk").first().pk, "channel_id": channels.Channel.objects.order_by("created_at").first().pk,
+    }  # fmt: skip
+    path = "/" + route
+    for name, value in values.items():
+        for kind in ("str", "int", "uuid"):
+            path = path.replace(f"<{kind}:{name}>", str(value))
+    assert "<" not in path, f"Say in this file what stands for the parameter of {route}."
+    return f"{path}?{urlencode(ASKED[route])}" if route in ASKED else path
+
+
+def cost(browser: Client, path: str, counting: Counting) -> tuple[int, int]:
+    """(questions to the record, to the metric store) of one page with empty caches."""
+    for each in caches.settings:
+        caches[each].clear()
+    counting.asked.clear()
+    with CaptureQueriesContext(connection) as made:
+        answer = browser.get(path)
+    assert answer.status_code in (200, 302), (path, answer.status_code)
+    return len(made), len(counting.asked)
+
+
+def test_every_page_asks_as_often_for_thirty_rows_as_for_three_and_as_often_as_is_said(
+    world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any
+):
+    found: list[dict[str, tuple[int, int]]] = []
+    for rows in (3, 30):
+        world.grow(rows)
+        browser = browser_for(alice)
+        browser.get("/")
+        found.append({route: cost(browser, address(world, route), counting) for route in pages()})
+    few, many = found
+    assert {route: (few[route], many[route]) for route in few if few[route] != many[route]} == {}
+    assert many == COSTS
+    assert {route for route, (_, of_store) in many.items() if of_store > 1} <= {HYPOTHESIS}
+
+
+# Beside the points, how far the series reach is read from their summaries; on a wall clock also until when hours may stand in for points.
+BESIDE = {"step": 1, "relative": 1, "time": 2}
+
+
+@pytest.mark.parametrize("x", list(BESIDE))
+def test_a_chart_reads_the_points_of_all_its_runs_with_one_question(
+    world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Callable[..., None], x: str
+):
+    world.grow(30)
+    runs = list(Experiment.objects.filter(project=world.project, name__startswith="run").order_by("created_at"))
+    for run in runs[:5]:
+        log(run, {"loss": [3.0, 2.0, 1.0]})
+    for many in (2, 30):
+        counting.asked.clear()
+        experiments = ",".join(str(run.pk) for run in runs[:many])
+        answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{urlencode({'metric': 'loss', 'experiments': experiments, 'x': x})}")
+        assert len(answer.json()["series"]) == min(many, 5)
+        assert [len(counting.asked), len([sql for sql in counting.asked if POINTS.search(sql)])] == [1 + BESIDE[x], 1]
+
+
+def test_a_chart_asks_again_only_for_the_series_that_hold_nan(world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Any):
+    world.grow(3)
+    runs = list(Experiment.objects.filter(project=world.project, name__startswith="run").order_by("created_at"))
+    for run, last in zip(runs, (1.0, "NaN", "Infinity"), strict=True):
+        log(run, {"loss": [3.0, 2.0, last]})
+    counting.asked.clear()
+    experiments = ",".join(str(run.pk) for run in runs)
+    answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{urlencode({'metric': 'loss', 'experiments': experiments})}")
+    assert sorted(series["nonfinite"] for series in answer.json()["series"]) == [0, 1, 1]
+    assert len([sql for sql in counting.asked if POINTS.search(sql)]) == 2
