@@ -5,10 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Test processes at once, each with servers, stores and a data directory of its own.
+# Test processes at once, each with servers, stores and a data directory of its own; one alone where a Redis or ClickHouse is given, which it then uses.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n $(WORKERS) --dist worksteal
+PARALLEL := $(if $(REDIS_URL)$(CLICKHOUSE_HOST),,-n $(WORKERS) --dist worksteal)
 .DEFAULT_GOAL := run
 .PHONY: env run test test-all soak bench simulate lint clean client browser
 
@@ -24,10 +24,10 @@ test: $(VENV)/.dev node_modules/.installed client browser
 
 # Everything, in both forms: in one process, and on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
 test-all: test
-	$(PYTEST) -m "slow and not faults"
-	TEST_FORM=server $(PYTEST) -m "not faults and not browser and not slow"
-	TEST_FORM=server $(PYTEST) -m "browser"
-	$(PYTEST) -m "faults and slow"
+	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser"
+	$(PYTEST) $(PARALLEL) -m "faults and slow"
 
 # The kill test ten times as long.
 soak: $(VENV)/.dev client

@@ -23,7 +23,7 @@ HEAD_BYTES = 65_536
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its file there safely
 
 bind = f"127.0.0.1:{settings.PORT}"
-worker_class = "gthread"
+worker_class = "metrics.threads.PatientThreads"
 workers = settings.WEB_CONCURRENCY
 threads = settings.SERVER_THREADS
 # Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.

@@ -18,6 +18,7 @@ from accounts.access import Caller, caller
 from accounts.models import Role
 from config.errors import BadRequest, TooLarge
 from metrics.ingest import decompressed
+from metrics.shortcut import body_of
 
 BODY_BYTES = 4_000_000
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -33,7 +34,7 @@ class RecordParser(BaseParser):
         request: Request = (parser_context or {})["request"]
         if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
             raise BadRequest("Send the body with a Content-Length, not chunked.")
-        body = decompressed(within(stream.read(BODY_BYTES + 1)), request.headers.get("Content-Encoding", "").strip().lower())
+        body = decompressed(within(body_of(lambda: stream.read(BODY_BYTES + 1))), request.headers.get("Content-Encoding", "").strip().lower())
         return loaded(within(body))
 
 

@@ -109,7 +109,7 @@ def _process(django_db_setup: None, django_db_blocker: Any) -> Iterator[process.
 def store(_process: process.Process, transactional_db: None) -> Iterator[process.Process]:
     """The real embedded engine, spool and drain of this test process."""
     yield _process
-    assert _process.drain.wait_visible(_process.spool.last_row(), timeout_s=20), _process.drain.last_error
+    assert _process.drain.wait_visible(_process.spool.last_row(), timeout_s=60), _process.drain.last_error
 
 
 @pytest.fixture

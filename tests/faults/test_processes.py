@@ -282,7 +282,8 @@ def test_a_damaged_spool_is_named_and_gunicorn_does_not_start_again_and_again(wo
 
 
 SERVE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run that was begun in the background of a shell is told to ignore it
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from config.wsgi import application
 from metrics import process

@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts.models import User
 from experiments.models import Experiment
+from metrics import process
 from metrics.process import Process
 from metrics.repository import Place
 
@@ -37,6 +38,8 @@ def send(client: Client, experiment: Experiment, values: list[float], *, first: 
     body = {"steps": list(range(first, first + len(values))), "metrics": {"loss": values}}
     answer = client.post(f"/api/v1/metrics/log-batch/digits/{experiment.slug}?wait=visible", json.dumps(body), content_type="application/json")
     assert answer.status_code == 200, answer.content
+    parts = process.start()
+    parts.drain.wait_visible(parts.spool.last_row(), timeout_s=120)  # finding the bad rows takes many inserts: more than a request waits for
     found: dict[str, object] = answer.json()
     return found
 
