@@ -21,7 +21,8 @@ export class Scale {
     this.isEmpty = this.ends[0] > this.ends[1];
     if (this.isEmpty) this.ends = [1, 1];
     const [low, high] = this.ends.map((value) => this.turn(value));
-    [this.low, this.high] = high > low ? [low, high] : [low - 0.5, high + 0.5];
+    this.low = high > low ? low : low - 0.5;
+    this.high = high > low ? high : high + 0.5;
   }
 
   /** Whether a value has a place on the axis; all others stand in its lane. @param {Value} value */

@@ -199,6 +199,36 @@ def test_an_end_left_empty_is_open_and_a_brush_that_says_nothing_is_none(visit: 
     expect(page.locator("[data-said]")).to_have_text("5 runs drawn.")
 
 
+@pytest.mark.parametrize(
+    ("values", "log", "ends", "inside"),
+    [
+        ([1, 2, None, "NaN"], False, [1, 2], 1.5),
+        ([5, 5], False, [5, 5], 5),
+        ([1e-3, 1e3, -1, 0], True, [1e-3, 1e3], 1),
+        ([-1e308, 1e308], False, [-1e308, 1e308], 0),
+        ([1e-300, 3e-300], False, [1e-300, 3e-300], 2e-300),
+        ([None, "Infinity"], True, [1, 1], 1),
+    ],
+)
+def test_a_scale_places_every_number_and_gives_back_what_a_hand_aims_at(visit: Opener, values: list[object], log: bool, ends: list[float], inside: float):
+    page = visit(f"{PROJECT}metrics/")
+    found = page.evaluate(
+        """async ([values, log]) => {
+          const { Scale } = await import('/static/js/axes.js');
+          const axis = { key: 'param:x', name: 'x', how: 'param', words: [], literals: [], term: 'params.x', refusal: '', missing: 0, odd: 0 };
+          const scale = new Scale({ ...axis, values }, log);
+          return { range: scale.range(2, -1), middle: scale.value(0.5), shares: values.map((value) => scale.share(value)), ticks: scale.ticks(6).length };
+        }""",
+        [values, log],
+    )
+    assert found["range"] == ends
+    assert found["middle"] == pytest.approx(inside, rel=1e-2, abs=1e303 if abs(ends[0]) > 1e300 else 0)
+    for value, share in zip(values, found["shares"], strict=True):
+        is_placed = isinstance(value, int | float) and (value > 0 or not log)
+        assert (share is not None and 0 <= share <= 1) if is_placed else share is None
+    assert found["ticks"] <= 7
+
+
 def test_names_are_text_and_the_page_does_not_overflow_narrow_or_dark(visit: Opener, compared: str):
     odd = f"{compared}&pc={quote('param:' + LONG)}&pc={quote('param:' + ODD)}&sc=param:opt"
     for width, dark in ((1440, False), (1440, True), (390, False), (390, True)):
@@ -206,6 +236,9 @@ def test_names_are_text_and_the_page_does_not_overflow_narrow_or_dark(visit: Ope
         expect(page.locator(f'.axis-name[title="{LONG}"]')).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         photograph(page, f"scatter-{width}-{'dark' if dark else 'light'}")
+        page = drawn(visit(f"{PROJECT}explore?{urlsplit(odd).query.partition('&')[2]}", width=width, dark=dark))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        photograph(page, f"explore-{width}-{'dark' if dark else 'light'}")
 
 
 def test_each_chart_is_saved_as_a_picture_and_its_data_as_files(visit: Opener, compared: str):
