@@ -4,7 +4,7 @@ import { extent, linearTicks, logTexts, logTicks, reading, tickTexts } from "./c
 
 /** @typedef {number | string | null} Value a number, a place among words, "NaN" or an infinity, or none */
 /** @typedef {{key: string, name: string, how: string, values: Value[], words: string[], literals: (string | null)[], term: string | null, refusal: string, missing: number, odd: number}} Axis */
-/** @typedef {[number, number]} Range from and to, both within; of an ordinal axis the places of words */
+/** @typedef {[number, number]} Range from and to, both within; infinite where an end is open; of an ordinal axis the places of words */
 /** @typedef {Map<string, Range>} Brushes by the key of the axis */
 
 export const AGGREGATES = ["last", "min", "max", "avg"];
@@ -21,7 +21,8 @@ export class Scale {
     this.isEmpty = this.ends[0] > this.ends[1];
     if (this.isEmpty) this.ends = [1, 1];
     const [low, high] = this.ends.map((value) => this.turn(value));
-    [this.low, this.high] = high > low ? [low, high] : [low - 0.5, high + 0.5];
+    this.low = high > low ? low : low - 0.5;
+    this.high = high > low ? high : high + 0.5;
   }
 
   /** Whether a value has a place on the axis; all others stand in its lane. @param {Value} value */
@@ -38,6 +39,11 @@ export class Scale {
   share(value) {
     // halves, so that no difference overflows
     return this.isPlaced(value) ? EDGE + (1 - 2 * EDGE) * ((this.turn(/** @type {number} */ (value)) / 2 - this.low / 2) / (this.high / 2 - this.low / 2)) : null;
+  }
+
+  /** The share at which the end of a brush is drawn, which may lie beyond the axis. @param {number} value */
+  edge(value) {
+    return Math.max(0, Math.min(1, this.share(value) ?? 0));
   }
 
   /** The value at a share, with as many digits as a hand can aim at; beyond the data their end, exactly. @param {number} share */
@@ -107,7 +113,7 @@ export function fitting(scales, brushes, count) {
 
 /** A brush as it stands in an address: words by name, for places change with the data. @param {Scale} scale @param {Range} range */
 export function written(scale, [from, to]) {
-  const end = (/** @type {number} */ value) => (scale.isOrdinal ? scale.axis.words[value] : String(value));
+  const end = (/** @type {number} */ value) => (scale.isOrdinal ? scale.axis.words[value] : Number.isFinite(value) ? String(value) : "");
   return [scale.axis.key, end(from), end(to)].map(encodeURIComponent).join(",");
 }
 
@@ -127,8 +133,10 @@ function decoded(text) {
 export function read(scale, text) {
   const parts = text.split(",").map(decoded);
   if (parts.length !== 3) return null;
-  const [from, to] = parts.slice(1).map((end) => (scale.isOrdinal ? scale.axis.words.indexOf(end) : end.trim() === "" ? NaN : Number(end)));
-  return Number.isFinite(from) && Number.isFinite(to) && from >= (scale.isOrdinal ? 0 : -Infinity) && to >= from ? [from, to] : null;
+  const open = [-Infinity, Infinity];
+  const [from, to] = parts.slice(1).map((end, n) => (scale.isOrdinal ? scale.axis.words.indexOf(end) : end.trim() === "" ? open[n] : Number(end)));
+  // Number gives NaN for what is none, and no comparison with it holds.
+  return from <= to && (scale.isOrdinal ? from >= 0 : Number.isFinite(from) || Number.isFinite(to)) ? [from, to] : null;
 }
 
 /**
@@ -139,7 +147,8 @@ export function condition(scale, [from, to]) {
   const { term, name, literals } = scale.axis;
   const refuse = (/** @type {string} */ why) => ({ terms: "", trouble: `${name} ${why}` });
   if (term === null) return refuse("has a name that a filter cannot spell.");
-  if (!scale.isOrdinal) return { terms: from === to ? `${term} = ${from}` : `${term} >= ${from} and ${term} <= ${to}`, trouble: "" };
+  const bounds = [Number.isFinite(from) ? `${term} >= ${from}` : "", Number.isFinite(to) ? `${term} <= ${to}` : ""].filter(Boolean).join(" and ");
+  if (!scale.isOrdinal) return { terms: from === to ? `${term} = ${from}` : bounds, trouble: "" };
   const spelled = literals.slice(from, to + 1);
   if (spelled.includes(null)) return refuse("has values that a filter cannot compare, such as lists or very long texts.");
   return { terms: spelled.length === 1 ? `${term} = ${spelled[0]}` : `${term} in (${spelled.join(", ")})`, trouble: "" };

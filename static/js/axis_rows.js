@@ -105,9 +105,8 @@ export class AxisRows {
   typed(scale) {
     const { key } = scale.axis, texts = (this.fields.get(key)?.ends ?? []).map((field) => field.value);
     if (texts.every((text) => text === "")) return this.desk.brush({ [key]: null });
-    const open = scale.isOrdinal ? [0, scale.axis.words.length - 1] : scale.ends;
+    const open = scale.isOrdinal ? [0, scale.axis.words.length - 1] : [-Infinity, Infinity];
     const [from, to] = texts.map((text, n) => (text === "" ? open[n] : Number(text)));
-    if (from > to && texts.includes("")) return this.desk.brush({ [key]: [from, from] }); // beyond the data: nothing fits
     this.desk.brush({ [key]: from <= to ? [from, to] : [to, from] });
   }
 
@@ -115,7 +114,7 @@ export class AxisRows {
   refresh() {
     for (const [key, { ends, log, clear }] of this.fields) {
       const range = this.desk.brushes.get(key);
-      ends.forEach((field, n) => { if (field !== document.activeElement || !range || field.value === "") field.value = range ? String(range[n]) : ""; });
+      ends.forEach((field, n) => { if (field !== document.activeElement || !range) field.value = range && Number.isFinite(range[n]) ? String(range[n]) : ""; });
       log.checked = this.desk.logs.has(key);
       clear.hidden = !range;
     }

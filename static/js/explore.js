@@ -37,7 +37,7 @@ export class Desk {
     this.inside = new Uint8Array();
     this.hot = /** @type {number | null} */ (null);
     this.asking = /** @type {AbortController | null} */ (null);
-    this.readColours();
+    this.paint = readPaint(root);
     this.shades = this.laneShades = new Shades(null, this.palette, this.theme.muted);
     this.scatter = new Scatter(this.part("scatter"), this);
     this.parallel = new Parallel(this.part("parallel"), this);
@@ -50,14 +50,17 @@ export class Desk {
     return /** @type {HTMLElement} */ (this.root.querySelector(`[data-${name}]`));
   }
 
-  readColours() {
-    const probe = this.root.appendChild(document.createElement("i"));
-    probe.hidden = true;
-    const colour = (/** @type {string} */ token) => { probe.style.color = `var(--${token})`; return getComputedStyle(probe).color; };
-    this.theme = readTheme(this.root);
-    this.accent = colour("accent");
-    this.palette = Array.from({ length: 10 }, (_, i) => colour(`c${i + 1}`));
-    probe.remove();
+  get theme() {
+    return this.paint.theme;
+  }
+
+  /** The colour of brushes, and of what has no colour of its own. */
+  get accent() {
+    return this.paint.accent;
+  }
+
+  get palette() {
+    return this.paint.palette;
   }
 
   get count() {
@@ -288,7 +291,7 @@ export class Desk {
       const at = document.activeElement ?? document.body, isElsewhere = !this.root.contains(at) && !at.contains(this.root);
       if (event.key === "Escape" && !isElsewhere && !event.defaultPrevented) this.clear();
     });
-    onThemeChange(() => { this.readColours(); this.scale(); this.draw(); });
+    onThemeChange(() => { this.paint = readPaint(this.root); this.scale(); this.draw(); });
   }
 
   /** A chooser was changed. @param {HTMLFormElement} form @param {HTMLInputElement} field */
@@ -323,4 +326,14 @@ export class Desk {
 function parted(key) {
   const at = key.indexOf(":"), kind = key.slice(0, at);
   return !key ? ["", ""] : [kind, kind === "param" ? key : `metric:${key.slice(at + 1)}`];
+}
+
+/** The stylesheet's colours as a canvas takes them. @param {HTMLElement} root */
+function readPaint(root) {
+  const probe = root.appendChild(document.createElement("i"));
+  probe.hidden = true;
+  const colour = (/** @type {string} */ token) => { probe.style.color = `var(--${token})`; return getComputedStyle(probe).color; };
+  const paint = { theme: readTheme(root), accent: colour("accent"), palette: Array.from({ length: 10 }, (_, i) => colour(`c${i + 1}`)) };
+  probe.remove();
+  return paint;
 }

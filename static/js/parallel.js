@@ -123,7 +123,7 @@ export class Parallel {
     this.scales.forEach((scale, n) => {
       const range = desk.brushes.get(scale.axis.key);
       if (!range) return;
-      const reach = scale.isOrdinal ? 0.3 : 0, [low, high] = [this.top(scale.share(range[0] - reach) ?? 0), this.top(scale.share(range[1] + reach) ?? 1)];
+      const reach = scale.isOrdinal ? 0.3 : 0, [low, high] = [this.top(scale.edge(range[0] - reach)), this.top(scale.edge(range[1] + reach))];
       pen.globalAlpha = 0.22;
       pen.fillRect(this.left(n) - 9, high - 1, 18, low - high + 2);
       pen.globalAlpha = 1;

@@ -97,7 +97,8 @@ export class Scatter {
       const at = Math.round(this.left(share)) + 0.5;
       pen.moveTo(at, TOP);
       pen.lineTo(at, bottom - LANE);
-      pen.fillText(cut(pen, text, room), at, bottom + 10);
+      const kept = cut(pen, text, room);
+      if (!x.absence || at - pen.measureText(kept).width / 2 > LEFT + LANE + 6) pen.fillText(kept, at, bottom + 10);
     }
     if (x.absence) pen.fillText("none", this.left(null), bottom + 10);
     pen.stroke();
@@ -165,7 +166,7 @@ export class Scatter {
   span(scale, range, place) {
     if (!range) return [place(0), place(1)];
     const reach = scale.isOrdinal ? 0.3 : 0;
-    return [place(scale.share(range[0] - reach) ?? 0), place(scale.share(range[1] + reach) ?? 1)];
+    return [place(scale.edge(range[0] - reach)), place(scale.edge(range[1] + reach))];
   }
 
   /** @param {CanvasRenderingContext2D} pen @param {number[]} across @param {number[]} up */

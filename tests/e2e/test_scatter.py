@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -189,6 +190,45 @@ def test_axes_are_added_moved_removed_and_kept_in_the_address(visit: Opener, com
     expect(rows).to_have_text(["lr, log", "units", "accuracy, max"])
 
 
+def test_an_end_left_empty_is_open_and_a_brush_that_says_nothing_is_none(visit: Opener, compared: str):
+    page = drawn(visit(f"{compared}&br=param%253Alr,0.01,"))
+    expect(page.get_by_label("lr: from")).to_have_value("0.01")
+    expect(page.get_by_label("lr: to")).to_have_value("")
+    expect_shown(page, ["alpha", "beta"])
+    page = drawn(visit(f"{compared}&br=param%253Alr,x,y&br=param%253Aopt,nobody,sgd&br=%25&br=param%253Alr,,"))
+    expect(page.locator("[data-said]")).to_have_text("5 runs drawn.")
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "ends", "inside"),
+    [
+        ([1, 2, None, "NaN"], False, [1, 2], 1.5),
+        ([5, 5], False, [5, 5], 5),
+        ([1e-3, 1e3, -1, 0], True, [1e-3, 1e3], 1),
+        ([-1e308, 1e308], False, [-1e308, 1e308], 0),
+        ([1e-300, 3e-300], False, [1e-300, 3e-300], 2e-300),
+        ([None, "Infinity"], True, [1, 1], 1),
+    ],
+)
+def test_a_scale_places_every_number_and_gives_back_what_a_hand_aims_at(visit: Opener, values: list[object], log: bool, ends: list[float], inside: float):
+    page = visit(f"{PROJECT}metrics/")
+    found = page.evaluate(
+        """async ([values, log]) => {
+          const { Scale } = await import('/static/js/axes.js');
+          const axis = { key: 'param:x', name: 'x', how: 'param', words: [], literals: [], term: 'params.x', refusal: '', missing: 0, odd: 0 };
+          const scale = new Scale({ ...axis, values }, log);
+          return { range: scale.range(2, -1), middle: scale.value(0.5), shares: values.map((value) => scale.share(value)), ticks: scale.ticks(6).length };
+        }""",
+        [values, log],
+    )
+    assert found["range"] == ends
+    assert found["middle"] == pytest.approx(inside, rel=1e-2, abs=1e303 if abs(ends[0]) > 1e300 else 0)
+    for value, share in zip(values, found["shares"], strict=True):
+        is_placed = isinstance(value, int | float) and (value > 0 or not log)
+        assert (share is not None and 0 <= share <= 1) if is_placed else share is None
+    assert found["ticks"] <= 7
+
+
 def test_names_are_text_and_the_page_does_not_overflow_narrow_or_dark(visit: Opener, compared: str):
     odd = f"{compared}&pc={quote('param:' + LONG)}&pc={quote('param:' + ODD)}&sc=param:opt"
     for width, dark in ((1440, False), (1440, True), (390, False), (390, True)):
@@ -196,6 +236,9 @@ def test_names_are_text_and_the_page_does_not_overflow_narrow_or_dark(visit: Ope
         expect(page.locator(f'.axis-name[title="{LONG}"]')).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         photograph(page, f"scatter-{width}-{'dark' if dark else 'light'}")
+        page = drawn(visit(f"{PROJECT}explore?{urlsplit(odd).query.partition('&')[2]}", width=width, dark=dark))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        photograph(page, f"explore-{width}-{'dark' if dark else 'light'}")
 
 
 def test_each_chart_is_saved_as_a_picture_and_its_data_as_files(visit: Opener, compared: str):
@@ -260,3 +303,36 @@ def test_without_a_script_the_form_draws_a_still_scatter(visit: Opener, slugs: l
     expect(page.locator(".still-scatter svg")).to_be_visible()
     expect(page.locator(".still-scatter figcaption")).to_contain_text("5 experiments")
     expect(page.locator("[data-scatter]")).to_be_hidden()
+
+
+def test_ten_thousand_experiments_are_brushed_on_two_canvases(visit: Opener, slugs: list[str], capsys: pytest.CaptureFixture[str]):
+    count = 10_000
+    columns = {
+        "param:lr": [10 ** -(i % 5 + 1) for i in range(count)],
+        "param:opt": [i % 3 for i in range(count)],
+        "max:accuracy": [i / count for i in range(count)],
+    }
+    blank = {"how": "param", "words": [], "literals": [], "term": "params.lr", "refusal": "", "missing": 0, "odd": 0}
+    axes = [blank | {"key": key, "name": key.split(":")[1], "values": values} for key, values in columns.items()]
+    axes[1] |= {"words": ["adam", "lion", "sgd"], "literals": ['"adam"', '"lion"', '"sgd"']}
+    names = [f"run {i}" for i in range(count)]
+    body = json.dumps({"ids": [], "slugs": names, "names": names, "beyond": 0, "axes": axes, "isStoreAway": False})
+    page = visit(f"{PROJECT}metrics/")
+    page.route("**/explore/data?**", lambda route: route.fulfill(body=body, content_type="application/json"))
+    page.goto(f"{PROJECT}explore?{AXES}")
+    expect(page.locator("[data-said]")).to_have_text("10000 experiments drawn.")
+    took_ms = page.evaluate(
+        """() => new Promise((done) => {
+          const began = performance.now(), field = document.querySelector('[aria-label="accuracy: from"]');
+          field.value = '0.5';
+          field.dispatchEvent(new Event('change'));
+          requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+        })"""
+    )
+    with capsys.disabled():
+        print(f"\n10,000 experiments, a brush until it is painted: {took_ms:.0f} ms")
+    expect(page.locator("[data-said]")).to_have_text("5000 of 10000 experiments fit the brush.")
+    expect(page.locator("[data-first] li")).to_have_count(20)
+    assert len(parse_qs(urlsplit(page.get_by_role("link", name="Compare the first 100").get_attribute("href") or "").query)["e"]) == 100
+    assert page.evaluate("document.querySelectorAll('*').length") < 1000
+    photograph(page, "explore-10000")

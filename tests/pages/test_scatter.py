@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,11 +20,12 @@ from experiments import scatter, scatter_views
 from experiments.filter_language import parse
 from experiments.models import Experiment, Tag
 from experiments.numbers import Numbers
-from experiments.scatter import AXES_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
+from experiments.scatter import AXES_MOST, DRAWN_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
 from metrics import process
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import url
 from tests.pages.test_project_table import store_away  # noqa: F401
+from tests.pages.test_table_filters import insert_summaries
 
 LONG = "ل" * 250
 ODD = '<script>alert("1")</script>'
@@ -179,12 +181,19 @@ def test_an_axis_with_too_many_words_says_so_and_draws_nothing(project):
     assert len(param_axis("param:note", "note", [{"note": f"text {i}"} for i in range(WORDS_MOST)]).words) == WORDS_MOST
 
 
-def test_experiments_beyond_the_most_are_counted_and_said(bob, browser_for, project, runs, monkeypatch):
-    monkeypatch.setattr(scatter, "DRAWN_MOST", 3)
-    monkeypatch.setattr(scatter_views, "DRAWN_MOST", 3)
-    answer = browser_for(bob).get(data_url(project, axis="param:lr")).json()
-    assert (answer["slugs"], answer["beyond"]) == (["run-3", "run-2", "run-1"], 1)
-    assert "1 more fit the filter: the newest 3 are drawn." in browser_for(bob).get(page_url(project)).content.decode()
+def test_the_newest_ten_thousand_are_drawn_and_the_others_counted_and_said(bob, browser_for, project, store, capsys):
+    made = [Experiment(project=project, name=f"e{i}", slug=f"e{i}", params={"lr": i, "optimizer": {"name": "adam"}}) for i in range(DRAWN_MOST + 1)]
+    Experiment.objects.bulk_create(made)
+    insert_summaries(store, project, made)
+    browser, keys = browser_for(bob), ["param:lr", "param:optimizer.name", "max:accuracy"]
+    began = time.perf_counter()
+    response = browser.get(data_url(project, axis=keys))
+    answer, took_ms = response.json(), 1000 * (time.perf_counter() - began)
+    with capsys.disabled():
+        print(f"\n10,000 experiments over three axes: {took_ms:.0f} ms, {len(response.content) / 1e6:.1f} MB")
+    assert (len(answer["slugs"]), answer["beyond"]) == (DRAWN_MOST, 1)
+    assert [axis["missing"] for axis in answer["axes"]] == [0, 0, 0]
+    assert "1 more fit the filter: the newest 10,000 are drawn." in browser.get(page_url(project)).content.decode().replace("\u202f", ",")
 
 
 def test_a_comparison_draws_a_hundred_and_says_how_many_more_there_are(bob, browser_for, project):
