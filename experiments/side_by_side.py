@@ -33,7 +33,6 @@ class Row:
     name: str
     cells: list[Cell]
     variation: Variation
-    is_number: bool = False
     is_prose: bool = False
 
     @property
@@ -80,7 +79,7 @@ class SideBySide:
         """One row, its texts held against the baseline's."""
         whole = full or texts
         cells = [Cell(text, entire != whole[self.baseline], entire if entire != text else "") for text, entire in zip(texts, whole, strict=True)]
-        return Row(name, cells, variation(values, whole), is_number=full is not None, is_prose=is_prose)
+        return Row(name, cells, variation(values, whole), is_prose=is_prose)
 
     def block(self, title: str, rows: Iterable[Row], total: int | None = None) -> Block:
         """The rows of one kind, chosen and ordered as the reader wants them."""
