@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
 from experiments.comparison import Comparison, flat
 from experiments.models import Change
 from experiments.templatetags.readings import NONE, as_param, decimals_of, exact, number
 from experiments.variation import Variation, variation
+from projects.models import ProjectMetric
 
 ROWS_MOST = 200
-WEIGHED_MOST = 2000
+WEIGHED_MOST = 20_000
 TEXT_MOST = 2000
 
 
@@ -28,13 +28,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing over all runs."""
+    """One thing over all runs. `whole` says all of each value; `short` gives what is shown of them, worked out for rows that are shown alone."""
 
     name: str
-    cells: list[Cell]
+    whole: Sequence[str]
+    baseline: int
     variation: Variation
-    is_number: bool = False
     is_prose: bool = False
+    short: Callable[[], Sequence[str]] | None = None
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """One for each run, held against the baseline's."""
+        texts, reference = self.short() if self.short else self.whole, self.whole[self.baseline]
+        return [Cell(text, all_ != reference, all_ if all_ != text else "") for text, all_ in zip(texts, self.whole, strict=True)]
 
     @property
     def values(self) -> int:
@@ -58,6 +65,11 @@ class Block:
     wanted: int
 
     @property
+    def unweighed(self) -> int:
+        """How many rows nobody looked at, because there are too many."""
+        return self.total - len(self.rows)
+
+    @property
     def differing(self) -> int:
         """How many rows differ."""
         return sum(row.is_different for row in self.rows)
@@ -76,11 +88,11 @@ class SideBySide:
         self.look = comparison.look
         self.baseline = comparison.baseline.slot
 
-    def row(self, name: str, values: Sequence[object], texts: Sequence[str], *, is_prose: bool = False, full: Sequence[str] | None = None) -> Row:
-        """One row, its texts held against the baseline's."""
-        whole = full or texts
-        cells = [Cell(text, entire != whole[self.baseline], entire if entire != text else "") for text, entire in zip(texts, whole, strict=True)]
-        return Row(name, cells, variation(values, whole), is_number=full is not None, is_prose=is_prose)
+    def row(
+        self, name: str, values: Sequence[object], whole: Sequence[str], *, is_prose: bool = False, short: Callable[[], Sequence[str]] | None = None
+    ) -> Row:
+        """One row of a value for each run, None for none, and what is written of each."""
+        return Row(name, whole, self.baseline, variation(values, whole), is_prose, short)
 
     def block(self, title: str, rows: Iterable[Row], total: int | None = None) -> Block:
         """The rows of one kind, chosen and ordered as the reader wants them."""
@@ -114,16 +126,17 @@ class SideBySide:
 
     @cached_property
     def summaries(self) -> Block:
-        """Each metric by its aggregation, the first WEIGHED_MOST of them."""
+        """Each metric by its aggregation: as many of the first as make WEIGHED_MOST values."""
         read, metrics = self.comparison.measured, self.comparison.measured.metrics
-        values = ([read.value(run.experiment, metric) for run in self.runs] for metric in metrics)
-        rows = (self.summary(f"{metric.name}, {metric.aggregation}", row) for metric, row in zip(metrics, values, strict=False))
-        return self.block("Summaries", islice(rows, WEIGHED_MOST) if not read.is_store_away else [], total=len(metrics))
+        if read.is_store_away:
+            return self.block("Summaries", [])
+        weighed = metrics[: max(ROWS_MOST, WEIGHED_MOST // len(self.runs))]
+        return self.block("Summaries", (self.summary(metric, [read.value(run.experiment, metric) for run in self.runs]) for metric in weighed), len(metrics))
 
-    def summary(self, name: str, values: list[float | None]) -> Row:
+    def summary(self, metric: ProjectMetric, values: list[float | None]) -> Row:
         """One metric."""
-        decimals = decimals_of(values)
-        return self.row(name, values, [number(value, decimals) for value in values], full=[NONE if value is None else exact(value) for value in values])
+        whole = [NONE if value is None else exact(value) for value in values]
+        return self.row(f"{metric.name}, {metric.aggregation}", values, whole, short=lambda: lined_up(values))
 
     @cached_property
     def words(self) -> Block:
@@ -137,6 +150,12 @@ class SideBySide:
     def blocks(self) -> list[Block]:
         """Those with a row."""
         return [block for block in (self.params, self.changes, self.summaries, self.words) if block.shown]
+
+
+def lined_up(values: Sequence[float | None]) -> list[str]:
+    """Numbers with the decimals that their row shares."""
+    decimals = decimals_of(values)
+    return [number(value, decimals) for value in values]
 
 
 def said(change: Change | None) -> str:

@@ -2,6 +2,8 @@
 
 import { reading, step } from "./chart_math.js";
 
+const OFFERED_MOST = 300;
+
 /** @typedef {import("./charts.js").Board} Board */
 /** @typedef {import("./chart_plot.js").View} View */
 
@@ -16,6 +18,30 @@ export function wireXMetric(board) {
   input.addEventListener("change", () => {
     if (input.value.trim()) form.requestSubmit();
   });
+  complete(input);
+}
+
+/** Where the page has only some of the names, the others are asked for once somebody types. @param {HTMLInputElement} input */
+function complete(input) {
+  const list = input.list, all = list?.dataset.all;
+  if (!list || !all) return;
+  let names = /** @type {string[] | null} */ (null);
+  input.addEventListener("input", async () => {
+    const typed = input.value.toLowerCase();
+    names ??= await namesAt(all);
+    const fitting = names.filter((name) => name.toLowerCase().includes(typed)).slice(0, OFFERED_MOST);
+    list.replaceChildren(...fitting.map((name) => Object.assign(document.createElement("option"), { value: name })));
+  });
+}
+
+/** @param {string} address @returns {Promise<string[]>} none where the server does not answer: a name can be typed all the same */
+async function namesAt(address) {
+  try {
+    const response = await fetch(address, { credentials: "same-origin", headers: { Accept: "application/json" } });
+    return response.ok ? (await response.json()).names.map((/** @type {{name: string}} */ each) => each.name) : [];
+  } catch {
+    return [];
+  }
 }
 
 /**
