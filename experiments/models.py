@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.slugs import free_slug, is_uuid
@@ -153,11 +154,14 @@ class Experiment(models.Model):
         """
         if not self.slug:
             self.slug = free_slug(self.name, taken=Experiment.objects.filter(project_id=self.project_id), otherwise="experiment")
-        if self._state.adding:
+        is_new = self._state.adding
+        if is_new:
             self.number = next_number(self.project_id)
         self.check_parent()
         self.derive()
         super().save(**options)
+        if is_new:
+            del self.number  # the database knows it; whoever asks reads it from there
         self.derive_descendants()
 
     def check_parent(self) -> None:
@@ -261,10 +265,10 @@ class Experiment(models.Model):
         return self.writers
 
 
-def next_number(project_id: uuid.UUID) -> int:
-    """The number of the next experiment of a project. Two that are made at one moment may have one number: they share a colour, no more."""
-    last = Experiment.objects.filter(project_id=project_id).order_by("-number").values_list("number", flat=True).first()
-    return 0 if last is None else last + 1
+def next_number(project_id: uuid.UUID) -> Coalesce:
+    """The number of the next experiment of a project, worked out in its INSERT. Two made at one moment may have the same: they share a colour, no more."""
+    last = Experiment.objects.filter(project_id=project_id).order_by("-number").values("number")[:1]
+    return Coalesce(models.Subquery(last) + 1, 0)
 
 
 class ExperimentEvent(models.Model):
