@@ -127,11 +127,20 @@ class Attribution:
         return next((root for root in self.roots if root.key == asked), self.roots[0] if self.roots else None)
 
     @cached_property
-    def runs(self) -> dict[UUID, Experiment]:
-        """The lineage's complete runs, the newest RUNS_MOST."""
+    def complete(self) -> list[Experiment]:
+        """The lineage's complete runs, oldest first."""
         root = self.root
-        mine = [row for row in self.every.values() if root and self.root_key(row) == root.key and row.status == Experiment.Status.COMPLETE]
-        return {row.pk: row for row in mine[-RUNS_MOST:]}
+        return [row for row in self.every.values() if root and self.root_key(row) == root.key and row.status == Experiment.Status.COMPLETE]
+
+    @cached_property
+    def runs(self) -> dict[UUID, Experiment]:
+        """Those that are read: the newest RUNS_MOST."""
+        return {row.pk: row for row in self.complete[-RUNS_MOST:]}
+
+    @property
+    def left_out(self) -> int:
+        """How many complete runs of the lineage are too old to be read."""
+        return len(self.complete) - len(self.runs)
 
     @cached_property
     def values(self) -> dict[UUID, float]:
@@ -291,8 +300,8 @@ class Attribution:
     @cached_property
     def bars(self) -> list[Bar]:
         """The waterfall, root first."""
-        before: Sequence[Node | None] = [None, *self.way[:-1]]
-        return [self.bar(node, previous) for node, previous in zip(self.way, before, strict=True)]
+        before: Sequence[Node | None] = [None, *self.way]
+        return [self.bar(node, previous) for node, previous in zip(self.way, before, strict=False)]
 
     def bar(self, node: Node, previous: Node | None) -> Bar:
         """One step."""

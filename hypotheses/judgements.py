@@ -13,20 +13,20 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from experiments.models import Experiment
-from hypotheses import wanting
+from hypotheses import failing, verdict_alerts, wanting
 from hypotheses.cases import Case, Judgement, Reading, Run
 from hypotheses.comparison import Comparison
 from hypotheses.gathering import UNSAID, as_it_stood, frozen_baseline, gather, linked, place_of
 from hypotheses.judging import ENGINE_VERSION, e_bh
 from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, Link
 from hypotheses.verdicts import Thresholds, weigh
-from metrics import alerts, freshness, process
-from metrics.alert_models import Kind, Severity
+from metrics import freshness, process
+from metrics.clickhouse.errors import StoreError
 from metrics.evidence_rows import ARM, NIL, POOLED, EvidenceRow, append, rows
 from metrics.repository import MetricRepository
 from projects.models import Project
@@ -38,6 +38,8 @@ KEPT_S = 60  # what was read, at most: a run's name may change without a mark
 SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired")
 FALSE_DISCOVERY_RATE = 0.1
 GATE = "gate:"
+# What is not the hypothesis's own fault: a store or a database that is away, or a row that is gone.
+PASSING = (StoreError, OperationalError, Hypothesis.DoesNotExist)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,26 @@ def thresholds() -> Thresholds:
 
 
 def read(hypothesis: Hypothesis) -> Judgement:
-    """What the runs say now; writes nothing. Kept until points, runs, links or terms change. Raises a StoreError where the metric store is away."""
+    """What the runs say now; writes nothing. Kept until points, runs, links or terms change.
+
+    Raises a StoreError where the metric store is away, CouldNotBeJudged where something is wrong with the hypothesis.
+    """
     key = f"judgement:{hypothesis.pk.hex}:{present(hypothesis)}"
     found: Judgement | None = cache.get(key)
     if found is None:
-        found = weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+        found = looked_at(hypothesis)
         cache.set(key, found, timeout=KEPT_S)
     return found
+
+
+def looked_at(hypothesis: Hypothesis) -> Judgement:
+    """Gathered and weighed anew. Raises a StoreError or CouldNotBeJudged."""
+    try:
+        return weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+    except PASSING:
+        raise
+    except Exception as error:  # any defect of one hypothesis, which its page tells of
+        raise failing.CouldNotBeJudged(failing.sentence(error)) from error
 
 
 def present(hypothesis: Hypothesis) -> str:
@@ -121,17 +136,25 @@ class Claim:
 
 
 def judge(hypothesis_id: uuid.UUID) -> Judgement | None:
-    """Judge once and write it down; None where another does so now, or it was changed meanwhile. Raises a StoreError where the store is away.
+    """Judge once and write it down; None where another does so now, or it was changed meanwhile.
 
+    Raises a StoreError where the store is away, CouldNotBeJudged where something is wrong with this hypothesis: that is noted, and tried again later.
     May be asked twice or late without harm. What is asked for meanwhile stays marked.
     """
     now = timezone.now()
     if not free(hypothesis_id, now).update(claimed_at=now):
         return None
     try:
-        return judged(hypothesis_id, now, process.open_repository())
+        judgement = judged(hypothesis_id, now, process.open_repository())
     except Overtaken:
         return None
+    except PASSING:
+        raise
+    except Exception as error:  # any defect of one hypothesis, which must not be everyone's
+        raise failing.noted(hypothesis_id, error, at=now) from error
+    else:
+        failing.forgotten(hypothesis_id)
+        return judgement
     finally:
         Hypothesis.objects.filter(pk=hypothesis_id, claimed_at=now).update(claimed_at=None)
 
@@ -241,13 +264,7 @@ def record(hypothesis: Hypothesis, judgement: Judgement, claim: Claim) -> None:
     if was != judgement.status:
         detail: dict[str, Any] = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
         wanting.note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, **detail)
-        tell(hypothesis, was, judgement)
-
-
-def tell(hypothesis: Hypothesis, was: str, judgement: Judgement) -> None:
-    """An alert where a verdict came or went."""
-    message = f"{hypothesis.title}: {was} → {judgement.status}. {judgement.sentence}"
-    alerts.open_alert(kind=Kind.VERDICT, severity=Severity.LOW, message=message[:1000], project=hypothesis.project, part=hypothesis.slug)
+        verdict_alerts.tell(hypothesis, was, judgement)
 
 
 def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:
