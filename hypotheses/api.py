@@ -22,7 +22,7 @@ from config.errors import Fault, Invalid, NotFound
 from config.rest import RecordView, StableOrdering, StrictSerializer
 from experiments.api import ProjectReference
 from experiments.models import Experiment
-from hypotheses import judgements, services
+from hypotheses import judgement_json, judgements, services
 from hypotheses.gathering import place_of
 from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
@@ -349,7 +349,7 @@ class HypothesisEvaluation(HypothesisView):
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
         found = self.hypothesis(role=Role.EDITOR)
-        return Response(judgements.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
+        return Response(judgement_json.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
 
 
 class HypothesisEvidence(HypothesisView):

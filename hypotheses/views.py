@@ -18,7 +18,7 @@ from experiments.comparison import MOST
 from experiments.measured import in_order
 from experiments.models import Experiment
 from experiments.numbers import Numbers
-from hypotheses import judgements
+from hypotheses import histories, judgements
 from hypotheses.attributions import Attribution
 from hypotheses.cases import Judgement
 from hypotheses.dossier import Dossier
@@ -29,7 +29,7 @@ from hypotheses.past import moments
 from projects.opened import OpenProject, open_project
 
 CANDIDATES = 200
-NOTHING: list[judgements.Past] = []
+NOTHING: list[histories.Past] = []
 
 
 @login_required
@@ -50,9 +50,9 @@ def hypothesis(request: HttpRequest, team_slug: str, project_slug: str, hypothes
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug)
     numbers = Numbers()
     judgement, failure = judgement_of(claim, numbers)
-    past = numbers.ask(lambda _: judgements.history(claim), NOTHING)
+    past = numbers.ask(lambda _: histories.history(claim), NOTHING)
     none: set[Any] = set()  # Any: ids
-    stands = numbers.ask(lambda _: judgements.badges(opened.project), none) if claim.status == Hypothesis.Status.SUPPORTED else none
+    stands = numbers.ask(lambda _: histories.badges(opened.project), none) if claim.status == Hypothesis.Status.SUPPORTED else none
     metric = request.GET.get("metric", "")
     dossier = Dossier(claim, judgement, moments(claim, past, metric), metric=metric)
     content = {
@@ -84,7 +84,7 @@ def around(opened: OpenProject, claim: Hypothesis, dossier: Dossier) -> dict[str
         "refute": settings.HYPOTHESIS_REFUTE_THRESHOLD,
         "base": opened.address("hypotheses:hypothesis", hypothesis_slug=claim.slug),
         "compared": urlencode([("e", slug) for slug in dict.fromkeys(slugs[:MOST])]) if len(slugs) > 1 else "",
-        "false_share": f"{judgements.FALSE_DISCOVERY_RATE:.0%}",
+        "false_share": f"{histories.FALSE_DISCOVERY_RATE:.0%}",
     }
 
 

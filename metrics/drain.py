@@ -21,11 +21,13 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections
 
 from metrics import freshness, meters, record
+from metrics.batches import Batch, Series
 from metrics.block import Block, dead_row, key_of, summary_columns, to_batch
 from metrics.clickhouse.errors import RejectedData, StoreError
 from metrics.points import Points
 from metrics.repository import MetricRepository, Place
-from metrics.spool import Batch, Series, Spool, meta, set_meta
+from metrics.spool import Spool
+from metrics.spool_file import meta, set_meta
 from metrics.states import State
 
 logger = logging.getLogger(__name__)

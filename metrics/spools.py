@@ -24,12 +24,14 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from config.errors import Invalid, SetupError, Unavailable
 from metrics import freshness
+from metrics.batches import Receipt, Series, replay
 from metrics.clickhouse.errors import StoreError
 from metrics.drain import RECEIPTS_KEPT_US, Drain, Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.repository import MetricRepository
-from metrics.spool import Beside, Caps, Damaged, InUse, Receipt, Series, Spool, is_damage, is_free, reader, replay
+from metrics.spool import Beside, Caps, Spool
+from metrics.spool_file import Damaged, InUse, is_damage, is_free, reader
 from metrics.spool_folder import files, make, replay_mark
 from metrics.spool_view import SpoolView
 

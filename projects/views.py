@@ -23,7 +23,8 @@ from config.client_wheel import wheels
 from config.errors import Conflict, Invalid, NotFound, Unavailable
 from config.htmx import HtmxHttpRequest, partial
 from experiments import exporting
-from experiments.filter_language import LONGEST, completions
+from experiments.filter_language import LONGEST
+from experiments.filter_names import completions
 from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
 from experiments.tables import STATUSES, ExperimentTable, TableQuery

@@ -17,7 +17,7 @@ from accounts.models import User
 from config.celery import app
 from experiments import lifecycle
 from experiments.models import Experiment
-from hypotheses import judgements, services
+from hypotheses import histories, judgements, services
 from hypotheses.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
@@ -93,7 +93,7 @@ def ask(hypothesis: Hypothesis) -> None:
 
 def test_two_that_judge_at_once_leave_one_judgement(tested, store, through):
     Hypothesis.objects.filter(pk=tested.pk).update(status="testing", judged_at=timezone.now())
-    before, inside, go_on = len(judgements.history(tested)), threading.Event(), threading.Event()
+    before, inside, go_on = len(histories.history(tested)), threading.Event(), threading.Event()
     found: list[object] = []
 
     def pause(table: str) -> None:
@@ -113,7 +113,7 @@ def test_two_that_judge_at_once_leave_one_judgement(tested, store, through):
     go_on.set()
     thread.join(20)
     assert found[0] is not None
-    assert len(judgements.history(tested)) == before + 1
+    assert len(histories.history(tested)) == before + 1
     assert HypothesisEvent.objects.filter(hypothesis=tested, kind="status").count() == 2
 
 
@@ -150,12 +150,12 @@ def test_a_task_judges_again_what_was_asked_for_meanwhile(tested, store, through
             asked.append(table)
             ask(tested)
 
-    before = len(judgements.history(tested))
+    before = len(histories.history(tested))
     ask(tested)
     through(Watched(store.engine, once))
     judge_wanted()
     assert not Hypothesis.objects.wanted().exists()
-    assert len(judgements.history(tested)) == before + 2
+    assert len(histories.history(tested)) == before + 2
 
 
 def test_a_judge_that_dies_after_the_evidence_and_before_the_record_leaves_no_second_history(claim, root, ran, store, through):
@@ -177,7 +177,7 @@ def test_a_judge_that_dies_after_the_evidence_and_before_the_record_leaves_no_se
     process.Running.parts = store
     Hypothesis.objects.filter(pk=claim.pk).update(judged_at=None)
     settled(claim)
-    past = judgements.history(claim)
+    past = histories.history(claim)
     assert len({each.id for each in past}) == len(past)
     assert [(each.n_exp, each.n_base) for each in past][:3] == [(1, 2), (2, 2), (3, 2)]
 
@@ -192,7 +192,7 @@ def test_evidence_that_is_written_twice_is_there_once(tested, store):
 
 
 def test_history_tells_each_judgement_as_it_was_decided(tested):
-    past = judgements.history(tested)
+    past = histories.history(tested)
     assert [each.at for each in past] == sorted(each.at for each in past)
     assert (past[-1].score, past[-1].status, past[-1].epoch, past[-1].gates) == (tested.score, "supported", 1, ())
     assert past[0].gates == ("replicates",)
@@ -322,7 +322,7 @@ def test_a_run_of_the_baselines_arm_that_was_never_compared_asks_for_a_judgement
     ran(fresh, noisy(0.9))
     assert list(Hypothesis.objects.wanted()) == [tested]
     settled(tested)
-    assert judgements.history(tested)[-1].n_base == 4
+    assert histories.history(tested)[-1].n_base == 4
 
 
 @pytest.mark.parametrize("verb", ["delete", "resume", "fail", "edit"])
@@ -450,13 +450,13 @@ def test_every_night_what_is_open_is_judged(claim, tested, project):
 
 def test_a_direction_that_nobody_set_closes_a_gate_that_says_where_and_is_no_evidence(tested, metric):
     ProjectMetric.objects.filter(pk=metric.pk).update(direction="")
-    before = len(judgements.history(tested))
+    before = len(histories.history(tested))
     judgement = judgements.judge(tested.pk)
     assert judgement is not None
     assert [gate.name for gate in judgement.closed] == ["direction:accuracy"]
     assert "Metrics page" in judgement.missing
     assert judgement.status == "testing"
-    assert len(judgements.history(tested)) == before
+    assert len(histories.history(tested)) == before
 
 
 def test_one_run_against_one_is_measured_by_the_projects_usual_spread(claim, root, ran, project):
@@ -533,11 +533,11 @@ def test_reading_twice_gathers_once_and_again_when_a_run_or_a_point_came(tested,
 
 
 def test_reading_writes_nothing(tested):
-    before, seen = len(judgements.history(tested)), Hypothesis.objects.filter(pk=tested.pk).values().get()
+    before, seen = len(histories.history(tested)), Hypothesis.objects.filter(pk=tested.pk).values().get()
     judgements.read(tested)
-    assert len(judgements.history(tested)) == before
+    assert len(histories.history(tested)) == before
     assert Hypothesis.objects.filter(pk=tested.pk).values().get() == seen
 
 
 def test_badges_are_for_those_that_stand_when_all_are_read_together(tested, project):
-    assert judgements.badges(project) == {tested.pk}
+    assert histories.badges(project) == {tested.pk}

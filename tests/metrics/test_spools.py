@@ -23,12 +23,14 @@ from django.db import DatabaseError
 from config.errors import InFlight, Invalid, SetupError, Unavailable
 from experiments.models import Experiment
 from metrics import process, spool_folder, spools
+from metrics.batches import Series
 from metrics.drain import Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.process import Process
 from metrics.repository import Place
-from metrics.spool import Caps, InUse, Series, Spool, is_free, own, reader, set_meta
+from metrics.spool import Caps, Spool
+from metrics.spool_file import InUse, is_free, own, reader, set_meta
 from metrics.spools import Spools
 
 pytestmark = pytest.mark.slow
