@@ -12,7 +12,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
@@ -21,6 +21,7 @@ from accounts.access import caller
 from accounts.models import Role
 from config.client_wheel import wheels
 from config.errors import Conflict, Invalid, NotFound, Unavailable
+from config.going_back import asked_page
 from config.htmx import HtmxHttpRequest, partial
 from experiments import exporting
 from experiments.filter_language import LONGEST
@@ -274,10 +275,8 @@ def tell_epochs(request: HttpRequest, begun: Sequence[Hypothesis]) -> None:
 
 
 def next_page(request: HttpRequest, opened: OpenProject) -> str:
-    """Where the form asked to go back to, if that is a page of this server; else the metrics."""
-    wanted = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return wanted if is_ours else opened.address("projects:metrics")
+    """Where the form asked to go back to; else the metrics."""
+    return asked_page(request, otherwise=opened.address("projects:metrics"))
 
 
 @login_required

@@ -181,7 +181,7 @@ def test_a_damaged_file_is_left_alone_by_who_runs_and_refused_by_who_starts(host
         spool_folder.check(folder)
     one = host()
     assert one.here().spool.path.stem == "1"
-    assert [path.stem for path in one.damaged] == ["0"]
+    assert [path.stem for path in one.views.damaged] == ["0"]
     one.append(target, points(1.0), key="k", body_hash=b"h")
     assert one.append(target, points(1.0), key="k", body_hash=b"h").replayed
     assert one.dead_count() == 0
