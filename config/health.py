@@ -111,7 +111,7 @@ def drain() -> dict[str, Any]:
     found = process.drain()
     if found.last_error:
         raise NotReady(found.last_error)
-    damaged = process.spools().damaged
+    damaged = process.spools().views.damaged
     if damaged:
         raise NotReady("; ".join(f"{path} is damaged ({reason}) and left alone" for path, reason in damaged.items()))
     return {"dead_letters": process.spools().dead_count(), "discarded_points": found.discarded, "lag_s": round(lag_s(), 1)}

@@ -18,7 +18,9 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from experiments.columns import varying_params
-from experiments.filter_language import Comparison, Expression, FilterError, Junction, Known, Negation, Subject, check_names, comparisons, compiled, parse
+from experiments.filter_language import Comparison, Expression, FilterError, Junction, Known, Negation, Subject, comparisons
+from experiments.filter_names import check_names
+from experiments.filter_parsing import compiled, parse
 from experiments.models import SEED_LIKE, Experiment, Tag, shown
 from experiments.numbers import Numbers
 from experiments.stalled import stalled

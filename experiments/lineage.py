@@ -3,252 +3,33 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 import uuid
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from urllib.parse import urlencode
-
-from django.http import QueryDict
 
 from experiments import tree_layout
-from experiments.grouping import Spread, shared_name, spread_of
+from experiments.grouping import spread_of
+from experiments.lineage_address import View
+from experiments.lineage_arms import Arm, arms_of, parents_of
+from experiments.lineage_nodes import COLUMN, HEIGHT, MARGIN, ROW, WIDTH, Node, Rest, edge_style, line, signed
 from experiments.measured import in_order, is_failed
-from experiments.models import Change, Experiment
+from experiments.models import Experiment
 from experiments.numbers import Numbers
-from experiments.stalled import is_stalled
-from experiments.templatetags.readings import decimals_of, number, verdict_of
+from experiments.templatetags.readings import decimals_of, verdict_of
 from experiments.tree_layout import Spot
 from metrics.repository import Place
 from projects.models import Direction, Project, ProjectMetric
 
 SHOWN_FIRST, SHOWN_MOST = 120, 300
-FOLDS_MOST = 60
 SIBLINGS = 40
 DEEPEST = 12
 LEVELS_ABOVE = 6
-WIDTH, HEIGHT, COLUMN, ROW, MARGIN = 236, 62, 444, 78, 12
-NAME_CELLS, EDGE_CELLS = 22, 25
-# Read by every page of the tree, notes and params left where they are.
-COLUMNS = ["name", "slug", "status", "failure_kind", "parent_experiment_id", "features_diff", "replicate_group", "replicate_key", "archived", "project_id"]
-SIGNS = ["last_point_at", "heartbeat_at", "started_at", "created_at", "patience"]
 # A change as a share of the largest common one, worst first: the classes of the diverging scale.
 WORST_FROM, BEST_FROM = -0.5, 0.775
 LEVELS = ((WORST_FROM, "d-4"), (-0.1, "d-2"), (0.1, "d-0"), (0.325, "d1"), (0.55, "d2"), (BEST_FROM, "d3"), (math.inf, "d4"))
 # A change that is more than so many times as large as three of four others is no common one.
 FAR = 2.0
-MARKS = {"better": "▲ ", "worse": "▽ ", "same": ""}
-SYMBOLS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
-LOUDEST = ("stalled", "running", "diverged", "crashed", "interrupted", "failed", "planned", "complete")
-
-
-@dataclass(frozen=True)
-class View:
-    """What the address asks for. `here` is an experiment's slug; `opens`, `folds`, `top` and `picked` name arms by the slug of any of their runs."""
-
-    metric: str = ""
-    here: str = ""
-    top: str = ""
-    after: int = 0
-    opens: tuple[str, ...] = ()
-    folds: tuple[str, ...] = ()
-    picked: frozenset[str] = frozenset()
-
-    def link(self, **changes: object) -> str:
-        """The query string of this view with something changed; what is empty is left out."""
-        said = {"metric": self.metric, "from": self.here, "top": self.top, "after": self.after, "open": self.opens, "fold": self.folds} | changes
-        said["e"] = sorted(self.picked)
-        return "?" + urlencode({name: value for name, value in said.items() if value}, doseq=True)
-
-
-def view(query: QueryDict) -> View:
-    """The view that a query string asks for. What cannot be read there counts as not said; of opened and folded arms the latest FOLDS_MOST count."""
-    after = query.get("after", "")
-    return View(
-        metric=query.get("metric", ""),
-        here=query.get("from", "").strip(),
-        top=query.get("top", ""),
-        after=int(after) if after.isascii() and after.isdigit() and len(after) < 7 else 0,
-        opens=tuple(dict.fromkeys(query.getlist("open")))[-FOLDS_MOST:],
-        folds=tuple(dict.fromkeys(query.getlist("fold")))[-FOLDS_MOST:],
-        picked=frozenset(slug for value in query.getlist("e") for slug in value.split(",") if slug),
-    )
-
-
-@dataclass
-class Arm:
-    """Replicates of one change, oldest first, and their values of the chosen metric."""
-
-    key: str
-    runs: list[Experiment] = field(default_factory=list)
-    spread: Spread = field(default_factory=lambda: spread_of([], None))
-
-    @cached_property
-    def name(self) -> str:
-        """What the replicates' names share."""
-        return shared_name(self.runs)
-
-    @property
-    def slug(self) -> str:
-        """The slug of its first run: what the address calls it."""
-        return self.runs[0].slug
-
-    @property
-    def slugs(self) -> str:
-        """All its runs as the compare page reads them."""
-        return ",".join(run.slug for run in self.runs)
-
-    @cached_property
-    def states(self) -> Counter[str]:
-        """How many runs are in each state."""
-        return Counter("stalled" if is_stalled(run) else run.state for run in self.runs)
-
-    @property
-    def said_states(self) -> str:
-        """The states in words, the loudest first: `1 running, 4 complete`."""
-        return ", ".join(f"{self.states[word]} {word}" if len(self.runs) > 1 else word for word in LOUDEST if self.states[word])
-
-    @property
-    def symbol(self) -> str:
-        """The shape of its loudest state."""
-        return SYMBOLS.get(next(word for word in LOUDEST if self.states[word]), "m-failed")
-
-    @property
-    def is_archived(self) -> bool:
-        """Whether all its runs are put away."""
-        return all(run.archived for run in self.runs)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether all its runs failed."""
-        return all(is_failed(run) for run in self.runs)
-
-    @cached_property
-    def changes(self) -> list[Change]:
-        """What it changed against its parent."""
-        child = next((run for run in self.runs if run.parent_experiment_id), self.runs[0])
-        return child.changes
-
-
-@dataclass(frozen=True)
-class Node:
-    """One arm where it is drawn. `change` is its mean less its root's, None where either is missing."""
-
-    spot: Spot
-    arm: Arm
-    change: float | None
-    verdict: str
-    level: str
-    decimals: int | None
-    is_best: bool
-    is_here: bool
-    is_picked: bool
-    is_foldable: bool
-    fold_link: str
-    closes: int
-
-    @property
-    def x(self) -> int:
-        """Pixels from the left."""
-        return MARGIN + self.spot.column * COLUMN
-
-    @property
-    def y(self) -> int:
-        """Pixels from the top."""
-        return MARGIN + self.spot.row * ROW
-
-    @property
-    def has_list(self) -> bool:
-        """Whether its children are drawn."""
-        return self.is_foldable and not self.spot.folded
-
-    @property
-    def style(self) -> str:
-        """The classes of its box."""
-        says = {"on-path": self.is_best, "here": self.is_here, "picked": self.is_picked, "gone": self.arm.is_gone}
-        return " ".join(name for name, holds in says.items() if holds)
-
-    @property
-    def short_name(self) -> str:
-        """The name as far as it fits."""
-        return isolated(clipped(self.arm.name, NAME_CELLS))
-
-    @property
-    def counted(self) -> str:
-        """How many runs the mean is over, and of how many."""
-        return f"n {self.arm.spread.n}" if self.arm.spread.n in (0, len(self.arm.runs)) else f"n {self.arm.spread.n} of {len(self.arm.runs)}"
-
-    @property
-    def reading(self) -> str:
-        """The mean, or that there is none."""
-        mean = self.arm.spread.mean
-        return "no value" if mean is None else number(mean, self.decimals)
-
-    @property
-    def deviation(self) -> str:
-        """The deviation of the replicates, nothing for a single run."""
-        sd = self.arm.spread.sd
-        return "" if sd is None else f" ±{number(sd, self.decimals)}"
-
-    @property
-    def said_change(self) -> str:
-        """The change against the root with its sign and, where a direction is set, a mark: filled better, hollow worse."""
-        if self.change is None:
-            return ""
-        return MARKS[self.verdict] + signed(self.change, self.decimals)
-
-    @property
-    def is_confounded(self) -> bool:
-        """Whether several features changed at once."""
-        return len(self.arm.changes) > 1
-
-    @property
-    def edge(self) -> str:
-        """What changed on the way here, as far as it fits."""
-        changes = self.arm.changes
-        if not changes:
-            return "same"
-        if self.is_confounded:
-            return isolated(clipped(" + ".join(change.feature for change in changes), EDGE_CELLS))
-        return isolated(clipped(written(changes[0]), EDGE_CELLS))
-
-    @property
-    def full_edge(self) -> str:
-        """All that changed."""
-        said = "; ".join(written(change) for change in self.arm.changes[:20]) or "same"
-        return f"{len(self.arm.changes)} changes at once, confounded: {said}" if self.is_confounded else said
-
-    @property
-    def closing(self) -> range:
-        """One step for each list that ends after it."""
-        return range(self.closes)
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Further children that are not drawn, and where they are."""
-
-    spot: Spot
-    link: str
-    closes: int
-    is_rest: bool = True
-
-    @property
-    def x(self) -> int:
-        """Pixels from the left."""
-        return MARGIN + self.spot.column * COLUMN
-
-    @property
-    def y(self) -> int:
-        """Pixels from the top."""
-        return MARGIN + self.spot.row * ROW
-
-    @property
-    def closing(self) -> range:
-        """One step for each list that ends after it."""
-        return range(self.closes)
 
 
 class Lineage:
@@ -475,7 +256,7 @@ class Lineage:
         """The children of one arm that find no room here: they are the next ones of a tree with that arm at the top."""
         is_top = spot.key == self.top
         slug = self.arms[spot.key].slug if spot.key else ""
-        return Rest(spot, self.view.link(top=slug, after=(self.after if is_top else 0) + SIBLINGS), closes)
+        return Rest(spot, closes, self.view.link(top=slug, after=(self.after if is_top else 0) + SIBLINGS))
 
     def node(self, spot: Spot, closes: int) -> Node:
         """One arm at its spot."""
@@ -553,70 +334,3 @@ class Lineage:
     def earlier_link(self) -> str:
         """The children that `after` passes over."""
         return self.view.link(after=max(0, self.after - SIBLINGS))
-
-
-def arms_of(project: Project) -> dict[str, Arm]:
-    """All arms of a project by their key, oldest first; of what is archived only what something current came from. One query."""
-    rows = list(Experiment.objects.filter(project=project).only(*COLUMNS, *SIGNS).order_by("created_at", "pk"))
-    by_id = {row.pk: row for row in rows}
-    kept: set[uuid.UUID] = set()
-    for row in rows:
-        at: Experiment | None = None if row.archived else row
-        while at is not None and at.pk not in kept:
-            kept.add(at.pk)
-            at = by_id.get(at.parent_experiment_id) if at.parent_experiment_id else None
-    arms: dict[str, Arm] = {}
-    for row in rows:
-        if row.pk in kept:
-            arms.setdefault(row.replicate_key, Arm(row.replicate_key)).runs.append(row)
-    return arms
-
-
-def parents_of(arms: dict[str, Arm]) -> dict[str, str | None]:
-    """Each arm's parent: that of its first run with a parent in another arm. A cycle that a replicate_group ties is cut."""
-    key_of = {run.pk: arm.key for arm in arms.values() for run in arm.runs}
-    found: dict[str, str | None] = {}
-    for arm in arms.values():
-        asked = (key_of.get(run.parent_experiment_id) for run in arm.runs if run.parent_experiment_id)
-        found[arm.key] = next((key for key in asked if key not in (None, arm.key)), None)
-    return tree_layout.without_cycles(found)
-
-
-def signed(value: float, decimals: int | None) -> str:
-    """A difference with its sign."""
-    return ("+" if value > 0 else "") + number(value, decimals)
-
-
-def written(change: Change) -> str:
-    """One change on one line."""
-    return f"{change.feature} {change.now}" if change.was is None else f"{change.feature} {change.was}→{change.now}"
-
-
-def clipped(text: str, cells: int) -> str:
-    """As much of a text as fits; a wide letter takes two cells."""
-    room = cells
-    for index, letter in enumerate(text):
-        room -= 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if room < 0:
-            return f"{text[: max(1, index - 1)]}…"
-    return text
-
-
-def isolated(text: str) -> str:
-    """A text whose direction touches nothing around it: SVG text has no <bdi>."""
-    return f"\u2068{text}\u2069"
-
-
-def line(parent: Node, child: Node | Rest) -> str:
-    """The path of an edge: straight in one row, else down and around."""
-    x1, y1, x2, y2 = parent.x + WIDTH + 8, parent.y + HEIGHT // 2, child.x, child.y + HEIGHT // 2
-    if y1 == y2:
-        return f"M{x1} {y1}H{x2}"
-    return f"M{x1} {y1}H{x1 + 10}Q{x1 + 20} {y1} {x1 + 20} {y1 + 10}V{y2 - 10}Q{x1 + 20} {y2} {x1 + 30} {y2}H{x2}"
-
-
-def edge_style(child: Node | Rest) -> str:
-    """The classes of an edge."""
-    if isinstance(child, Rest):
-        return "link"
-    return "link" + (" confounded" if child.is_confounded else "") + (" path" if child.is_best else "")

@@ -15,7 +15,8 @@ from accounts.models import Role
 from config.errors import Invalid, NotFound
 from experiments import lifecycle
 from experiments.edit_views import open_experiment
-from experiments.lineage import DEEPEST, Lineage, View, view
+from experiments.lineage import DEEPEST, Lineage
+from experiments.lineage_address import View, view
 from experiments.models import Experiment
 from projects.opened import OpenProject, open_project
 

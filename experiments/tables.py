@@ -17,7 +17,8 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from experiments.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns, at_key
-from experiments.filter_language import AGGREGATES, Expression, FilterError, is_filter, plain_words
+from experiments.filter_language import AGGREGATES, Expression, FilterError
+from experiments.filter_parsing import is_filter, plain_words
 from experiments.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.models import Experiment, ExperimentQuerySet, Tag
 from experiments.numbers import Numbers

@@ -19,10 +19,10 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.models import Role
 from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
-from config.rest import RecordView, StrictSerializer
+from config.rest import RecordView, StableOrdering, StrictSerializer
 from experiments.api import ProjectReference
 from experiments.models import Experiment
-from hypotheses import judgements, services
+from hypotheses import judgement_json, judgements, services
 from hypotheses.gathering import place_of
 from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
@@ -67,7 +67,7 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
         model = Hypothesis
         fields = (
             *("id", "slug", "title", "claim", "rationale", "description", "project", "targets", "require", "baseline", "baseline_experiment", "paired"),
-            *("status", "score", "sentence", "missing", "decided_at", "judged_at", "is_waiting", "epoch", "epoch_began_at", "frozen_at"),
+            *("status", "score", "sentence", "missing", "decided_at", "judged_at", "is_waiting", "failure", "epoch", "epoch_began_at", "frozen_at"),
             *("url", "created_at", "updated_at"),
         )
 
@@ -264,16 +264,21 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class HypothesisLinks(HypothesisView):
-    """The runs of a hypothesis."""
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_experiments", summary="Linked runs"))
+class HypothesisLinks(HypothesisView, mixins.ListModelMixin, GenericViewSet[Link]):
+    """The runs of a hypothesis: every link that there ever was, the first first."""
 
-    @extend_schema(operation_id="hypothesis_experiments", summary="Linked runs", responses=LinkRow(many=True))
-    def get(self, request: Request, hypothesis: str) -> Response:
-        """Every link that there ever was, the first first."""
-        return Response(LinkRow(self.hypothesis().links.select_related("experiment"), many=True).data)
+    queryset = Link.objects.none()
+    serializer_class = LinkRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("linked_at",)
+
+    def get_queryset(self) -> QuerySet[Link]:
+        """The links of the hypothesis in the address."""
+        return Link.objects.none() if self.is_schema else self.hypothesis().links.select_related("experiment")
 
     @extend_schema(operation_id="hypothesis_link", summary="Link runs", request=AskedLinks, responses=LinkRow(many=True))
-    def post(self, request: Request, hypothesis: str) -> Response:
+    def create(self, request: Request, hypothesis: str) -> Response:
         """Link runs. One that has ended already is shown, and does not count: it suggested the claim."""
         found = self.hypothesis(role=Role.EDITOR)
         asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
@@ -305,16 +310,21 @@ class HypothesisInvalidation(HypothesisView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class HypothesisRules(HypothesisView):
-    """The rules of a hypothesis."""
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_rules", summary="Rules that link runs"))
+class HypothesisRules(HypothesisView, mixins.ListModelMixin, GenericViewSet[Rule]):
+    """The rules of a hypothesis, the oldest first."""
 
-    @extend_schema(operation_id="hypothesis_rules", summary="Rules that link runs", responses=RuleRow(many=True))
-    def get(self, request: Request, hypothesis: str) -> Response:
-        """The rules, the oldest first."""
-        return Response(RuleRow(self.hypothesis().rules.all(), many=True).data)
+    queryset = Rule.objects.none()
+    serializer_class = RuleRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("created_at", "feature")
+
+    def get_queryset(self) -> QuerySet[Rule]:
+        """The rules of the hypothesis in the address."""
+        return Rule.objects.none() if self.is_schema else self.hypothesis().rules.all()
 
     @extend_schema(operation_id="hypothesis_rule_add", summary="Add a rule", request=AskedRule, responses={201: RuleRow})
-    def post(self, request: Request, hypothesis: str) -> Response:
+    def create(self, request: Request, hypothesis: str) -> Response:
         """Link every experiment of the project whose features_diff holds the feature: those there are, and those to come."""
         found = self.hypothesis(role=Role.EDITOR)
         rule = services.add_rule(found, self.asked(AskedRule)["feature"], by=self.caller.user)
@@ -339,7 +349,7 @@ class HypothesisEvaluation(HypothesisView):
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
         found = self.hypothesis(role=Role.EDITOR)
-        return Response(judgements.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
+        return Response(judgement_json.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
 
 
 class HypothesisEvidence(HypothesisView):
@@ -368,10 +378,15 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-class HypothesisHistory(HypothesisView):
-    """Who changed what, and why."""
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_history", summary="History"))
+class HypothesisHistory(HypothesisView, mixins.ListModelMixin, GenericViewSet[HypothesisEvent]):
+    """Who changed what, and why: every change of status, links and terms, the oldest first."""
 
-    @extend_schema(operation_id="hypothesis_history", summary="History", responses=EventRow(many=True))
-    def get(self, request: Request, hypothesis: str) -> Response:
-        """Every change of status, links and terms, the oldest first."""
-        return Response(EventRow(self.hypothesis().events.select_related("by"), many=True).data)
+    queryset = HypothesisEvent.objects.none()
+    serializer_class = EventRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("at",)
+
+    def get_queryset(self) -> QuerySet[HypothesisEvent]:
+        """The history of the hypothesis in the address."""
+        return HypothesisEvent.objects.none() if self.is_schema else self.hypothesis().events.select_related("by")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hypotheses import api
+from hypotheses import api, attribution_api
 
 app_name = "hypotheses-api"
 ONE = "hypotheses/<uuid:hypothesis>"
@@ -10,12 +10,13 @@ ONE = "hypotheses/<uuid:hypothesis>"
 urlpatterns = [
     path("hypotheses", api.Hypotheses.as_view({"get": "list", "post": "create"}), name="hypotheses"),
     path(ONE, api.Hypotheses.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}), name="hypothesis"),
-    path(ONE + "/experiments", api.HypothesisLinks.as_view(), name="experiments"),
+    path(ONE + "/experiments", api.HypothesisLinks.as_view({"get": "list", "post": "create"}), name="experiments"),
     path(ONE + "/experiments/<str:experiment>", api.HypothesisLink.as_view(), name="experiment"),
     path(ONE + "/experiments/<str:experiment>/invalidate", api.HypothesisInvalidation.as_view(), name="invalidate"),
-    path(ONE + "/rules", api.HypothesisRules.as_view(), name="rules"),
+    path(ONE + "/rules", api.HypothesisRules.as_view({"get": "list", "post": "create"}), name="rules"),
     path(ONE + "/rules/<int:rule>", api.HypothesisRule.as_view(), name="rule"),
     path(ONE + "/evaluate", api.HypothesisEvaluation.as_view(), name="evaluate"),
     path(ONE + "/evidence", api.HypothesisEvidence.as_view(), name="evidence"),
-    path(ONE + "/history", api.HypothesisHistory.as_view(), name="history"),
+    path("projects/<str:project>/attribution", attribution_api.ProjectAttribution.as_view(), name="attribution"),
+    path(ONE + "/history", api.HypothesisHistory.as_view({"get": "list"}), name="history"),
 ]

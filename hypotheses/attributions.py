@@ -17,7 +17,7 @@ from scipy import special
 from experiments.grouping import shared_name
 from experiments.models import SEED_LIKE, Change, Experiment, changes
 from experiments.numbers import Numbers
-from hypotheses import drawing
+from hypotheses import scales
 from hypotheses.judging import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
 from metrics.repository import Place, Summaries
 from projects.models import Project, ProjectMetric
@@ -89,7 +89,7 @@ class Line:
     p: float | None
     runs: int
     at: str = ""
-    span: drawing.Span | None = None
+    span: scales.Span | None = None
 
 
 class Attribution:
@@ -127,11 +127,20 @@ class Attribution:
         return next((root for root in self.roots if root.key == asked), self.roots[0] if self.roots else None)
 
     @cached_property
-    def runs(self) -> dict[UUID, Experiment]:
-        """The lineage's complete runs, the newest RUNS_MOST."""
+    def complete(self) -> list[Experiment]:
+        """The lineage's complete runs, oldest first."""
         root = self.root
-        mine = [row for row in self.every.values() if root and self.root_key(row) == root.key and row.status == Experiment.Status.COMPLETE]
-        return {row.pk: row for row in mine[-RUNS_MOST:]}
+        return [row for row in self.every.values() if root and self.root_key(row) == root.key and row.status == Experiment.Status.COMPLETE]
+
+    @cached_property
+    def runs(self) -> dict[UUID, Experiment]:
+        """Those that are read: the newest RUNS_MOST."""
+        return {row.pk: row for row in self.complete[-RUNS_MOST:]}
+
+    @property
+    def left_out(self) -> int:
+        """How many complete runs of the lineage are too old to be read."""
+        return len(self.complete) - len(self.runs)
 
     @cached_property
     def values(self) -> dict[UUID, float]:
@@ -224,7 +233,7 @@ class Attribution:
         return effect_scale(self.lines).at(0.0)
 
     @property
-    def effect_ticks(self) -> list[drawing.Tick]:
+    def effect_ticks(self) -> list[scales.Tick]:
         """The axis of the table of features."""
         return effect_scale(self.lines).ticks(has_signs=True)
 
@@ -236,7 +245,7 @@ class Attribution:
     @cached_property
     def decimals(self) -> int | None:
         """The decimals that effects and steps share."""
-        return drawing.decimals_for_effects([*(line.effect.se for line in self.lines), *(bar.change for bar in self.bars)])
+        return scales.decimals_for_effects([*(line.effect.se for line in self.lines), *(bar.change for bar in self.bars)])
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -283,16 +292,16 @@ class Attribution:
         return line[::-1]
 
     @cached_property
-    def scale(self) -> drawing.Scale:
+    def scale(self) -> scales.Scale:
         """The scale of the waterfall: values, better to the right."""
         means = [node.mean for node in self.way if node.mean is not None]
-        return drawing.scale_over(means, is_flipped=self.metric.better.sign < 0)
+        return scales.scale_over(means, is_flipped=self.metric.better.sign < 0)
 
     @cached_property
     def bars(self) -> list[Bar]:
         """The waterfall, root first."""
-        before: Sequence[Node | None] = [None, *self.way[:-1]]
-        return [self.bar(node, previous) for node, previous in zip(self.way, before, strict=True)]
+        before: Sequence[Node | None] = [None, *self.way]
+        return [self.bar(node, previous) for node, previous in zip(self.way, before, strict=False)]
 
     def bar(self, node: Node, previous: Node | None) -> Bar:
         """One step."""
@@ -302,7 +311,7 @@ class Attribution:
         is_better = (self.metric.better.sign or 1) * (end - start) > 0
         thin = previous is not None and min(len(node.values), len(previous.values)) < 2
         change = None if previous is None else end - start
-        return Bar(node, change, drawing.per_cent(left), drawing.per_cent(max(right - left, 0.002)), self.scale.at(end), is_better, thin)
+        return Bar(node, change, scales.per_cent(left), scales.per_cent(max(right - left, 0.002)), self.scale.at(end), is_better, thin)
 
 
 def placed(lines: list[Line]) -> list[Line]:
@@ -321,9 +330,9 @@ def placed(lines: list[Line]) -> list[Line]:
     ]
 
 
-def effect_scale(lines: Sequence[Line]) -> drawing.Scale:
+def effect_scale(lines: Sequence[Line]) -> scales.Scale:
     """The scale of the table of features."""
-    return drawing.scale_over([0.0, *(line.effect.effect for line in lines if line.effect.effect is not None)], intervals=[line.ci for line in lines])
+    return scales.scale_over([0.0, *(line.effect.effect for line in lines if line.effect.effect is not None)], intervals=[line.ci for line in lines])
 
 
 def now(value: Any) -> Any:  # Any: a param's value

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from experiments.models import Experiment
 from experiments.templatetags.readings import decimals_of, number
-from hypotheses import drawing
+from hypotheses import dots, forest_plot, scales, score_timeline, value_strips
 from hypotheses.cases import Arm, Judgement, Need, Reading, Run
 from hypotheses.comparison import Comparison
 from hypotheses.judging import ENGINE_VERSION, PRIOR_VARIANCE, replicates_needed
@@ -71,7 +71,7 @@ class Pair:
 class Dossier:
     """One hypothesis as its page shows it. `judgement` is None while the metric store is away; then what was stored last is shown."""
 
-    def __init__(self, hypothesis: Hypothesis, judgement: Judgement | None, moments: Sequence[drawing.Moment], *, metric: str = "") -> None:
+    def __init__(self, hypothesis: Hypothesis, judgement: Judgement | None, moments: Sequence[score_timeline.Moment], *, metric: str = "") -> None:
         self.hypothesis, self.judgement, self.moments = hypothesis, judgement, list(moments)
         self.targets: list[Target] = list(hypothesis.targets.all())
         self.index = next((i for i, target in enumerate(self.targets) if target.metric.name == metric), 0)
@@ -99,7 +99,7 @@ class Dossier:
     @property
     def reason(self) -> str:
         """The sentence without the status, which stands beside it."""
-        return drawing.reason(self.sentence, self.status)
+        return scales.reason(self.sentence, self.status)
 
     @property
     def missing(self) -> str:
@@ -107,11 +107,11 @@ class Dossier:
         return self.judgement.missing if self.judgement else self.hypothesis.missing
 
     @cached_property
-    def gauge(self) -> drawing.Gauge | None:
+    def gauge(self) -> score_timeline.Gauge | None:
         """The gauge; None without a score."""
         if self.score is None:
             return None
-        return drawing.gauge(self.score, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD)
+        return score_timeline.gauge(self.score, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD)
 
     @property
     def reading(self) -> Reading | None:
@@ -144,13 +144,13 @@ class Dossier:
     def decimals(self) -> int | None:
         """The decimals that the metric's improvements share."""
         found = [arm.readings[self.index].comparison for arm in self.arms] + [self.reading.comparison if self.reading else None]
-        return drawing.decimals_for_effects(comparison.se or comparison.improvement for comparison in found if comparison)
+        return scales.decimals_for_effects(comparison.se or comparison.improvement for comparison in found if comparison)
 
     @cached_property
     def value_decimals(self) -> int | None:
         """The decimals that raw values share."""
         runs = [*self.baseline, *(run for arm in self.arms for run in arm.runs)]
-        return decimals_of(value for _, value in drawing.values_of(runs, self.target.metric.name))
+        return decimals_of(value for _, value in dots.values_of(runs, self.target.metric.name))
 
     @property
     def baseline(self) -> Sequence[Run]:
@@ -158,25 +158,25 @@ class Dossier:
         return self.judgement.baseline if self.judgement else ()
 
     @cached_property
-    def forest(self) -> drawing.Forest | None:
+    def forest(self) -> forest_plot.Forest | None:
         """The forest plot."""
         if self.reading is None or not self.arms:
             return None
         score = self.reading.comparison.score if self.reading.comparison else None
-        return drawing.forest(self.arms, self.reading, index=self.index, score=score, decimals=self.decimals)
+        return forest_plot.forest(self.arms, self.reading, index=self.index, score=score, decimals=self.decimals)
 
     @cached_property
-    def strips(self) -> drawing.Strips | None:
+    def strips(self) -> value_strips.Strips | None:
         """The raw values."""
-        return drawing.strips(self.arms, self.baseline, self.reading.term) if self.reading else None
+        return value_strips.strips(self.arms, self.baseline, self.reading.term) if self.reading else None
 
     @cached_property
-    def timeline(self) -> drawing.Timeline | None:
+    def timeline(self) -> score_timeline.Timeline | None:
         """Score and effect over the judgements; None where there are fewer than two."""
         if len(self.moments) < 2:
             return None
         margin = self.reading.margin if self.reading else 0.0
-        return drawing.timeline(self.moments, margin=margin, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD)
+        return score_timeline.timeline(self.moments, margin=margin, support=settings.HYPOTHESIS_SUPPORT_THRESHOLD, refute=settings.HYPOTHESIS_REFUTE_THRESHOLD)
 
     @property
     def since(self) -> str:
@@ -251,7 +251,7 @@ class Dossier:
             Pair("Baseline", self.baseline_name),
             Pair("Baseline fixed", f"{claim.frozen_at:%Y-%m-%d %H:%M} UTC" if claim.frozen_at else "not yet"),
             Pair("Paired by seed", "yes" if claim.paired else "no"),
-            Pair("Thresholds", f"{drawing.score_text(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {drawing.score_text(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
+            Pair("Thresholds", f"{scales.score_text(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {scales.score_text(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
             Pair("Prior", f"effects of 2 sd, g = {PRIOR_VARIANCE:g}"),
             Pair("Epoch", str(claim.epoch), f"since {claim.epoch_began_at:%Y-%m-%d %H:%M} UTC"),
             Pair("Engine", f"version {ENGINE_VERSION}"),
@@ -278,11 +278,11 @@ class Dossier:
 
 def numbers(found: Comparison, decimals: int | None) -> list[Pair]:
     """A comparison as lines of the details."""
-    relative = "–, the baseline is 0" if found.relative is None else f"{drawing.signed(100 * found.relative, 2)} %"
+    relative = "–, the baseline is 0" if found.relative is None else f"{scales.signed(100 * found.relative, 2)} %"
     return [
         Pair("Runs", f"{found.n_exp} v {found.n_base}"),
         Pair("Means", f"{number(found.experiment_value)} v {number(found.baseline_value)}", f"{found.experiment_value!r} v {found.baseline_value!r}"),
-        Pair("Improvement", drawing.signed(found.improvement, decimals), repr(found.improvement)),
+        Pair("Improvement", scales.signed(found.improvement, decimals), repr(found.improvement)),
         Pair("Of the baseline", relative),
         Pair("E+ and E−", f"{number(found.e_pos)} and {number(found.e_neg)}", f"{found.e_pos!r} and {found.e_neg!r}"),
         Pair("95% CI, one look", between(found.ci95, decimals)),
@@ -297,7 +297,7 @@ def numbers(found: Comparison, decimals: int | None) -> list[Pair]:
 
 def between(ends: tuple[float, float] | None, decimals: int | None) -> str:
     """An interval in words; one without an end says so."""
-    return "has no end yet" if ends is None else f"{drawing.signed(ends[0], decimals)} to {drawing.signed(ends[1], decimals)}"
+    return "has no end yet" if ends is None else f"{scales.signed(ends[0], decimals)} to {scales.signed(ends[1], decimals)}"
 
 
 def command(ref: str, title: str, record: Experiment, runs: Sequence[Run], *, slug: str) -> Command:

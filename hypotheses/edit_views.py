@@ -20,6 +20,7 @@ from experiments.comparison import select
 from experiments.models import Experiment
 from experiments.numbers import Numbers
 from hypotheses import judgements, linking, services, wanting
+from hypotheses.failing import CouldNotBeJudged
 from hypotheses.forms import HypothesisForm, initial_of
 from hypotheses.models import Hypothesis, Link, Target
 from hypotheses.prospects import Prospect, prospect, values_by_arm
@@ -149,6 +150,9 @@ def judge(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_sl
         judgement = judgements.judge(claim.pk)
     except StoreError:
         judgement = None
+    except CouldNotBeJudged as error:
+        messages.error(request, f"Could not be judged: {error}")
+        return redirect(address(opened, claim))
     messages.success(request, "Judged." if judgement else "A judgement is due: it comes as soon as it can be made.")
     return redirect(address(opened, claim))
 

@@ -3,79 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from experiments.models import Experiment
-from hypotheses import wanting
-from hypotheses.cases import Case, Judgement, Reading, Run
-from hypotheses.comparison import Comparison
-from hypotheses.gathering import UNSAID, as_it_stood, frozen_baseline, gather, linked, place_of
-from hypotheses.judging import ENGINE_VERSION, e_bh
+from hypotheses import failing, verdict_alerts, wanting
+from hypotheses.cases import Case, Judgement
+from hypotheses.gathering import as_it_stood, frozen_baseline, gather, linked, place_of
+from hypotheses.judging import ENGINE_VERSION
 from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, Link
-from hypotheses.verdicts import Thresholds, weigh
-from metrics import alerts, freshness, process
-from metrics.alert_models import Kind, Severity
-from metrics.evidence_rows import ARM, NIL, POOLED, EvidenceRow, append, rows
+from hypotheses.readings import Thresholds
+from hypotheses.recorded_evidence import evidence
+from hypotheses.verdicts import weigh
+from metrics import freshness, process
+from metrics.clickhouse.errors import StoreError
+from metrics.evidence_rows import append
 from metrics.repository import MetricRepository
-from projects.models import Project
 
 HARD_LIMIT = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
 CAUGHT_UP = 20  # runs that ended since the last judgement and get a point each in the history
 PENDING_S, PAUSE_S = 5.0, 0.05
 KEPT_S = 60  # what was read, at most: a run's name may change without a mark
 SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired")
-FALSE_DISCOVERY_RATE = 0.1
-GATE = "gate:"
-
-
-@dataclass(frozen=True, slots=True)
-class PastReading:
-    """One target metric at a past judgement, in the metric's unit; better is positive. Intervals are None where they had no end."""
-
-    metric: str
-    n_exp: int
-    n_base: int
-    improvement: float
-    margin: float
-    anytime_ci95: tuple[float, float] | None
-    e_pos: float
-    e_neg: float
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One judgement as its evidence rows tell it. `score` and `status` are the hypothesis's, after gates; `gates`: names of those closed."""
-
-    id: uuid.UUID
-    at: datetime
-    epoch: int
-    score: float
-    status: str
-    gates: tuple[str, ...]
-    readings: tuple[PastReading, ...]
-
-    @property
-    def n_exp(self) -> int:
-        """Linked runs that had a value for every target."""
-        return min(each.n_exp for each in self.readings)
-
-    @property
-    def n_base(self) -> int:
-        """Baseline runs that had one."""
-        return min(each.n_base for each in self.readings)
+# What is not the hypothesis's own fault: a store or a database that is away, or a row that is gone.
+PASSING = (StoreError, OperationalError, Hypothesis.DoesNotExist)
 
 
 def thresholds() -> Thresholds:
@@ -84,13 +44,26 @@ def thresholds() -> Thresholds:
 
 
 def read(hypothesis: Hypothesis) -> Judgement:
-    """What the runs say now; writes nothing. Kept until points, runs, links or terms change. Raises a StoreError where the metric store is away."""
+    """What the runs say now; writes nothing. Kept until points, runs, links or terms change.
+
+    Raises a StoreError where the metric store is away, CouldNotBeJudged where something is wrong with the hypothesis.
+    """
     key = f"judgement:{hypothesis.pk.hex}:{present(hypothesis)}"
     found: Judgement | None = cache.get(key)
     if found is None:
-        found = weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+        found = looked_at(hypothesis)
         cache.set(key, found, timeout=KEPT_S)
     return found
+
+
+def looked_at(hypothesis: Hypothesis) -> Judgement:
+    """Gathered and weighed anew. Raises a StoreError or CouldNotBeJudged."""
+    try:
+        return weigh(gather(hypothesis, process.repository()), at=timezone.now(), thresholds=thresholds())
+    except PASSING:
+        raise
+    except Exception as error:  # any defect of one hypothesis, which its page tells of
+        raise failing.CouldNotBeJudged(failing.sentence(error)) from error
 
 
 def present(hypothesis: Hypothesis) -> str:
@@ -121,17 +94,25 @@ class Claim:
 
 
 def judge(hypothesis_id: uuid.UUID) -> Judgement | None:
-    """Judge once and write it down; None where another does so now, or it was changed meanwhile. Raises a StoreError where the store is away.
+    """Judge once and write it down; None where another does so now, or it was changed meanwhile.
 
+    Raises a StoreError where the store is away, CouldNotBeJudged where something is wrong with this hypothesis: that is noted, and tried again later.
     May be asked twice or late without harm. What is asked for meanwhile stays marked.
     """
     now = timezone.now()
     if not free(hypothesis_id, now).update(claimed_at=now):
         return None
     try:
-        return judged(hypothesis_id, now, process.open_repository())
+        judgement = judged(hypothesis_id, now, process.open_repository())
     except Overtaken:
         return None
+    except PASSING:
+        raise
+    except Exception as error:  # any defect of one hypothesis, which must not be everyone's
+        raise failing.noted(hypothesis_id, error, at=now) from error
+    else:
+        failing.forgotten(hypothesis_id)
+        return judgement
     finally:
         Hypothesis.objects.filter(pk=hypothesis_id, claimed_at=now).update(claimed_at=None)
 
@@ -241,13 +222,7 @@ def record(hypothesis: Hypothesis, judgement: Judgement, claim: Claim) -> None:
     if was != judgement.status:
         detail: dict[str, Any] = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
         wanting.note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, **detail)
-        tell(hypothesis, was, judgement)
-
-
-def tell(hypothesis: Hypothesis, was: str, judgement: Judgement) -> None:
-    """An alert where a verdict came or went."""
-    message = f"{hypothesis.title}: {was} → {judgement.status}. {judgement.sentence}"
-    alerts.open_alert(kind=Kind.VERDICT, severity=Severity.LOW, message=message[:1000], project=hypothesis.project, part=hypothesis.slug)
+        verdict_alerts.tell(hypothesis, was, judgement)
 
 
 def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:
@@ -257,165 +232,3 @@ def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:
     hypothesis.baseline_runs.filter(experiment__in=present - wanted).delete()
     new = [BaselineRun(hypothesis=hypothesis, experiment_id=run) for run in sorted(wanted - present)]
     BaselineRun.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
-
-
-# Evidence ----------------------------------------------------------------------------------------------------------------------------------
-
-
-def evidence(case: Case, judgement: Judgement) -> list[EvidenceRow]:
-    """A row for every target, pooled and by arm, where there was something to compare."""
-    gates = tuple(f"{GATE}{gate.name}" for gate in judgement.closed)
-    base = next((run.id for run in judgement.baseline), NIL)
-    unsaid = {gate.name for gate in judgement.closed if gate.name.startswith(UNSAID)}  # which way such a metric is better would be a guess
-    pooled = [row(case, judgement, each, one, gates, base) for each in judgement.readings if (one := told(each, unsaid))]
-    by_arm = [
-        row(case, judgement, each, one, ("post_hoc",) if arm.is_post_hoc else (), base, arm=arm.key, first=arm.earliest)
-        for arm in judgement.arms
-        for each in arm.readings
-        if (one := told(each, unsaid))
-    ]
-    return pooled + by_arm
-
-
-def told(each: Reading, unsaid: Collection[str]) -> Comparison | None:
-    """The comparison, where there is one that can be written down."""
-    return None if f"{UNSAID}{each.term.metric}" in unsaid else each.comparison
-
-
-def row(
-    case: Case, judgement: Judgement, each: Reading, one: Comparison, flags: Sequence[str], base: uuid.UUID, *, arm: str = "", first: Run | None = None
-) -> EvidenceRow:
-    """One comparison as a row."""
-    return EvidenceRow(
-        at=judgement.at,
-        hypothesis_id=case.hypothesis_id,
-        judgement_id=judgement.id,
-        scope=ARM if first else POOLED,
-        arm=arm,
-        experiment_id=first.id if first else NIL,
-        baseline_id=base,
-        metric_name=each.term.metric,
-        direction=each.term.direction,
-        baseline_value=one.baseline_value,
-        experiment_value=one.experiment_value,
-        delta=one.delta,
-        confidence_score=one.score,
-        n_exp=one.n_exp,
-        n_base=one.n_base,
-        improvement=one.improvement,
-        margin=each.margin,
-        se=known(one.se),
-        df=one.df,
-        t=known(one.t),
-        p_value=known(one.p_two_sided),
-        ci_low=known(one.ci95 and one.ci95[0]),
-        ci_high=known(one.ci95 and one.ci95[1]),
-        at_low=known(one.anytime_ci95 and one.anytime_ci95[0]),
-        at_high=known(one.anytime_ci95 and one.anytime_ci95[1]),
-        e_pos=one.e_pos,
-        e_neg=one.e_neg,
-        prob_improvement=one.prob_improvement,
-        method=one.method,
-        flags=(*one.flags, *flags),
-        epoch=case.epoch,
-        engine_version=ENGINE_VERSION,
-        score=judgement.score,
-        status=judgement.status,
-    )
-
-
-def known(value: float | None) -> float:
-    """NaN for what nobody knows."""
-    return math.nan if value is None else value
-
-
-def history(hypothesis: Hypothesis, *, most: int = 20_000) -> list[Past]:
-    """What was judged, the oldest first, from the evidence as it was written. Raises a StoreError where the store is away."""
-    return histories([hypothesis], most=most).get(hypothesis.pk, [])
-
-
-def histories(hypotheses: Sequence[Hypothesis], *, most: int = 20_000) -> dict[uuid.UUID, list[Past]]:
-    """The same of several hypotheses of one project, in one question."""
-    if not hypotheses:
-        return {}
-    found = rows(process.repository(), place_of(hypotheses[0]), [each.pk for each in hypotheses], only_pooled=True, limit=most)
-    by_judgement: dict[tuple[uuid.UUID, uuid.UUID], list[EvidenceRow]] = {}
-    for each in reversed(found):
-        by_judgement.setdefault((each.hypothesis_id, each.judgement_id), []).append(each)
-    past = {each.pk: list[Past]() for each in hypotheses}
-    for (hypothesis_id, _), group in by_judgement.items():
-        past[hypothesis_id].append(past_of(group))
-    return past
-
-
-def past_of(group: Sequence[EvidenceRow]) -> Past:
-    """One judgement from its pooled rows."""
-    first = group[0]
-    gates = tuple(flag.removeprefix(GATE) for flag in first.flags if flag.startswith(GATE))
-    return Past(first.judgement_id, first.at, first.epoch, first.score, first.status, gates, tuple(map(reading_of, group)))
-
-
-def reading_of(each: EvidenceRow) -> PastReading:
-    """A pooled row as it is drawn."""
-    interval = None if math.isnan(each.at_low) else (each.at_low, each.at_high)
-    counts = (each.n_exp, each.n_base)
-    return PastReading(each.metric_name, *counts, each.improvement, each.margin, interval, each.e_pos, each.e_neg, each.confidence_score)
-
-
-def badges(project: Project) -> set[uuid.UUID]:
-    """The supported hypotheses of a project that stand when all of its hypotheses are read together (e-BH at FDR 0.1)."""
-    all_ = list(project.hypotheses.exclude(score=None))
-    latest = {pk: past[-1] for pk, past in histories(all_).items() if past}
-    judged_ = [each for each in all_ if each.pk in latest]
-    strength = [e_of(latest[each.pk], each.require) for each in judged_]
-    stands = e_bh(strength, FALSE_DISCOVERY_RATE) if strength else []
-    return {judged_[index].pk for index in stands if judged_[index].status == Hypothesis.Status.SUPPORTED}
-
-
-def e_of(past: Past, mode: str) -> float:
-    """One e-value for "better": the least of all targets, the mean of any and of the mean (an average of e-values is one)."""
-    values = [each.e_pos for each in past.readings]
-    return min(values) if mode == "all" else math.fsum(values) / len(values)
-
-
-def as_json(judgement: Judgement) -> dict[str, Any]:  # Any: JSON
-    """A judgement as JSON."""
-    return {
-        "id": judgement.id,
-        "at": judgement.at,
-        "status": judgement.status,
-        "score": judgement.score,
-        "raw_score": judgement.raw_score,
-        "exploratory_score": judgement.exploratory,
-        "sentence": judgement.sentence,
-        "missing": judgement.missing,
-        "gates": [{"name": g.name, "title": g.title, "is_open": g.is_open, "sentence": g.sentence, "opens": g.opens} for g in judgement.gates],
-        "targets": [reading_json(each) for each in judgement.readings],
-        "arms": [
-            {
-                "arm": arm.key,
-                "name": arm.name,
-                "is_post_hoc": arm.is_post_hoc,
-                "score": arm.score,
-                "experiments": [run.id for run in arm.runs],
-                "targets": [reading_json(each) for each in arm.readings],
-            }
-            for arm in judgement.arms
-        ],
-        "baseline": [run.id for run in judgement.baseline],
-        "needs": [asdict(need) for need in judgement.needs],
-        "engine_version": ENGINE_VERSION,
-    }
-
-
-def reading_json(each: Reading) -> dict[str, Any]:  # Any: JSON
-    """One metric's comparison as JSON; null where there was nothing to compare."""
-    return {
-        "metric": each.term.metric,
-        "direction": each.term.direction,
-        "aggregation": each.term.aggregation,
-        "margin": each.margin,
-        "failed": each.failed,
-        "baseline_failed": each.baseline_failed,
-        "comparison": asdict(each.comparison) if each.comparison else None,
-    }

@@ -31,8 +31,10 @@ def refusal(field: str, message: str, code: str = "invalid", *, index: int | Non
 
 
 def want(hypothesis: Hypothesis) -> None:
-    """Have it judged soon."""
-    wanting.want(Hypothesis.objects.filter(pk=hypothesis.pk))
+    """Have it judged soon, also where it could not be judged before: somebody changed something about it."""
+    mine = Hypothesis.objects.filter(pk=hypothesis.pk)
+    mine.filter(retry_at__isnull=False).update(retry_at=None)
+    wanting.want(mine)
 
 
 def locked(hypothesis: Hypothesis) -> Hypothesis:

@@ -12,14 +12,14 @@ from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 
 from experiments.numbers import Numbers
-from hypotheses import drawing, judgements
+from hypotheses import histories, scales, score_timeline
 from hypotheses.models import Hypothesis
 from projects.models import Project
 
 ROWS = 50
 JUDGEMENTS_READ = 2_000  # of all claims on the page together
 KNOWN_MOST = 12
-Pasts = Mapping[uuid.UUID, Sequence[judgements.Past]]
+Pasts = Mapping[uuid.UUID, Sequence[histories.Past]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Row:
     @property
     def spark(self) -> str:
         """The score's way through its judgements."""
-        return drawing.spark(self.scores)
+        return score_timeline.spark(self.scores)
 
     @property
     def trend(self) -> str:
         """Where the score went, in words."""
         if len(self.scores) < 2:
             return "–"
-        return f"{len(self.scores)} judgements, from {drawing.score_text(self.scores[0])} to {drawing.score_text(self.scores[-1])}"
+        return f"{len(self.scores)} judgements, from {scales.score_text(self.scores[0])} to {scales.score_text(self.scores[-1])}"
 
 
 class ClaimTable:
@@ -74,8 +74,8 @@ class ClaimTable:
         claims = list(self.page)
         nothing: Pasts = {}
         none: set[uuid.UUID] = set()
-        pasts = self.numbers.ask(lambda _: judgements.histories(claims, most=JUDGEMENTS_READ), nothing) if claims else nothing
-        stand = self.numbers.ask(lambda _: judgements.badges(self.project), none) if any(claim.status == "supported" for claim in claims) else none
+        pasts = self.numbers.ask(lambda _: histories.histories(claims, most=JUDGEMENTS_READ), nothing) if claims else nothing
+        stand = self.numbers.ask(lambda _: histories.badges(self.project), none) if any(claim.status == "supported" for claim in claims) else none
         return [Row(claim, [past.score for past in pasts.get(claim.pk, ()) if past.epoch == claim.epoch], claim.pk in stand) for claim in claims]
 
     @property

@@ -83,6 +83,10 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         """Those that wait for a judgement, the longest waiting first."""
         return self.exclude(wanted_at=None).order_by("wanted_at")
 
+    def due(self, *, at: datetime) -> Self:
+        """Those of them whose judgement did not fail just now."""
+        return self.wanted().filter(models.Q(retry_at=None) | models.Q(retry_at__lte=at))
+
     def undecided(self) -> Self:
         """Those that are neither supported nor refuted."""
         return self.filter(status__in=(Hypothesis.Status.PROPOSED, Hypothesis.Status.TESTING))
@@ -137,6 +141,9 @@ class Hypothesis(models.Model):
     wanted_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Since when a judgement is due; empty where none is.")
     wants = models.PositiveIntegerField(default=0, editable=False, help_text="How often a judgement was asked for: tells one that came meanwhile.")
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Since when somebody judges it.")
+    failure = models.CharField(max_length=500, blank=True, editable=False, help_text="Why it could not be judged; empty once it was.")
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="How often in a row it could not be judged.")
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When that is tried again.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

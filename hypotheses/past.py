@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from hypotheses.drawing import Moment
-from hypotheses.judgements import Past
+from hypotheses.histories import Past
 from hypotheses.models import Hypothesis
+from hypotheses.score_timeline import Moment
 
 
 def moments(hypothesis: Hypothesis, past: Sequence[Past], metric: str = "") -> list[Moment]:

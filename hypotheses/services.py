@@ -13,9 +13,11 @@ from django.utils import timezone
 from accounts.models import User
 from config.errors import Conflict, Fault, NotFound
 from experiments.models import Experiment
+from hypotheses import verdict_alerts
+from hypotheses.epochs import is_known, redefining, respecify, store
 from hypotheses.linking import CHUNK, follow, had_ended, link, locked, want
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
-from hypotheses.terms import TARGETS_MOST, Content, TargetTerm, check, completed, difference, in_one_line, in_text, metrics_of, refuse, terms_of
+from hypotheses.terms import TARGETS_MOST, Content, TargetTerm, check, completed, in_one_line, in_text, metrics_of, refuse, terms_of
 from hypotheses.wanting import note
 from projects.models import Project, ProjectMetric
 
@@ -69,7 +71,7 @@ def insert(project: Project, said: Content, *, by: User | None, at: datetime) ->
     hypothesis = Hypothesis.objects.create(project=project, created_by=by, epoch_began_at=at, **fields)
     Hypothesis.objects.filter(pk=hypothesis.pk).update(created_at=at)
     hypothesis.created_at = at
-    set_targets(hypothesis, said["targets"])
+    set_targets(hypothesis, said["targets"], by=by)
     terms = terms_of(hypothesis)
     note(hypothesis, Kind.CREATED, f"Stated: {in_one_line(terms)}.", by=by, at=at, terms=terms)
     want(hypothesis)
@@ -83,16 +85,23 @@ def put_to_test(hypothesis: Hypothesis, experiments: Iterable[Experiment], rules
         add_rule(hypothesis, feature, by=by)
 
 
-def set_targets(hypothesis: Hypothesis, aims: Sequence[TargetTerm]) -> None:
+def set_targets(hypothesis: Hypothesis, aims: Sequence[TargetTerm], *, by: User | None) -> None:
     """Make these its targets, in this order; a stated direction becomes the metric's where it has none."""
     known = metrics_of(hypothesis.project, aims)
+    say_directions(hypothesis, aims, known, by=by)
     hypothesis.targets.exclude(metric__in=known.values()).delete()
     for position, aim in enumerate(aims):
         metric = known[aim.metric]
         values = {"smallest_effect": aim.smallest_effect, "unit": aim.unit, "position": position}
         Target.objects.update_or_create(hypothesis=hypothesis, metric=metric, defaults=values)
-        if aim.direction:
-            ProjectMetric.objects.filter(pk=metric.pk, direction="").update(direction=aim.direction)
+
+
+def say_directions(hypothesis: Hypothesis, aims: Sequence[TargetTerm], known: Mapping[str, ProjectMetric], *, by: User | None) -> None:
+    """Give metrics without a direction the one that was stated; other hypotheses that target them learn of it."""
+    said = [(known[aim.metric], aim.direction) for aim in aims if aim.direction and not known[aim.metric].direction]
+    with redefining([metric for metric, _ in said], by=by, besides=hypothesis):
+        for metric, direction in said:
+            ProjectMetric.objects.filter(pk=metric.pk, direction="").update(direction=direction)
 
 
 # Changing ----------------------------------------------------------------------------------------------------------------------------------
@@ -127,32 +136,8 @@ def edit_terms(hypothesis: Hypothesis, said: Content, *, by: User | None) -> Non
     before, has_data = terms_of(hypothesis), is_known(hypothesis)
     store(hypothesis, {name: said[name] for name in TERMS if name in said})  # type: ignore[literal-required]  # the names are Content's
     if "targets" in said:
-        set_targets(hypothesis, said["targets"])
-    after = terms_of(hypothesis)
-    changes = difference(before, after)
-    if not changes:
-        return
-    sentence = f"Changed: {changes}."
-    if has_data:
-        begin_epoch(hypothesis)
-        sentence = f"Respecified after data: epoch {hypothesis.epoch} begins, and only runs that end from now on count. {sentence}"
-    else:
-        store(hypothesis, {"frozen": {}, "frozen_at": None})
-    note(hypothesis, Kind.RESPECIFIED if has_data else Kind.TERMS, sentence, by=by, before=before, after=after)
-    want(hypothesis)
-
-
-def is_known(hypothesis: Hypothesis) -> bool:
-    """Whether there are data that could have suggested other terms: a run that ended while it was linked or before, or a verdict."""
-    taken_back = hypothesis.links.exclude(unlinked_at__isnull=False, counts_unlinked=False)
-    return hypothesis.is_decided or bool(hypothesis.score) or taken_back.filter(experiment__status__in=Experiment.Status.ended()).exists()
-
-
-def begin_epoch(hypothesis: Hypothesis) -> None:
-    """Start again under new terms: nothing is decided, and the baseline is not fixed yet."""
-    status = Status.PROPOSED if hypothesis.status == Status.PROPOSED else Status.TESTING
-    blank: dict[str, object] = {"frozen": {}, "frozen_at": None, "score": None, "sentence": "", "missing": "", "decided_at": None}
-    store(hypothesis, {"epoch": hypothesis.epoch + 1, "epoch_began_at": timezone.now(), "status": status, **blank})
+        set_targets(hypothesis, said["targets"], by=by)
+    respecify(hypothesis, before, has_data=has_data, by=by)
 
 
 def edit_status(hypothesis: Hypothesis, status: str | None, *, by: User | None) -> None:
@@ -165,18 +150,11 @@ def edit_status(hypothesis: Hypothesis, status: str | None, *, by: User | None) 
     want(hypothesis)
 
 
-def store(hypothesis: Hypothesis, fields: Mapping[str, object]) -> None:
-    """Write these fields and nothing else: a judgement writes the others meanwhile."""
-    for name, value in fields.items():
-        setattr(hypothesis, name, value)
-    if fields:
-        hypothesis.save(update_fields=[*fields, "updated_at"])
-
-
 @transaction.atomic
 def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
     """Delete it with its links, rules and history. The runs stay; so do evidence rows in the metric store, where nothing shows them."""
     logger.info("%s deleted the hypothesis %s (%s)", by, hypothesis, hypothesis.pk)
+    verdict_alerts.retract(hypothesis, why="The hypothesis was deleted.")
     hypothesis.delete()
 
 

@@ -7,8 +7,11 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
+
 from config.celery import app
 from hypotheses import judgements, wanting
+from hypotheses.failing import CouldNotBeJudged
 from hypotheses.models import Hypothesis
 from metrics import process, schedule
 from metrics.clickhouse.errors import StoreError
@@ -47,8 +50,8 @@ def judged_open(turn: Turn) -> str:
 
 
 def judged_all(turn: Turn | None = None) -> str:
-    """Judge what waits, the longest waiting first; what cannot be judged now stays marked."""
-    waiting = list(Hypothesis.objects.wanted().values_list("pk", flat=True))
+    """Judge what waits, the longest waiting first; what cannot be judged now stays marked, and waits longer each time where it is itself the reason."""
+    waiting = list(Hypothesis.objects.due(at=timezone.now()).values_list("pk", flat=True))
     for hypothesis_id in waiting:
         if turn is not None:
             turn.require_time()
@@ -57,11 +60,11 @@ def judged_all(turn: Turn | None = None) -> str:
 
 
 def judged_apart(hypothesis_id: uuid.UUID) -> None:
-    """Judge one so that whatever is wrong with it keeps no other from being judged: it stays marked, and the log has the reason."""
+    """Judge one so that whatever is wrong with it keeps no other from being judged: it stays marked, and the log has the reason, whole the first time."""
     try:
         judged(hypothesis_id)
-    except Exception:  # any defect of one hypothesis, which must not be everyone's
-        logger.exception("The judgement of %s failed; it stays marked", hypothesis_id)
+    except CouldNotBeJudged as error:
+        logger.error("The judgement of %s failed; it stays marked: %s", hypothesis_id, error, exc_info=error.__cause__ if error.is_new else None)
 
 
 def judged(hypothesis_id: uuid.UUID) -> str:
@@ -69,7 +72,7 @@ def judged(hypothesis_id: uuid.UUID) -> str:
     said = ""
     for _ in range(ROUNDS):
         said = judged_once(hypothesis_id)
-        if not Hypothesis.objects.wanted().filter(pk=hypothesis_id, claimed_at=None).exists() or said == AWAY:
+        if not Hypothesis.objects.due(at=timezone.now()).filter(pk=hypothesis_id, claimed_at=None).exists() or said == AWAY:
             break
     return said
 

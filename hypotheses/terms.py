@@ -25,6 +25,7 @@ CHOICES: dict[str, Sequence[str]] = {"require": Hypothesis.Require.values, "base
 WAYS = (Direction.MINIMIZE, Direction.MAXIMIZE)
 BASELINES = {Hypothesis.Baseline.ROOT: "each experiment's own root", Hypothesis.Baseline.BEST: "the best that had ended before"}
 REQUIRED = {Hypothesis.Require.ALL: "all targets", Hypothesis.Require.ANY: "any target", Hypothesis.Require.MEAN: "the mean of the targets"}
+BETTER = {Direction.MAXIMIZE: "higher is better", Direction.MINIMIZE: "lower is better", Direction.UNSET: "nobody says which way is better"}
 CALLED = {"targets": "the targets", "require": "what is required", "baseline": "the baseline", "paired": "pairing"}
 
 
@@ -234,6 +235,7 @@ def terms_of(hypothesis: Hypothesis) -> dict[str, Any]:  # Any: whatever JSON ho
         "require": str(hypothesis.require),
         "baseline": {"kind": str(hypothesis.baseline), "experiment": str(experiment.pk) if experiment else None, "name": experiment.name if experiment else ""},
         "paired": hypothesis.paired,
+        "metrics": {t.metric.name: {"direction": str(t.metric.direction), "aggregation": str(t.metric.aggregation)} for t in targets},
     }
 
 
@@ -247,7 +249,20 @@ def in_one_line(terms: Mapping[str, Any]) -> str:
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """What changed between two terms, in words; "" where nothing did."""
     changed = [name for name in CALLED if before[name] != after[name]]
-    return "; ".join(f"{CALLED[name]} from {worded(name, before[name])} to {worded(name, after[name])}" for name in changed)
+    said = [f"{CALLED[name]} from {worded(name, before[name])} to {worded(name, after[name])}" for name in changed]
+    return "; ".join([*said, *reread(before["metrics"], after["metrics"])])
+
+
+def reread(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """The metrics that are targets before and after and are read another way, in words."""
+    for name in before:
+        if name in after and before[name] != after[name]:
+            yield f"{name} from {way(before[name])} to {way(after[name])}"
+
+
+def way(metric: Mapping[str, str]) -> str:
+    """How a metric is read, in words."""
+    return f"{BETTER[Direction(metric['direction'])]} ({metric['aggregation']} of the series)"
 
 
 def worded(name: str, value: Any) -> str:  # Any: as JSON holds it

@@ -18,16 +18,18 @@ from experiments.comparison import MOST
 from experiments.measured import in_order
 from experiments.models import Experiment
 from experiments.numbers import Numbers
-from hypotheses import judgements
+from hypotheses import histories, judgements
 from hypotheses.attributions import Attribution
+from hypotheses.cases import Judgement
 from hypotheses.dossier import Dossier
+from hypotheses.failing import CouldNotBeJudged
 from hypotheses.listing import ClaimTable, known
 from hypotheses.models import Hypothesis
 from hypotheses.past import moments
 from projects.opened import OpenProject, open_project
 
 CANDIDATES = 200
-NOTHING: list[judgements.Past] = []
+NOTHING: list[histories.Past] = []
 
 
 @login_required
@@ -47,14 +49,29 @@ def hypothesis(request: HttpRequest, team_slug: str, project_slug: str, hypothes
     """One claim: the verdict, and everything that it rests on."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug)
     numbers = Numbers()
-    judgement = numbers.ask(lambda _: judgements.read(claim), None)
-    past = numbers.ask(lambda _: judgements.history(claim), NOTHING)
+    judgement, failure = judgement_of(claim, numbers)
+    past = numbers.ask(lambda _: histories.history(claim), NOTHING)
     none: set[Any] = set()  # Any: ids
-    stands = numbers.ask(lambda _: judgements.badges(opened.project), none) if claim.status == Hypothesis.Status.SUPPORTED else none
+    stands = numbers.ask(lambda _: histories.badges(opened.project), none) if claim.status == Hypothesis.Status.SUPPORTED else none
     metric = request.GET.get("metric", "")
     dossier = Dossier(claim, judgement, moments(claim, past, metric), metric=metric)
-    content = {"opened": opened, "tab": "hypotheses", "hypothesis": claim, "dossier": dossier, "stands": claim.pk in stands}
+    content = {
+        "opened": opened,
+        "tab": "hypotheses",
+        "hypothesis": claim,
+        "dossier": dossier,
+        "stands": claim.pk in stands,
+        "failure": failure or claim.failure,
+    }
     return render(request, "hypotheses/hypothesis.html", content | around(opened, claim, dossier))
+
+
+def judgement_of(claim: Hypothesis, numbers: Numbers) -> tuple[Judgement | None, str]:
+    """What the runs say now, None where the store is away; and why it cannot be said, "" where it can."""
+    try:
+        return numbers.ask(lambda _: judgements.read(claim), None), ""
+    except CouldNotBeJudged as error:
+        return None, str(error)
 
 
 def around(opened: OpenProject, claim: Hypothesis, dossier: Dossier) -> dict[str, Any]:  # Any: a template's context
@@ -67,7 +84,7 @@ def around(opened: OpenProject, claim: Hypothesis, dossier: Dossier) -> dict[str
         "refute": settings.HYPOTHESIS_REFUTE_THRESHOLD,
         "base": opened.address("hypotheses:hypothesis", hypothesis_slug=claim.slug),
         "compared": urlencode([("e", slug) for slug in dict.fromkeys(slugs[:MOST])]) if len(slugs) > 1 else "",
-        "false_share": f"{judgements.FALSE_DISCOVERY_RATE:.0%}",
+        "false_share": f"{histories.FALSE_DISCOVERY_RATE:.0%}",
     }
 
 

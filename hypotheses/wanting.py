@@ -15,7 +15,6 @@ from accounts.models import User
 from config.celery import nudge
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis, HypothesisEvent, HypothesisQuerySet, Known
-from projects.models import ProjectMetric
 
 JUDGE = "hypotheses.tasks.judge_wanted"
 Kind = HypothesisEvent.Kind
@@ -66,12 +65,6 @@ def changed(experiments: Iterable[uuid.UUID]) -> None:
     """What is known of these runs changed: whatever they test, or are a baseline of, is judged."""
     if Known.any():
         want(Hypothesis.objects.concerned_by(experiments))
-
-
-def redefined(metrics: Iterable[ProjectMetric]) -> None:
-    """Which way these metrics are better, or which number stands for a series, is another now: what targets them is judged."""
-    if Known.any():
-        want(Hypothesis.objects.filter(targets__metric__in=list(metrics)))
 
 
 def late_points(experiments: Iterable[uuid.UUID]) -> None:

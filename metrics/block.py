@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.batches import Batch, Series
 from metrics.clickhouse.client import Coded, Columns
 from metrics.points import Points
-from metrics.spool import Batch, Series
 from metrics.states import State, states
 
 

@@ -14,25 +14,24 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
 
 from metrics import freshness, meters, record
-from metrics.block import Block, dead_row, key_of, summary_columns, to_batch
+from metrics.batches import Batch
+from metrics.block import Block, dead_row, key_of, to_batch
 from metrics.clickhouse.errors import RejectedData, StoreError
 from metrics.points import Points
 from metrics.repository import MetricRepository, Place
-from metrics.spool import Batch, Series, Spool, meta, set_meta
-from metrics.states import State
+from metrics.series_states import SeriesStates
+from metrics.spool import Spool
+from metrics.spool_file import meta, set_meta
 
 logger = logging.getLogger(__name__)
 BACKOFF_S = (0.1, 15.0)
-STATES_REMEMBERED = 100_000
-# Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
-NOTED_MOST = 10_000
 SWEEP_S = 60.0
 CLEAN_S = 5.0
 CLEAN_BLOCKS = 8
@@ -40,13 +39,10 @@ CLEAN_BLOCKS = 8
 WAITERS_WHILE_AWAY = 4
 
 NEXT_BATCHES = "SELECT id, points, length(payload), experiment FROM batches WHERE id > ? ORDER BY id LIMIT 20000"
-UNSTORED = "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
 OF_BLOCK = (
     "SELECT id, team, project, experiment, month, points, writer, ordinal, received_us, repeats, request_id, payload"
     " FROM batches WHERE id BETWEEN ? AND ? ORDER BY id"
 )
-
-
 # However many points come, blocks of a hundred follow each other no faster than this.
 MIN_PAUSE_S = 0.2
 # Drained blocks from before a time, and the oldest of those beyond a number of bytes.
@@ -83,9 +79,7 @@ class Drain:
         self.visible_to = 0
         self.stored: deque[tuple[set[uuid.UUID], Counter[uuid.UUID], int]] = deque([(set(), Counter(), meta(self.reading, "drained_to"))])
         self.refused: set[int] = set()
-        self.known: dict[tuple[uuid.UUID, str], tuple[int, State]] = {}
-        # Versions of series' states that the store has and the spool does not know of yet: noted with the next block, so that nobody waits for it.
-        self.noted: dict[tuple[bytes, str], int] = {}
+        self.states = SeriesStates(spool, self.reading, repository)
         self.discarded = 0
         self.failures = self.waiters = 0
         self.last_error = ""
@@ -113,7 +107,7 @@ class Drain:
         self.is_over, self.spool.is_urgent = is_over, True
         try:
             self.drain_waiting()
-            self.write_notes()
+            self.states.write_notes()
             self.sweep()
         finally:
             self.reading.close()
@@ -138,7 +132,7 @@ class Drain:
             was_stopping = self.is_stopping
             try:
                 self.drain_waiting()
-                self.write_notes()
+                self.states.write_notes()
                 self.sweep()
                 self.failures, self.last_error = 0, ""
             except (StoreError, DatabaseError, sqlite3.Error) as error:
@@ -186,7 +180,7 @@ class Drain:
     def drain_waiting(self) -> None:
         """Store block after block until nothing that waits is due. Raises StoreError where the store does not take one."""
         self.show_stored()
-        self.store_states()
+        self.states.store()
         while self.drain_block():
             self.sweep()
             with self.spool.arrived:
@@ -208,12 +202,12 @@ class Drain:
         block = self.of_living(batches)
         self.failpoint("before-insert")
         stored, dead = self.insert(block) if block.batches else ([], [])
-        self.forget_gone({batch.target.experiment_id: Place(batch.target.team_id, batch.target.project_id) for batch in block.batches})
+        self.states.forget_gone({batch.target.experiment_id: Place(batch.target.team_id, batch.target.project_id) for batch in block.batches})
         self.failpoint("after-insert")
         self.mark(bounds, stored, dead)
         self.drained_at = time.monotonic()
         self.failpoint("after-mark")
-        self.store_states()
+        self.states.store()
         self.after(block, bounds, counts)
         logger.info("Stored %d points of %d requests", counts.total(), self.trace["requests"], extra=self.trace)
         self.trace = {}
@@ -234,7 +228,7 @@ class Drain:
         if not taken:
             return None
         bounds = (taken[0], taken[-1])
-        self.transact_with_notes(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
+        self.states.transact_with_notes(lambda c: c.execute("INSERT INTO blocks (first, last, size_bytes) VALUES (?,?,?)", (*bounds, size)))
         return bounds
 
     def of_living(self, batches: list[Batch]) -> Block:
@@ -267,7 +261,7 @@ class Drain:
 
     def mark(self, bounds: tuple[int, int], stored: list[Block], dead: list[tuple[Block, str]]) -> None:
         """In one transaction: the block is drained, its series have their new state, refused rows lie in the dead-letter table."""
-        changed = self.changed_states(stored)
+        changed = self.states.changed(stored)
         now = time.time_ns() // 1000
         rows = [
             (*key_of(series, name), series.team_id.bytes, series.project_id.bytes, version, state.packed())
@@ -290,82 +284,7 @@ class Drain:
 
         self.spool.transact(write)
         self.refused |= {part.batches[0].id for part, _ in dead}
-        if len(self.known) > STATES_REMEMBERED:
-            self.known.clear()
-        self.known |= {(series.experiment_id, name): numbered for (series, name), numbered in changed.items()}
-
-    def changed_states(self, stored: list[Block]) -> dict[tuple[Series, str], tuple[int, State]]:
-        """(version, state) of every series that gained points. Where a client sent some of them again, the points themselves are counted."""
-        changed: dict[tuple[Series, str], tuple[int, State]] = {}
-        repeated = set[tuple[Series, str]]().union(*(block.repeated() for block in stored))
-        for block in stored:
-            for (series, name), gained in block.states().items():
-                version, before = changed.get((series, name)) or self.known_state(series.experiment_id, name)
-                changed[series, name] = (version + 1, before.joined(gained) if before else gained)
-        for series, name in repeated:
-            place = Place(series.team_id, series.project_id)
-            own = self.repository.recounted(place, series.experiment_id, name, beside=self.spool.writer)
-            changed[series, name] = (changed[series, name][0], own)
-        return changed
-
-    def known_state(self, experiment: uuid.UUID, name: str) -> tuple[int, State | None]:
-        """(version, state) of a series as the spool has it; (0, None) for a new one."""
-        known = self.known.get((experiment, name))
-        if known is not None:
-            return known
-        found = self.reading.execute("SELECT version, state FROM summaries WHERE experiment = ? AND name = ?", (experiment.bytes, name)).fetchone()
-        return (int(found[0]), State.unpacked(found[1])) if found else (0, None)
-
-    def store_states(self) -> None:
-        """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
-        while found := self.unstored():
-            kept = self.insert_states(found, writer=self.spool.writer)
-            self.forget_states({uuid.UUID(bytes=row[0]) for row in found} - {uuid.UUID(bytes=row[0]) for row in kept})
-            self.noted |= {(experiment, name): version for experiment, name, _, _, version, _ in kept}
-            if len(self.noted) >= NOTED_MOST:
-                self.write_notes()
-
-    def unstored(self) -> list[Any]:
-        """Rows of UNSTORED that are not noted as stored either."""
-        return [row for row in self.reading.execute(UNSTORED) if self.noted.get((row[0], row[1])) != row[4]]
-
-    def write_notes(self) -> None:
-        """Let the spool know now which states are stored."""
-        if self.noted:
-            self.transact_with_notes(lambda connection: None)
-
-    def transact_with_notes(self, job: Callable[[sqlite3.Connection], object]) -> None:
-        """Run `job` in one transaction that also notes which states are stored."""
-        notes = [(version, experiment, name) for (experiment, name), version in self.noted.items()]
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE summaries SET stored = ? WHERE experiment = ? AND name = ?", notes)
-            job(connection)
-
-        self.spool.transact(write)
-        self.noted = {}
-
-    def insert_states(self, found: list[Any], *, writer: int) -> list[Any]:
-        """Insert rows of a spool's summaries, those of deleted experiments left out; the rows that were inserted."""
-        living = record.living({uuid.UUID(bytes=row[0]) for row in found})
-        kept = [row for row in found if uuid.UUID(bytes=row[0]) in living]
-        if kept:
-            self.repository.insert_summaries(summary_columns(kept, spool=writer))
-            self.forget_gone({uuid.UUID(bytes=row[0]): Place(uuid.UUID(bytes=row[2]), uuid.UUID(bytes=row[3])) for row in kept})
-        return kept
-
-    def forget_states(self, experiments: set[uuid.UUID]) -> None:
-        """Drop what the spool knows of deleted experiments."""
-        if not experiments:
-            return
-        self.known = {key: state for key, state in self.known.items() if key[0] not in experiments}
-        keys = [(experiment.bytes,) for experiment in experiments]
-
-        def write(connection: sqlite3.Connection) -> None:
-            for table in ("summaries", "names", "writers"):
-                connection.executemany(f"DELETE FROM {table} WHERE experiment = ?", keys)
-
-        self.spool.transact(write)
+        self.states.remember(changed)
 
     def after(self, block: Block, bounds: tuple[int, int], counts: Counter[uuid.UUID]) -> None:
         """The record learns of new names, then the points may be seen: caches forget, waiters wake. Then it learns of the latest time."""
@@ -389,16 +308,6 @@ class Drain:
             self.spool.settle(counts, oldest_us=int(oldest[0]) if oldest else 0)
             self.stored.popleft()
 
-    def forget_gone(self, places: Mapping[uuid.UUID, Place]) -> None:
-        """Take out again what was inserted of experiments that were deleted meanwhile."""
-        for experiment in places.keys() - record.living(places):
-            self.forget(places[experiment], experiment)
-
-    def forget(self, place: Place, experiment: uuid.UUID) -> None:
-        """Take a deleted experiment's points out of the store."""
-        self.repository.forget(place, [experiment])
-        freshness.touch([experiment, place.project_id])
-
     def define_names(self) -> None:
         """Make the project's metric for every name that came up without one."""
         found = self.reading.execute("SELECT DISTINCT project, name FROM names INDEXED BY names_undefined WHERE defined = 0 LIMIT 20000").fetchall()
@@ -420,7 +329,7 @@ class Drain:
         self.swept_at = time.monotonic()
         self.define_names()
         for place, experiment in record.unpurged():
-            self.forget(place, experiment)
+            self.states.forget(place, experiment)
             record.purged(experiment)
         if record.restore_is_asked(self.spool.writer):
             self.restore(self.reading)
@@ -450,7 +359,7 @@ class Drain:
                 points += len(block)
         place = (b"", "")
         while found := reading.execute(STATES, place).fetchall():
-            self.insert_states(found, writer=meta(reading, "writer"))
+            self.states.insert(found, writer=meta(reading, "writer"))
             place = found[-1][:2]
         return points
 

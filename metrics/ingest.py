@@ -23,8 +23,8 @@ from accounts.models import ApiToken, Role
 from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
 from experiments.models import Experiment
 from metrics import decoding, meters, process
+from metrics.batches import Receipt, Series
 from metrics.points import Limits, Points
-from metrics.spool import Receipt, Series
 from projects.models import Project
 
 VISIBLE_WAIT_S = 10.0

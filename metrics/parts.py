@@ -11,8 +11,8 @@ from django.conf import settings
 
 from metrics import process
 from metrics.alert_models import WebProcess
-from metrics.checks import PARTS_MOST
 from metrics.clickhouse.errors import StoreError
+from metrics.server_checks import PARTS_MOST
 from metrics.watch import KEPT, LIVE, most_lag
 
 ANSWER_MS = 2000

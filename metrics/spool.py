@@ -8,7 +8,6 @@ connections of its own, which WAL lets run beside the writer.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import queue
@@ -21,112 +20,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
-from config.errors import Fault, Invalid, SetupError, Unavailable
+from config.errors import Fault, Invalid, Unavailable
+from metrics.batches import Entry, Receipt, Series, replay
 from metrics.points import Points
+from metrics.spool_file import connected, live_bytes, meta, own, reader, set_meta
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-SCHEMA = """
-    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS batches (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL,
-        points INTEGER NOT NULL, writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL,
-        repeats INTEGER NOT NULL DEFAULT 0, request_id TEXT NOT NULL DEFAULT '', payload BLOB NOT NULL
-    );
-    CREATE TABLE IF NOT EXISTS writers (
-        experiment BLOB, writer INTEGER, next INTEGER NOT NULL, PRIMARY KEY (experiment, writer)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS receipts (
-        key TEXT PRIMARY KEY, body_hash BLOB NOT NULL, batch_id TEXT NOT NULL, accepted INTEGER NOT NULL, at_us INTEGER NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS receipts_age ON receipts (at_us);
-    CREATE TABLE IF NOT EXISTS blocks (
-        id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size_bytes INTEGER NOT NULL, drained_us INTEGER
-    );
-    CREATE TABLE IF NOT EXISTS names (
-        experiment BLOB, name TEXT, project BLOB NOT NULL, defined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (experiment, name)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS names_undefined ON names (project, name) WHERE defined = 0;
-    CREATE TABLE IF NOT EXISTS summaries (
-        experiment BLOB, name TEXT, team BLOB NOT NULL, project BLOB NOT NULL, version INTEGER NOT NULL, stored INTEGER NOT NULL DEFAULT 0,
-        state BLOB NOT NULL, PRIMARY KEY (experiment, name)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS summaries_unstored ON summaries (experiment, name) WHERE stored < version;
-    CREATE TABLE IF NOT EXISTS dead (
-        id INTEGER PRIMARY KEY, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL, points INTEGER NOT NULL,
-        writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL,
-        request_id TEXT NOT NULL DEFAULT ''
-    );
-"""
-# Columns that files of earlier versions lack: (table, column, declaration).
-ADDED = (("batches", "request_id", "TEXT NOT NULL DEFAULT ''"), ("dead", "request_id", "TEXT NOT NULL DEFAULT ''"))
-PRAGMAS = """
-    PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
-    PRAGMA journal_size_limit = 67108864;
-"""
 COMMIT_BYTES = 64_000_000
 NAMES_REMEMBERED = 2_000
 DISK_LOOK_S = 1.0
-
-
-@dataclass(frozen=True)
-class Series:
-    """Where a batch belongs: the experiment, and the month that its points are partitioned by."""
-
-    team_id: uuid.UUID
-    project_id: uuid.UUID
-    experiment_id: uuid.UUID
-    month: int
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What a batch was answered. `id` is its row, 0 for a repeat; `replayed` says that the answer is an old one.
-
-    Where the first copy lies in another file, `file` is that, and `received_us` the batch's time there.
-    """
-
-    batch_id: str
-    accepted: int
-    id: int
-    replayed: bool = False
-    file: Path | None = None
-    received_us: int = 0
-
-
-@dataclass
-class Entry:
-    """A batch on its way to the writer thread."""
-
-    target: Series
-    points: Points
-    payload: bytes
-    received_us: int
-    key: str | None
-    body_hash: bytes
-    request_id: str
-    done: Future[Receipt] = field(default_factory=Future)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch as it lies in the spool. `repeats` says that its writer had used some of its ordinals before: its points may be stored already."""
-
-    id: int
-    target: Series
-    points: int
-    writer: int
-    ordinal: int
-    received_us: int
-    payload: bytes
-    repeats: bool = False
-    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,14 +51,6 @@ class Beside:
 
     size_bytes: int = 0
     is_waiting: bool = False
-
-
-class InUse(SetupError):
-    """Another process holds the file."""
-
-
-class Damaged(SetupError):
-    """The file is no database any more."""
 
 
 class Spool:
@@ -447,80 +346,3 @@ class Spool:
     def reader(self) -> sqlite3.Connection:
         """A new connection for reading beside the writer. The caller closes it."""
         return reader(self.path)
-
-
-def reader(path: Path) -> sqlite3.Connection:
-    """A connection that reads a spool file beside the process that holds it. The caller closes it."""
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30)
-
-
-def meta(connection: sqlite3.Connection, name: str) -> int:
-    """A number of the file's own, 0 where it is not set."""
-    found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return int(found[0]) if found else 0
-
-
-def set_meta(connection: sqlite3.Connection, name: str, value: int) -> None:
-    """Keep a number of the file's own."""
-    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
-
-
-def replay(found: tuple[bytes, str, int], body_hash: bytes) -> Receipt | Invalid:
-    """What a receipt answers to a repeat with `body_hash`."""
-    kept_hash, batch_id, accepted = found
-    if kept_hash != body_hash:
-        return Invalid(
-            "This Idempotency-Key was used for another body: make a new key for a new batch.", [Fault(None, "Idempotency-Key", "key_reused", "Another body.")]
-        )
-    return Receipt(batch_id, accepted, 0, replayed=True)
-
-
-def own(path: Path) -> int:
-    """A descriptor that holds the spool file's lock. Raises InUse where another process has it."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise InUse(f"The spool {path} is in use by another process: stop that server, or give another DATA_DIR.") from error
-    return descriptor
-
-
-def is_free(path: Path) -> bool:
-    """Whether no process holds the file."""
-    try:
-        os.close(own(path))
-    except InUse:
-        return False
-    return True
-
-
-def connected(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit, durable at every commit, to a file with all its tables. Raises Damaged or another SetupError."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
-    try:
-        connection.executescript(PRAGMAS + SCHEMA)
-        add_columns(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        kind = Damaged if is_damage(error) else SetupError
-        raise kind(f"The spool {path} cannot be used ({error}): put it back from a backup, or move it away and lose what it held.") from error
-    return connection
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is broken for good; anything else may pass."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def add_columns(connection: sqlite3.Connection) -> None:
-    """Give a file of an earlier version the columns that it lacks."""
-    for table, column, declaration in ADDED:
-        if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
-
-
-def live_bytes(connection: sqlite3.Connection) -> int:
-    """What the file holds, free pages left out."""
-    pages, free, size = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size"))
-    return (pages - free) * size

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from config.errors import SetupError
-from metrics.spool import InUse, connected, own
+from metrics.spool_file import InUse, connected, own
 
 
 def make(folder: Path) -> None:

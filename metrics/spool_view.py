@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from metrics.points import Points
-from metrics.spool import Beside, live_bytes, meta, reader
+from metrics.spool import Beside
+from metrics.spool_file import live_bytes, meta, reader
 
 # Counting a backlog reads all of it: a count is kept this long, and so much longer than it took that counting stays a small part of the work.
 COUNT_KEPT_S = 0.2

@@ -14,8 +14,8 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,17 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from config.errors import Invalid, SetupError, Unavailable
 from metrics import freshness
+from metrics.batches import Receipt, Series, replay
 from metrics.clickhouse.errors import StoreError
 from metrics.drain import RECEIPTS_KEPT_US, Drain, Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.repository import MetricRepository
-from metrics.spool import Beside, Caps, Damaged, InUse, Receipt, Series, Spool, is_damage, is_free, reader, replay
-from metrics.spool_folder import files, make, replay_mark
+from metrics.spool import Beside, Caps, Spool
+from metrics.spool_file import Damaged, InUse, is_damage, is_free, reader
+from metrics.spool_folder import make, replay_mark
 from metrics.spool_view import SpoolView
+from metrics.spool_views import SpoolViews
 
 logger = logging.getLogger(__name__)
 # A file is adopted once it was seen free for GRACE_S: a worker that was started for a dead one takes it as its own before that.
@@ -74,9 +77,7 @@ class Spools:
         self.hurry_mark.touch()
         self.hurried_ns = self.hurry_mark.stat().st_mtime_ns
         self.own: Own | None = None
-        self.views: dict[Path, SpoolView] = {}
-        self.viewing = threading.Lock()
-        self.damaged: dict[Path, str] = {}
+        self.views = SpoolViews(folder)
         self.free_since: dict[Path, float] = {}
         self.stopping = threading.Event()
         self.watcher = threading.Thread(target=self.watch, name="spools", daemon=True)
@@ -96,8 +97,7 @@ class Spools:
             self.own.spool.is_stopping = True
             self.own.drain.stop(within_s=within_s)
         self.watcher.join(timeout=within_s)
-        for view in self.views.values():
-            view.close()
+        self.views.close()
         if self.own is not None:
             self.own.spool.close()
 
@@ -117,13 +117,13 @@ class Spools:
 
     def free_one(self) -> Spool | None:
         """The first file that nobody holds and that has its writer number; None where there is none."""
-        for path in self.files():
+        for path in self.views.files():
             try:
                 return Spool(path, caps=self.caps, register=refuse, beside=self.beside)
             except (InUse, Unregistered):
                 continue
             except Damaged as error:
-                self.note_damaged(path, str(error))
+                self.views.note_damaged(path, str(error))
         return None
 
     def new_one(self) -> Spool:
@@ -159,8 +159,8 @@ class Spools:
 
     def receipt_elsewhere(self, key: str, body_hash: bytes) -> Receipt | None:
         """The first answer to this key where another file has it. Raises Invalid where the body differs, Unavailable where a file cannot be asked."""
-        for path in self.files():
-            if path != self.here().spool.path and path not in self.damaged and (found := self.receipt_in(path, key)) is not None:
+        for path in self.views.files():
+            if path != self.here().spool.path and path not in self.views.damaged and (found := self.receipt_in(path, key)) is not None:
                 answer = replay(found[:3], body_hash)
                 if isinstance(answer, Invalid):
                     raise answer
@@ -170,10 +170,10 @@ class Spools:
     def receipt_in(self, path: Path, key: str) -> tuple[bytes, str, int, int] | None:
         """What a file says of a key. Raises Unavailable where it cannot be read now: to go on might store the batch twice."""
         try:
-            view = self.view(path)
+            view = self.views.view(path)
             return view.receipt(key) if view else None
         except sqlite3.Error as error:
-            self.note(path, error)
+            self.views.note(path, error)
             if is_damage(error):
                 return None
             message = f"The receipts in {path.name} cannot be read ({error}): nothing of this request was kept. Send again."
@@ -184,8 +184,8 @@ class Spools:
         own = self.here()
         if receipt.file is None:
             return own.drain.wait_visible(receipt.id or own.spool.last_row(), timeout_s=timeout_s)
-        view, is_visible = self.views[receipt.file], False
-        with self.reading(view):
+        view, is_visible = self.views.known[receipt.file], False
+        with self.views.reading(view):
             is_visible = self.is_drained(view, timeout_s=timeout_s) and not view.is_refused(receipt.received_us)
         return is_visible and is_known_to_caches(target)
 
@@ -212,7 +212,7 @@ class Spools:
         asked = list(experiments)
         found = self.own.spool.pending(asked) if self.own else 0
         for view in self.others():
-            with self.reading(view):
+            with self.views.reading(view):
                 backlog = view.backlog()
                 found += sum(backlog[experiment] for experiment in asked)
         return found
@@ -221,7 +221,7 @@ class Spools:
         """Points that are acknowledged on this host and cannot be queried yet."""
         found = self.own.spool.waiting.total() if self.own else 0
         for view in self.others():
-            with self.reading(view):
+            with self.views.reading(view):
                 found += view.backlog().total()
         return found
 
@@ -233,7 +233,7 @@ class Spools:
         """What the files of others hold, together."""
         size, is_waiting = 0, False
         for view in self.others():
-            with self.reading(view):
+            with self.views.reading(view):
                 found = view.beside()
                 size, is_waiting = size + found.size_bytes, is_waiting or found.is_waiting
         return Beside(size, is_waiting)
@@ -241,24 +241,24 @@ class Spools:
     def dead_count(self) -> int:
         """Rows that the store refused, in all files of this host."""
         count = 0
-        for view in self.all_views():
-            with self.reading(view):
+        for view in self.views.all():
+            with self.views.reading(view):
                 count += view.dead_count()
         return count
 
     def dead_letters(self, *, limit: int = 100) -> list[dict[str, Any]]:
         """What was refused on this host, oldest first: spool, id, experiment, metrics, reason, when (microseconds), request_id."""
         found: list[dict[str, Any]] = []
-        for view in self.all_views():
-            with self.reading(view):
+        for view in self.views.all():
+            with self.views.reading(view):
                 found += view.dead_letters(limit=limit)
         return sorted(found, key=lambda row: int(row["at_us"]))[:limit]
 
     def replay_dead(self) -> int:
         """Put every refused row of this host back into its queue, under its own identity; how many. The files of others follow at their holder's next look."""
         count = 0
-        for view in self.all_views():
-            with self.reading(view):
+        for view in self.views.all():
+            with self.views.reading(view):
                 dead = view.dead_count()
                 if dead and self.own is not None and view.path == self.own.spool.path:
                     self.own.drain.replay_dead()
@@ -270,68 +270,17 @@ class Spools:
     def restore(self) -> int:
         """Send what every file of this host keeps to the store again, after the store was damaged; how many points. Raises StoreError, Unavailable."""
         drain, points = self.here().drain, 0
-        for view in self.all_views():
+        for view in self.views.all():
             with closing(reader(view.path)) as reading:
                 points += drain.restore(reading)
         return points
 
     # The files ---------------------------------------------------------------------------------------------------------------------------------
 
-    def files(self) -> list[Path]:
-        """Every spool file, by number."""
-        return files(self.folder)
-
     def others(self) -> list[SpoolView]:
         """The files that are not this process's own, but for those that cannot be read now."""
         own = self.own.spool.path if self.own else None
-        return [view for view in self.all_views() if view.path != own]
-
-    def all_views(self) -> list[SpoolView]:
-        """Every file, this process's own among them, but for those that cannot be read now."""
-        views = []
-        for path in self.files():
-            try:
-                view = self.view(path)
-            except sqlite3.Error as error:
-                self.note(path, error)
-            else:
-                views += [view] if view else []
-        return views
-
-    def view(self, path: Path) -> SpoolView | None:
-        """The file as it can be read; None for one that is known to be damaged, or just being made. Raises sqlite3.Error where it cannot be read."""
-        with self.viewing:
-            if path in self.damaged:
-                return None
-            if path not in self.views:
-                try:
-                    self.views[path] = SpoolView(path)
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-                        raise
-                    return None  # it has no tables yet: no point can lie there
-            return self.views[path]
-
-    @contextmanager
-    def reading(self, view: SpoolView) -> Iterator[None]:
-        """Pass over a file that cannot be read, and say so."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            self.note(view.path, error)
-
-    def note(self, path: Path, error: sqlite3.Error) -> None:
-        """Say that a file cannot be read."""
-        if is_damage(error):
-            self.note_damaged(path, str(error))
-        else:
-            logger.warning("The spool %s cannot be read just now: %s", path, error)
-
-    def note_damaged(self, path: Path, reason: str) -> None:
-        """Leave a file alone from here on, and say so once."""
-        if path not in self.damaged:
-            self.damaged[path] = reason
-            logger.error("The spool %s is damaged and left alone: %s", path, reason)
+        return [view for view in self.views.all() if view.path != own]
 
     # The watch -----------------------------------------------------------------------------------------------------------------------------------
 
@@ -383,7 +332,7 @@ class Spools:
         """Whether something was left undone in a file that nobody holds."""
         now_us = time.time_ns() // 1000
         is_undone = False
-        with self.reading(view):
+        with self.views.reading(view):
             is_undone = replay_mark(view.path).exists() or view.is_left_undone(
                 receipts_before_us=now_us - RECEIPTS_KEPT_US, blocks_before_us=now_us - int(self.timing.keep_s * 1e6)
             )

@@ -72,6 +72,6 @@ def swept(turn: Turn) -> str:
     """Deletions left undone, judgements that are due, series that wait for their points, and occurrences that nobody began or whose worker died."""
     process.open_repository()
     purged, settled = lifecycle.purge(), reconciling.review()
-    due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.wanted().exists() else [])]
+    due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.due(at=timezone.now()).exists() else [])]
     asked = [name for name in due if nudge(name)]
     return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."

@@ -10,13 +10,13 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import Caller, caller
 from accounts.models import Role, Team
 from config.errors import Forbidden, Invalid, NotFound
+from config.going_back import asked_page
 from config.htmx import HtmxHttpRequest
 from metrics import alerts, channels, parts, pulse
 from metrics.alert_models import Alert, AlertQuerySet, Severity
@@ -134,6 +134,4 @@ def changeable(asking: Caller, alert_id: int) -> Alert:
 
 def back(request: HttpRequest) -> HttpResponse:
     """To the page of alerts that the form was on."""
-    wanted = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return redirect(wanted if is_ours else "metrics:alerts")
+    return redirect(asked_page(request, otherwise="metrics:alerts"))

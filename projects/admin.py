@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from config.admin import BigTableAdmin, CountingDeletion
+from hypotheses.epochs import redefining
 from metrics.ingest import GRANTS
 from projects import services
 from projects.models import Project, ProjectMetric, SavedView
@@ -68,6 +69,11 @@ class ProjectMetricAdmin(BigTableAdmin):
     search_fields = ("name", "project__name", "project__slug")
     autocomplete_fields = ("project",)
     readonly_fields = ("created_at",)
+
+    def save_model(self, request: HttpRequest, obj: ProjectMetric, form: object, change: bool) -> None:
+        """Save; hypotheses that target it and have data begin a new epoch where it is read another way now."""
+        with redefining([obj] if change else [], by=request.user):  # type: ignore[arg-type]  # staff only
+            super().save_model(request, obj, form, change)
 
 
 @admin.register(SavedView)

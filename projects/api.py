@@ -21,7 +21,7 @@ from accounts.services import default_team, team_named
 from accounts.slugs import is_uuid
 from config.errors import Conflict
 from config.rest import RecordView, StableOrdering, StrictSerializer
-from hypotheses import wanting
+from hypotheses.epochs import redefining
 from metrics.points import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
@@ -205,14 +205,13 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
 
     @extend_schema(operation_id="project_metric_change", summary="Change a metric", request=MetricChange, responses=MetricRow)
     def partial_update(self, request: Request, project: str, metric: str) -> Response:
-        """Change direction or aggregation, or watch it for divergence."""
+        """Change direction or aggregation, or watch it for divergence. Hypotheses that target it and have data begin a new epoch."""
         found = self.metric()
         asked = self.asked(MetricChange)
         for name, value in asked.items():
             setattr(found, name, value)
-        with transaction.atomic():
+        with redefining([found], by=self.caller.user):
             found.save(update_fields=list(asked))
-            wanting.redefined([found])
         return Response(self.get_serializer(found).data)
 
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})

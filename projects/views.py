@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -9,11 +10,10 @@ from urllib.parse import quote
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
@@ -22,13 +22,16 @@ from accounts.access import caller
 from accounts.models import Role
 from config.client_wheel import wheels
 from config.errors import Conflict, Invalid, NotFound, Unavailable
+from config.going_back import asked_page
 from config.htmx import HtmxHttpRequest, partial
 from experiments import exporting
-from experiments.filter_language import LONGEST, completions
+from experiments.filter_language import LONGEST
+from experiments.filter_names import completions
 from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
 from experiments.tables import FIRST, STATUSES, ExperimentTable, TableQuery
-from hypotheses import wanting
+from hypotheses.epochs import redefining
+from hypotheses.models import Hypothesis
 from metrics.clickhouse.errors import StoreError
 from projects import overview, services
 from projects.forms import MetricChangeForm, NewMetricForm, NewProjectForm, ProjectForm, SavedViewForm, require_writable_team, writable_teams
@@ -249,9 +252,9 @@ def change_metric(request: HtmxHttpRequest, team_slug: str, project_slug: str, m
     form = MetricChangeForm(request.POST)
     if not form.is_valid():
         raise Invalid("Not valid: a direction is minimize or maximize, an aggregation last, min, max or avg.")
-    with transaction.atomic():
+    with redefining([metric], by=caller(request).user) as begun:
         form.apply(metric)
-        wanting.redefined([metric])
+    tell_epochs(request, begun)
     if request.htmx:
         experiments = experiment_counts(opened, Numbers()).get(metric.name, 0)
         return render(request, "projects/metrics.html#choices", {"metric": metric, "opened": opened, "experiments": experiments})
@@ -266,18 +269,23 @@ def accept_suggestions(request: HttpRequest, team_slug: str, project_slug: str) 
     waiting = [metric for metric in opened.project.metrics.filter(direction=Direction.UNSET) if metric.suggestion]
     for metric in waiting:
         metric.direction = metric.suggestion
-    with transaction.atomic():
+    with redefining(waiting, by=caller(request).user) as begun:
         ProjectMetric.objects.bulk_update(waiting, ["direction"], batch_size=500)
-        wanting.redefined(waiting)
+    tell_epochs(request, begun)
     messages.success(request, f"{len(waiting)} metrics now say which way is better." if len(waiting) != 1 else f"{waiting[0].name}: {waiting[0].direction}.")
     return redirect(next_page(request, opened))
 
 
+def tell_epochs(request: HttpRequest, begun: Sequence[Hypothesis]) -> None:
+    """Say which hypotheses begin again because a metric of theirs is read another way now."""
+    if begun:
+        names = ", ".join(f"“{each}”" for each in begun[:3]) + (f" and {len(begun) - 3} more" if len(begun) > 3 else "")
+        messages.warning(request, f"Respecified after data, so that only runs that end from now on count: {names}.")
+
+
 def next_page(request: HttpRequest, opened: OpenProject) -> str:
-    """Where the form asked to go back to, if that is a page of this server; else the metrics."""
-    wanted = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return wanted if is_ours else opened.address("projects:metrics")
+    """Where the form asked to go back to; else the metrics."""
+    return asked_page(request, otherwise=opened.address("projects:metrics"))
 
 
 @login_required

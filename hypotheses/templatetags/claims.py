@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from experiments.templatetags.readings import NONE, STATUS
-from hypotheses import drawing
+from hypotheses import scales
 from hypotheses.models import Hypothesis
 
 register = template.Library()
@@ -24,31 +24,31 @@ register = template.Library()
 @register.filter
 def signed(value: float | None, decimals: int | None = None) -> str:
     """A number with its sign."""
-    return drawing.signed(value, decimals)
+    return scales.signed(value, decimals)
 
 
 @register.filter
 def score(value: float | None) -> str:
     """A score with its sign and two decimals."""
-    return drawing.score_text(value)
+    return scales.score_text(value)
 
 
 @register.filter
 def brief(value: float | None) -> str:
     """A number without zeros at its end."""
-    return drawing.brief(value)
+    return scales.brief(value)
 
 
 @register.filter
 def interval(ends: tuple[float, float] | None, decimals: int | None = None) -> str:
     """Both ends with their signs."""
-    return NONE if ends is None else f"{drawing.signed(ends[0], decimals)} to {drawing.signed(ends[1], decimals)}"
+    return NONE if ends is None else f"{scales.signed(ends[0], decimals)} to {scales.signed(ends[1], decimals)}"
 
 
 @register.filter
 def reason(claim: Hypothesis) -> str:
     """Its sentence without the status, which stands beside it."""
-    return drawing.reason(claim.sentence, claim.status)
+    return scales.reason(claim.sentence, claim.status)
 
 
 @register.simple_tag

@@ -6,7 +6,9 @@ import pytest
 from django.http import QueryDict
 
 from experiments import lifecycle, tree_layout
-from experiments.lineage import DEEPEST, SIBLINGS, Lineage, clipped, view
+from experiments.lineage import DEEPEST, SIBLINGS, Lineage
+from experiments.lineage_address import view
+from experiments.lineage_nodes import clipped
 from experiments.models import Experiment
 
 TREE = {"a": ["b", "c"], "b": ["d"], "c": []}

@@ -55,7 +55,7 @@ def test_a_hypothesis_is_stated_with_one_request(editor, erin):
     assert (found["status"], found["baseline"], found["require"], found["score"], found["epoch"]) == ("testing", "root", "all", None, 1)
     assert found["targets"] == [{"metric": "accuracy", "direction": "maximize", "aggregation": "last", "smallest_effect": 0.01, "unit": "metric"}]
     assert editor.get(f"{URL}/{found['id']}").json()["claim"] == "128 units help."
-    assert [event["sentence"] for event in editor.get(f"{URL}/{found['id']}/history").json()] == [
+    assert [event["sentence"] for event in editor.get(f"{URL}/{found['id']}/history").json()["results"]] == [
         "Stated: accuracy better by more than 0.01, against each experiment's own root."
     ]
 
@@ -133,7 +133,7 @@ def test_a_rule_links_what_is_there_and_what_comes(editor, project, erin):
         ("new", "rule", False),
     }
     assert old.pk
-    rule = editor.get(f"{URL}/{claim}/rules").json()[0]["id"]
+    rule = editor.get(f"{URL}/{claim}/rules").json()["results"][0]["id"]
     assert editor.delete(f"{URL}/{claim}/rules/{rule}").status_code == 204
     assert Link.objects.count() == 2
 
@@ -149,8 +149,23 @@ def test_unlinking_before_the_end_forgets_and_after_it_counts_until_invalidated(
     assert editor.post(f"{URL}/{claim}/experiments/{runs[1].pk}/invalidate", {"reason": " "}, content_type=JSON).status_code in (400, 422)
     assert editor.post(f"{URL}/{claim}/experiments/{runs[1].pk}/invalidate", {"reason": "wrong data"}, content_type=JSON).status_code == 204
     assert not Link.objects.standing().exists()
-    kinds = [event["kind"] for event in editor.get(f"{URL}/{claim}/history").json()]
+    kinds = [event["kind"] for event in editor.get(f"{URL}/{claim}/history").json()["results"]]
     assert kinds == ["created", "linked", "unlinked", "unlinked", "invalidated"]
+
+
+def test_links_rules_and_history_come_in_pages_as_every_list_does(editor, root):
+    claim = state(editor).json()["id"]
+    editor.post(f"{URL}/{claim}/experiments", {"experiments": [str(child(root, f"run {n}").pk) for n in range(3)]}, content_type=JSON)
+    for feature in ("a", "b", "c"):
+        editor.post(f"{URL}/{claim}/rules", {"feature": feature}, content_type=JSON)
+    for name, count, key, first in (("experiments", 3, "name", "run 0"), ("rules", 3, "feature", "a"), ("history", 5, "kind", "created")):
+        body = editor.get(f"{URL}/{claim}/{name}?page_size=2").json()
+        assert (body["count"], len(body["results"]), body["previous"]) == (count, 2, None), name
+        assert body["results"][0][key] == first
+        rest = editor.get(body["next"]).json()["results"]
+        assert rest[0] not in body["results"]
+    assert editor.get(f"{URL}/{claim}/history?ordering=-at").json()["results"][0]["kind"] == "rule"
+    assert editor.get(f"{URL}/{claim}/history?page=99").status_code == 404
 
 
 def test_other_terms_after_data_begin_a_new_epoch(editor, root, erin):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from experiments.recording import content
-from hypotheses import judgements, recording
+from hypotheses import histories, judgements, recording
 from hypotheses.gathering import place_of
 from hypotheses.models import Hypothesis, HypothesisEvent, Link
 from hypotheses.tasks import judge_wanted
@@ -75,7 +75,7 @@ def delta(claim, runs, take):
 
 def check_past(hypothesis, repository):
     """A judgement for each run that ended once there was one on both sides, each with its rows, pooled and by arm."""
-    past = judgements.history(hypothesis)
+    past = histories.history(hypothesis)
     assert len(past) == 2 * SEEDS - 1
     assert [each.at for each in past] == sorted(each.at for each in past)
     assert (past[-1].status, past[-1].n_exp, past[-1].n_base) == (hypothesis.status, SEEDS, SEEDS)

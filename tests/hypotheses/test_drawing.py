@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypotheses import drawing
+from hypotheses import forest_plot, scales, score_timeline, value_strips
 from hypotheses.cases import Arm, Reading, Run, Term, Value
 from hypotheses.judging import compare
 
@@ -38,8 +38,8 @@ def place(text: str) -> float:
     return float(text.removesuffix("%"))
 
 
-def forest_of(*arms: Arm, direction: Literal["minimize", "maximize"] = "maximize") -> drawing.Forest:
-    return drawing.forest(arms, reading(BETTER, BASE, direction), index=0, score=0.5, decimals=4)
+def forest_of(*arms: Arm, direction: Literal["minimize", "maximize"] = "maximize") -> forest_plot.Forest:
+    return forest_plot.forest(arms, reading(BETTER, BASE, direction), index=0, score=0.5, decimals=4)
 
 
 def test_better_is_right_whichever_way_the_metric_goes():
@@ -72,7 +72,7 @@ def test_an_arm_post_hoc_has_no_score_of_its_own_and_the_pooled_row_counts_the_o
 
 
 def test_a_wide_interval_does_not_dwarf_the_estimates():
-    scale = drawing.scale_over([0.0, 0.01], intervals=[(-500.0, 500.0)])
+    scale = scales.scale_over([0.0, 0.01], intervals=[(-500.0, 500.0)])
     assert scale.share(0.01) - scale.share(0.0) > 0.25
     assert scale.span((-500.0, 500.0)) == ("0.00%", "100.00%")
 
@@ -81,22 +81,22 @@ def test_a_wide_interval_does_not_dwarf_the_estimates():
 @example([5e-324], False)
 @example([1.0, 1.0000000000000002], False)
 def test_every_value_lies_inside_and_ticks_are_few_and_in_order(values: list[float], is_flipped: bool):
-    scale = drawing.scale_over(values, is_flipped=is_flipped)
+    scale = scales.scale_over(values, is_flipped=is_flipped)
     assert all(0 <= scale.share(value) <= 1 for value in values)
     ticks = scale.ticks(has_signs=True)
-    assert 1 <= len(ticks) <= drawing.TICKS_MOST + 1
+    assert 1 <= len(ticks) <= scales.TICKS_MOST + 1
     places = [place(tick.at) for tick in ticks]
     assert places == sorted(places, reverse=is_flipped)
 
 
 def test_equal_values_have_a_scale_too():
-    scale = drawing.scale_over([0.5, 0.5])
+    scale = scales.scale_over([0.5, 0.5])
     assert 0 < scale.share(0.5) < 1
 
 
 def test_strips_hold_every_run_and_count_those_that_failed():
     failed = Arm("a", "dropout", (run(0.93), run(None, state="diverged"), run(None, state="interrupted")), False, (reading([0.93], BASE),), None)
-    found = drawing.strips([failed], [run(value) for value in BASE], Term("m", "maximize", "last", 0.0, False))
+    found = value_strips.strips([failed], [run(value) for value in BASE], Term("m", "maximize", "last", 0.0, False))
     assert [row.n for row in found.rows] == [4, 1]
     assert [row.failed for row in found.rows] == [0, 1]
     assert found.rows[0].is_baseline
@@ -104,17 +104,17 @@ def test_strips_hold_every_run_and_count_those_that_failed():
 
 
 def test_strips_of_a_metric_to_minimise_run_from_right_to_left():
-    found = drawing.strips([], [run(1.0), run(2.0)], Term("m", "minimize", "last", 0.0, False))
+    found = value_strips.strips([], [run(1.0), run(2.0)], Term("m", "minimize", "last", 0.0, False))
     first, second = found.rows[0].dots
     assert place(first.x) > place(second.x)
 
 
-def moment(n: int, score: float, status: str = "testing", note: str = "") -> drawing.Moment:
-    return drawing.Moment(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=n), n, score, status, 0.01, (0.0, 0.02), note)
+def moment(n: int, score: float, status: str = "testing", note: str = "") -> score_timeline.Moment:
+    return score_timeline.Moment(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=n), n, score, status, 0.01, (0.0, 0.02), note)
 
 
 def test_the_timeline_has_a_dot_a_judgement_and_a_note_where_the_status_changed():
-    found = drawing.timeline([moment(1, 0.0), moment(2, 0.3), moment(3, 0.6, "supported", "3 v 5: supported")], margin=0.003, support=0.5, refute=-0.5)
+    found = score_timeline.timeline([moment(1, 0.0), moment(2, 0.3), moment(3, 0.6, "supported", "3 v 5: supported")], margin=0.003, support=0.5, refute=-0.5)
     assert [dot.is_decided for dot in found.dots] == [False, False, True]
     assert [note.text for note in found.notes] == ["3 v 5: supported"]
     assert found.score == "M333 500L667 350L1000 200"
@@ -125,28 +125,28 @@ def test_the_timeline_has_a_dot_a_judgement_and_a_note_where_the_status_changed(
 
 
 def test_hundreds_of_judgements_are_a_line_without_dots():
-    found = drawing.timeline([moment(n, 0.1) for n in range(300)], margin=0.0, support=0.5, refute=-0.5)
+    found = score_timeline.timeline([moment(n, 0.1) for n in range(300)], margin=0.0, support=0.5, refute=-0.5)
     assert found.dots == []
     assert found.margin == ""
     assert len(found.run_ticks) == 5
 
 
 def test_the_gauge_points_where_the_score_is():
-    found = drawing.gauge(0.5, support=0.5, refute=-0.5)
+    found = score_timeline.gauge(0.5, support=0.5, refute=-0.5)
     assert found.needle == found.supported == "75.00%"
     assert found.refuted == "25.00%"
 
 
 def test_a_spark_needs_two_judgements():
-    assert drawing.spark([0.3]) == ""
-    assert drawing.spark([-1.0, 1.0]) == "M0.0 20.0L96.0 0.0"
+    assert score_timeline.spark([0.3]) == ""
+    assert score_timeline.spark([-1.0, 1.0]) == "M0.0 20.0L96.0 0.0"
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.003, "0.003"), (0.5, "0.5"), (1.25e-7, "1.25e-7"), (-2.0, "−2"), (0, "0"), (None, "–")])
 def test_brief_numbers_have_no_zeros_at_their_end(value: float | None, text: str):
-    assert drawing.brief(value) == text
+    assert scales.brief(value) == text
 
 
 @pytest.mark.parametrize(("score", "text"), [(0.7612, "+0.76"), (-0.004, "0.00"), (-0.5, "−0.50"), (None, "–")])
 def test_scores_have_a_sign_and_two_decimals(score: float | None, text: str):
-    assert drawing.score_text(score) == text
+    assert scales.score_text(score) == text

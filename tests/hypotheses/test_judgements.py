@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from experiments import lifecycle
 from experiments.models import Experiment
-from hypotheses import judgements
+from hypotheses import histories, judgements
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.tasks import judge_wanted
 from metrics.alert_models import Alert
@@ -72,7 +72,7 @@ def test_a_clear_improvement_is_supported_and_written_down(claim, root, ran):
     assert claim.wanted_at is None
     assert claim.claimed_at is None
     assert claim.frozen_at is not None
-    past = judgements.history(claim)
+    past = histories.history(claim)
     assert [each.n_exp for each in past][-1] == 5
     assert past[-1].score == pytest.approx(claim.score)
     assert past[-1].status == "supported"
@@ -88,7 +88,7 @@ def test_each_run_that_ended_since_has_a_point_in_the_history(claim, root, ran):
     for run in wide:
         ran(run, noisy(0.95))
     settled(claim)
-    assert [(each.n_exp, each.n_base) for each in judgements.history(claim)][:3] == [(1, 2), (2, 2), (3, 2)]
+    assert [(each.n_exp, each.n_base) for each in histories.history(claim)][:3] == [(1, 2), (2, 2), (3, 2)]
 
 
 def test_many_runs_that_end_at_once_leave_one_mark(claim, root, ran):

@@ -13,14 +13,15 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import User
 from config.celery import app
 from experiments import lifecycle
 from experiments.models import Experiment
-from hypotheses import judgements
+from hypotheses import histories, judgements, services
 from hypotheses.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
-from metrics import process, record, schedule
+from metrics import alerts, process, record, schedule
 from metrics.alert_models import Alert
 from metrics.clickhouse.errors import StoreUnavailable
 from metrics.evidence_rows import ARM, NIL, POOLED, append, rows
@@ -92,7 +93,7 @@ def ask(hypothesis: Hypothesis) -> None:
 
 def test_two_that_judge_at_once_leave_one_judgement(tested, store, through):
     Hypothesis.objects.filter(pk=tested.pk).update(status="testing", judged_at=timezone.now())
-    before, inside, go_on = len(judgements.history(tested)), threading.Event(), threading.Event()
+    before, inside, go_on = len(histories.history(tested)), threading.Event(), threading.Event()
     found: list[object] = []
 
     def pause(table: str) -> None:
@@ -112,7 +113,7 @@ def test_two_that_judge_at_once_leave_one_judgement(tested, store, through):
     go_on.set()
     thread.join(20)
     assert found[0] is not None
-    assert len(judgements.history(tested)) == before + 1
+    assert len(histories.history(tested)) == before + 1
     assert HypothesisEvent.objects.filter(hypothesis=tested, kind="status").count() == 2
 
 
@@ -149,12 +150,12 @@ def test_a_task_judges_again_what_was_asked_for_meanwhile(tested, store, through
             asked.append(table)
             ask(tested)
 
-    before = len(judgements.history(tested))
+    before = len(histories.history(tested))
     ask(tested)
     through(Watched(store.engine, once))
     judge_wanted()
     assert not Hypothesis.objects.wanted().exists()
-    assert len(judgements.history(tested)) == before + 2
+    assert len(histories.history(tested)) == before + 2
 
 
 def test_a_judge_that_dies_after_the_evidence_and_before_the_record_leaves_no_second_history(claim, root, ran, store, through):
@@ -176,7 +177,7 @@ def test_a_judge_that_dies_after_the_evidence_and_before_the_record_leaves_no_se
     process.Running.parts = store
     Hypothesis.objects.filter(pk=claim.pk).update(judged_at=None)
     settled(claim)
-    past = judgements.history(claim)
+    past = histories.history(claim)
     assert len({each.id for each in past}) == len(past)
     assert [(each.n_exp, each.n_base) for each in past][:3] == [(1, 2), (2, 2), (3, 2)]
 
@@ -191,7 +192,7 @@ def test_evidence_that_is_written_twice_is_there_once(tested, store):
 
 
 def test_history_tells_each_judgement_as_it_was_decided(tested):
-    past = judgements.history(tested)
+    past = histories.history(tested)
     assert [each.at for each in past] == sorted(each.at for each in past)
     assert (past[-1].score, past[-1].status, past[-1].epoch, past[-1].gates) == (tested.score, "supported", 1, ())
     assert past[0].gates == ("replicates",)
@@ -240,6 +241,58 @@ def test_one_that_cannot_be_judged_keeps_no_other_from_it(tested, project, caplo
     assert f"The judgement of {broken.pk} failed" in caplog.text
 
 
+@pytest.fixture
+def broken(tested) -> Hypothesis:
+    """A claim that no code path expects: what is required of its targets is no word of ours."""
+    made = Hypothesis.objects.create(project=tested.project, title="broken")
+    Target.objects.create(hypothesis=made, metric=tested.targets.get().metric)
+    Hypothesis.objects.filter(pk=made.pk).update(require="none", wanted_at=timezone.now())
+    made.refresh_from_db()
+    return made
+
+
+def test_one_that_cannot_be_judged_says_why_waits_longer_each_time_and_fills_no_log(broken, caplog):
+    pauses = []
+    for _ in range(3):
+        Hypothesis.objects.filter(pk=broken.pk).update(retry_at=None)
+        began = timezone.now()
+        judge_wanted()
+        broken.refresh_from_db()
+        pauses.append((broken.retry_at - began).total_seconds())
+        assert not Hypothesis.objects.due(at=timezone.now()).exists()
+    assert [round(pause / 60) for pause in pauses] == [1, 2, 4]
+    assert broken.failures == 3
+    assert broken.failure.startswith("This is a defect of the server, and its log says more.")
+    assert caplog.text.count("Traceback") == 1
+    assert caplog.text.count(f"The judgement of {broken.pk} failed") == 3
+    judge_wanted()
+    broken.refresh_from_db()
+    assert broken.failures == 3, "It is not due yet."
+    assert Hypothesis.objects.due(at=timezone.now() + timedelta(hours=7)).get() == broken
+
+
+def test_once_it_can_be_judged_nothing_is_left_of_the_failure(broken):
+    judge_wanted()
+    Hypothesis.objects.filter(pk=broken.pk).update(require="all")
+    assert judge(str(broken.pk))
+    broken.refresh_from_db()
+    assert (broken.failure, broken.failures, broken.retry_at, broken.wanted_at) == ("", 0, None, None)
+
+
+def test_a_change_by_a_person_makes_it_due_at_once(broken, erin):
+    judge_wanted()
+    assert not Hypothesis.objects.due(at=timezone.now()).exists()
+    services.link(broken, children(Experiment.objects.get(name="base"), 1, width=7), by=erin)
+    assert list(Hypothesis.objects.due(at=timezone.now())) == [broken]
+
+
+def test_asked_by_the_api_one_that_cannot_be_judged_says_why(broken, api_for, erin):
+    answer = api_for(erin).post(f"/api/v1/hypotheses/{broken.pk}/evaluate")
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "not_judged"
+    assert api_for(erin).get(f"/api/v1/hypotheses/{broken.pk}").json()["failure"].startswith("This is a defect of the server")
+
+
 def test_a_value_beyond_what_can_be_compared_is_a_run_that_diverged(claim, root, ran, log, alice):
     (wide,) = children(root, 1)
     link(claim, [wide])
@@ -269,7 +322,7 @@ def test_a_run_of_the_baselines_arm_that_was_never_compared_asks_for_a_judgement
     ran(fresh, noisy(0.9))
     assert list(Hypothesis.objects.wanted()) == [tested]
     settled(tested)
-    assert judgements.history(tested)[-1].n_base == 4
+    assert histories.history(tested)[-1].n_base == 4
 
 
 @pytest.mark.parametrize("verb", ["delete", "resume", "fail", "edit"])
@@ -288,12 +341,72 @@ def test_whatever_changes_what_a_run_says_asks_for_a_judgement(tested, root, ali
     assert list(Hypothesis.objects.wanted()) == [tested]
 
 
-def test_a_metric_that_is_better_the_other_way_asks_for_a_judgement(tested, alice, api_for, project):
-    answer = api_for(alice).patch(f"/api/v1/projects/{project.pk}/metrics/accuracy", {"direction": "minimize"}, content_type="application/json")
+REREAD = [
+    ({"direction": "minimize"}, "accuracy from higher is better (last of the series) to lower is better (last of the series)"),
+    ({"aggregation": "max"}, "accuracy from higher is better (last of the series) to higher is better (max of the series)"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), REREAD)
+def test_a_metric_that_is_read_another_way_after_data_begins_a_new_epoch(tested, alice, api_for, project, change, said):
+    answer = api_for(alice).patch(f"/api/v1/projects/{project.pk}/metrics/accuracy", change, content_type="application/json")
     assert answer.status_code == 200, answer.content
+    tested.refresh_from_db()
+    assert (tested.epoch, tested.status, tested.score, tested.frozen_at) == (2, "testing", None, None)
+    event = tested.events.last()
+    assert (event.kind, event.by) == ("respecified", alice)
+    assert event.sentence == f"Respecified after data: epoch 2 begins, and only runs that end from now on count. Changed: {said}."
     settled(tested)
-    assert tested.status == "refuted"
-    assert "supported → refuted" in Alert.objects.get(kind="verdict").message
+    assert tested.status == "testing"
+    alert = Alert.objects.get(kind="verdict")
+    assert not alert.is_open
+    assert alert.resolution.startswith("Respecified after data")
+
+
+def test_a_metric_that_is_read_another_way_before_data_changes_the_terms_alone(claim, erin, browser_for, project, metric):
+    other = ProjectMetric.objects.create(project=project, name="loss", direction="minimize")
+    browser_for(erin).post(f"/projects/vision-team/digits/metrics/{other.pk}", {"direction": "maximize"})
+    assert not claim.events.exists()
+    answer = browser_for(erin).post(f"/projects/vision-team/digits/metrics/{metric.pk}", {"aggregation": "min"}, follow=True)
+    claim.refresh_from_db()
+    assert (claim.epoch, claim.events.get().kind) == (1, "terms")
+    assert claim.wanted_at is not None
+    assert "Respecified" not in answer.content.decode()
+
+
+def test_the_admin_begins_a_new_epoch_too_and_the_page_says_which_claims_begin_again(tested, browser_for, erin):
+    root, metric = User.objects.create_superuser("root"), tested.targets.get().metric
+    form = {"name": metric.name, "project": metric.project_id, "direction": "minimize", "aggregation": "last"}
+    assert browser_for(root).post(f"/admin/projects/projectmetric/{metric.pk}/change/", form).status_code == 302
+    tested.refresh_from_db()
+    assert tested.epoch == 2
+    page = browser_for(erin).post(f"/projects/vision-team/digits/metrics/{metric.pk}", {"direction": "maximize"}, follow=True).content.decode()
+    assert "Respecified after data, so that only runs that end from now on count: “wider is better”." in page
+
+
+def test_a_direction_that_another_claim_brings_is_told_where_the_metric_is_a_target_already(tested, erin, project):
+    ProjectMetric.objects.update(direction="")
+    services.propose(project, by=erin, title="the other way", targets=[services.TargetTerm("accuracy", direction="minimize")])
+    tested.refresh_from_db()
+    assert tested.epoch == 2
+    assert "to lower is better" in tested.events.last().sentence
+
+
+def test_a_verdict_that_goes_ends_its_alert_and_a_new_one_says_what_is_true(tested, alice, root, ran):
+    first = Alert.objects.get(kind="verdict")
+    assert "testing → supported" in first.message
+    alerts.acknowledge(first, by=alice)
+    for link_ in tested.links.all()[:2]:
+        services.invalidate(tested, link_.experiment, reason="wrong data", by=alice)
+    settled(tested)
+    assert tested.status == "testing"
+    first.refresh_from_db()
+    assert first.resolution.startswith("It is testing now.")
+    now = Alert.objects.open().get(kind="verdict")
+    assert now.message.startswith("wider is better: supported → testing.")
+    assert now.acknowledged_at is None
+    services.delete(tested, by=alice)
+    assert not Alert.objects.open().filter(kind="verdict").exists()
 
 
 def test_the_way_in_of_points_asks_the_record_nothing_where_there_are_no_hypotheses(experiment):
@@ -337,13 +450,13 @@ def test_every_night_what_is_open_is_judged(claim, tested, project):
 
 def test_a_direction_that_nobody_set_closes_a_gate_that_says_where_and_is_no_evidence(tested, metric):
     ProjectMetric.objects.filter(pk=metric.pk).update(direction="")
-    before = len(judgements.history(tested))
+    before = len(histories.history(tested))
     judgement = judgements.judge(tested.pk)
     assert judgement is not None
     assert [gate.name for gate in judgement.closed] == ["direction:accuracy"]
     assert "Metrics page" in judgement.missing
     assert judgement.status == "testing"
-    assert len(judgements.history(tested)) == before
+    assert len(histories.history(tested)) == before
 
 
 def test_one_run_against_one_is_measured_by_the_projects_usual_spread(claim, root, ran, project):
@@ -420,11 +533,11 @@ def test_reading_twice_gathers_once_and_again_when_a_run_or_a_point_came(tested,
 
 
 def test_reading_writes_nothing(tested):
-    before, seen = len(judgements.history(tested)), Hypothesis.objects.filter(pk=tested.pk).values().get()
+    before, seen = len(histories.history(tested)), Hypothesis.objects.filter(pk=tested.pk).values().get()
     judgements.read(tested)
-    assert len(judgements.history(tested)) == before
+    assert len(histories.history(tested)) == before
     assert Hypothesis.objects.filter(pk=tested.pk).values().get() == seen
 
 
 def test_badges_are_for_those_that_stand_when_all_are_read_together(tested, project):
-    assert judgements.badges(project) == {tested.pk}
+    assert histories.badges(project) == {tested.pk}

@@ -9,7 +9,9 @@ import pytest
 
 from hypotheses.cases import Case, Gate, Judgement, Run, Term, Value
 from hypotheses.judging import compare
-from hypotheses.verdicts import Thresholds, least_to_decide, weigh
+from hypotheses.readings import Thresholds
+from hypotheses.sentences import least_to_decide
+from hypotheses.verdicts import weigh
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 TERM = Term("accuracy", "maximize", "last", 0.0, False)

@@ -18,14 +18,14 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics import checks, watch
+from metrics import server_checks, watch
 from metrics.alert_models import Alert, Kind, WebProcess
+from metrics.batches import Series
 from metrics.checks import check_health
 from metrics.clickhouse.client import Columns
 from metrics.models import Occurrence
 from metrics.points import Points
 from metrics.repository import MetricRepository
-from metrics.spool import Series
 from projects.models import ProjectMetric
 from tests.metrics.conftest import Points as Data
 
@@ -267,7 +267,7 @@ def test_parts_that_pile_up_are_told_of(store, well, place):
     store.engine.execute("SYSTEM STOP MERGES metrics.metrics")
     experiment = uuid.uuid4()
     try:
-        for _ in range(checks.PARTS_MOST + 1):
+        for _ in range(server_checks.PARTS_MOST + 1):
             store.repository.insert_points(Data(place, experiment).columns())
         look()
         alert = Alert.objects.get()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from experiments.models import DeletedExperiment, Experiment
+from metrics.batches import Series
 from metrics.points import Points
 from metrics.repository import Place
-from metrics.spool import Series
 
 
 def place_of(experiment: Experiment) -> Place:

@@ -15,8 +15,8 @@ from django.test import Client
 from accounts.models import ApiToken
 from experiments.models import Experiment
 from metrics import decoding, ingest, process
+from metrics.batches import Series
 from metrics.repository import Place
-from metrics.spool import Series
 from projects.models import Project, ProjectMetric
 
 

@@ -23,12 +23,14 @@ from django.db import DatabaseError
 from config.errors import InFlight, Invalid, SetupError, Unavailable
 from experiments.models import Experiment
 from metrics import process, spool_folder, spools
+from metrics.batches import Series
 from metrics.drain import Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.process import Process
 from metrics.repository import Place
-from metrics.spool import Caps, InUse, Series, Spool, is_free, own, reader, set_meta
+from metrics.spool import Caps, Spool
+from metrics.spool_file import InUse, is_free, own, reader, set_meta
 from metrics.spools import Spools
 
 pytestmark = pytest.mark.slow
@@ -179,7 +181,7 @@ def test_a_damaged_file_is_left_alone_by_who_runs_and_refused_by_who_starts(host
         spool_folder.check(folder)
     one = host()
     assert one.here().spool.path.stem == "1"
-    assert [path.stem for path in one.damaged] == ["0"]
+    assert [path.stem for path in one.views.damaged] == ["0"]
     one.append(target, points(1.0), key="k", body_hash=b"h")
     assert one.append(target, points(1.0), key="k", body_hash=b"h").replayed
     assert one.dead_count() == 0

@@ -16,6 +16,7 @@ from django.utils import timezone
 from experiments import lifecycle
 from experiments.models import Experiment
 from hypotheses import judgements
+from hypotheses.attributions import RUNS_MOST
 from hypotheses.linking import link
 from hypotheses.models import Hypothesis, Link, Target
 from metrics import process
@@ -382,3 +383,44 @@ def test_attribution_shows_steps_effects_and_what_was_never_run_again(bob, brows
     assert "width 64" in text
     to = text_of(browser_for(bob).get(address(project, "attribution") + "?metric=accuracy&to=wide-s1").content.decode())
     assert "From root to wide" in to
+
+
+def test_attribution_says_how_many_runs_it_leaves_out(bob, browser_for, api_for, accuracy, base, project, store):
+    lifecycle.complete(base[0], by=None)
+    more = [
+        Experiment(
+            project=project, name=f"more {n}", slug=f"more-{n}", replicate_key=f"m{n}", parent_experiment=base[0], root_experiment=base[0], status="complete"
+        )
+        for n in range(RUNS_MOST + 4)
+    ]
+    Experiment.objects.bulk_create(more)
+    text = text_of(browser_for(bob).get(address(project, "attribution") + "?metric=accuracy").content.decode()).replace("\u202f", " ")
+    assert "This lineage has 2 005 complete runs: the newest 2 000 are read, and 5 older ones left out of every number here." in text
+    body = api_for(bob).get("/api/v1/projects/digits/attribution?metric=accuracy").json()
+    assert body["runs"] == {"complete": 2005, "read": 2000, "left_out": 5, "with_value": 0}
+
+
+def test_the_api_tells_the_same_steps_and_effects_as_the_page(bob, api_for, base, wide, ran):
+    ran(base, 0.90)
+    ran(wide, 0.95)
+    client = api_for(bob)
+    body = client.get("/api/v1/projects/digits/attribution?metric=accuracy").json()
+    assert [(each["n"], each["change"] and round(each["change"], 3)) for each in body["steps"]] == [(5, None), (5, 0.05)]
+    assert body["steps"][1]["changed"] == [{"feature": "width", "was": "32", "now": "64"}]
+    (effect,) = body["effects"]
+    assert effect["features"] == ["width 64"]
+    assert effect["ci95"][0] < 0.05 < effect["ci95"][1]
+    assert effect["score"] > 0.5
+    refused = client.get("/api/v1/projects/digits/attribution?metric=nothing")
+    assert refused.status_code == 422
+    assert "There is no metric 'nothing' in digits" in refused.content.decode()
+
+
+def test_a_claim_that_cannot_be_judged_says_so_on_its_page_and_shows_what_was_judged_last(erin, browser_for, supported):
+    assert "Could not be judged" not in browser_for(erin).get(page_of(supported)).content.decode()
+    Hypothesis.objects.filter(pk=supported.pk).update(require="none")
+    text = text_of(browser_for(erin).post(page_of(supported) + "judge", follow=True).content.decode())
+    assert "Could not be judged: This is a defect of the server, and its log says more." in text
+    assert "It is tried again at" in text
+    assert "Supported" in text
+    assert "The metric store does not answer" not in text

@@ -169,6 +169,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/hypotheses/<uuid:hypothesis>/evaluate": {"POST": call(401, 404, 403, 200, 200)},
     "api/v1/hypotheses/<uuid:hypothesis>/evidence": {"GET": READ},
     "api/v1/hypotheses/<uuid:hypothesis>/history": {"GET": READ},
+    "api/v1/projects/<str:project>/attribution": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss")},
     # Alerts, and where they are sent
     "api/v1/alerts": {"GET": LIST},
     "api/v1/alerts/<int:alert>": {"GET": READ},
