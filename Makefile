@@ -20,13 +20,14 @@ test: $(VENV)/.dev node_modules/.installed client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and not slow"
-	$(PYTEST) $(PARALLEL) -m "browser"
+	$(PYTEST) $(PARALLEL) -m "browser and not slow"
 
 # Everything, in both forms: in one process, and on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
 test-all: test
 	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
+	$(PYTEST) $(PARALLEL) -m "slow and browser"
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
-	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser"
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and slow"
 
 # The kill test ten times as long.

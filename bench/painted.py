@@ -42,12 +42,16 @@ CLOCK = """
     tree: () => document.querySelector("[data-zoom]:not([hidden])"),
   };
   window.painted = (what) => new Promise((resolve) => {
-    const look = () => (document.readyState !== "loading" && done[what]() ? requestAnimationFrame(() => requestAnimationFrame(() => resolve(now()))) : requestAnimationFrame(look));
+    const look = () => {
+      if (document.readyState === "loading" || !done[what]()) requestAnimationFrame(look);
+      else requestAnimationFrame(() => requestAnimationFrame(() => resolve(now())));
+    };
     look();
   });
   for (const what of Object.keys(done)) { const moment = window.painted(what); window[`at_${what}`] = moment; }
 """
-INK = """() => { const canvas = document.querySelector('.chart .uplot canvas'), copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+INK = """() => { const canvas = document.querySelector('.chart .uplot canvas'), { width, height } = canvas;
+  const copy = Object.assign(document.createElement('canvas'), { width, height });
   const context = copy.getContext('2d'); context.drawImage(canvas, 0, 0);
   return new Set(new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer)).size; }"""
 
@@ -93,7 +97,10 @@ def signed_in(browser: Browser, run: Run) -> Page:
 
 
 def overlay(run: Run, page: Page) -> tuple[float, str]:
-    """Tick all runs of two pages of the table, press Compare, until the first chart is painted. Another order of runs each time, so that no cache has the answer."""
+    """Tick all runs of two pages of the table, press Compare, until the first chart is painted.
+
+    Another order of runs each time, so that no cache has the answer.
+    """
     taken = []
     for number in range(2 + run.rounds):
         page.goto("/projects/research-team/overlay/")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Line:
-    """One measurement. `budget` is a least value where `more_is_better`, else a most; None where nothing is promised. No value is one that could not be measured."""
+    """One measurement, without value where it could not be taken. `budget` is a least value where `more_is_better`, else a most; None: nothing is promised."""
 
     job: str
     value: float | None

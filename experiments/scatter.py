@@ -19,8 +19,10 @@ from config.errors import Invalid
 from experiments.columns import MENU_NAMES, NUMBERS
 from experiments.comparison import Selection, flat
 from experiments.exporting import clean
-from experiments.filter_language import AGGREGATES, Expression, FilterError, parse, spelled
+from experiments.filter_language import AGGREGATES, Expression, FilterError
 from experiments.filter_language import Comparison as Condition
+from experiments.filter_names import spelled
+from experiments.filter_parsing import parse
 from experiments.filtering import Rows, fields_of, is_same, order_of, param_at
 from experiments.models import SEED_LIKE, shown
 from experiments.numbers import Numbers

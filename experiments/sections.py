@@ -12,7 +12,8 @@ from functools import cached_property
 
 from django.http import QueryDict
 
-from experiments.filter_language import FilterError, compiled
+from experiments.filter_language import FilterError
+from experiments.filter_parsing import compiled
 from projects.models import ProjectMetric
 
 CHARTS_MOST = 500

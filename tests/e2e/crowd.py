@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from tests.faults.served import ROOT, environment
@@ -180,13 +181,14 @@ def run(project: Any, number: int, parent: Any, user: Any) -> Any:
     }  # fmt: skip
     failed = number == NAN_RUN or number % 97 == 96
     status = "failed" if failed else "running" if number % 250 == 249 else "planned" if number % 333 == 332 else "complete"
+    began = timezone.now() - timedelta(minutes=40 + number % 7)
     ended = timezone.now() if status in ("failed", "complete") else None
     name = NAMES[number % len(NAMES)]
     return Experiment(
         project=project, name=f"{name[:240]} · {number}" if number >= len(NAMES) else name[:250], slug=slug(number), status=status,
         failure_kind="diverged" if failed else "", parent_experiment=parent, params=params, seed=number % SEEDS, host=HOSTILE[:200], git_commit="c0ffee",
         notes=f"{HOSTILE}\n\n{ENDLESS}\n{ARABIC}" if number < 20 else "", command=f"python train.py --name '{HOSTILE}'", created_by=user,
-        started_at=timezone.now(), finished_at=ended,
+        started_at=began, finished_at=ended,
     )  # fmt: skip
 
 
@@ -218,10 +220,10 @@ def claim(project: Any, made: list[Any], user: Any) -> dict[str, object]:
 
 
 def trouble(team: Any, project: Any, made: list[Any]) -> dict[str, object]:
-    """Alerts about runs with such names, and a channel that has one."""
+    """Alerts about runs with such names, of a kind that no check closes, and a channel that has one."""
     from metrics import alerts, channels
 
-    opened = [alerts.open_alert(kind="stalled", severity="mid", experiment=each, metric=HOSTILE, message=f"{HOSTILE} {ENDLESS}") for each in made[:6]]
+    opened = [alerts.open_alert(kind="verdict", severity="mid", experiment=each, metric=HOSTILE, message=f"{HOSTILE} {ENDLESS}") for each in made[:6]]
     channel = channels.create(team, name=HOSTILE[:100], kind="email")
     return {"alert": opened[0].pk, "alert_id": opened[0].pk, "channel": channel.pk, "channel_id": channel.pk}
 

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import scatter, scatter_views
-from experiments.filter_language import parse
+from experiments.filter_parsing import parse
 from experiments.models import Experiment, Tag
 from experiments.numbers import Numbers
 from experiments.scatter import AXES_MOST, DRAWN_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
