@@ -313,7 +313,7 @@ def test_the_list_is_sorted_by_a_metric_and_the_first_of_it_are_shown(visit: Ope
     order = page.locator(".runs [data-run]").evaluate_all("items => items.map((item) => item.dataset.slug)")
     assert order[-1] == made[-1]
     assert order[0] in made[3:6]
-    page.get_by_role("button", name="First").click()
+    page.get_by_role("button", name="First", exact=True).click()
     expect(page.locator(".runs li[data-run]:not(.hidden)")).to_have_count(5)
     assert set(query(page)["hide"]) == set(order[5:])
 
@@ -322,7 +322,7 @@ def test_the_first_of_grouped_runs_are_groups(visit: Opener, site: Site, made: l
     page = settled(visit(compare(made, "&group=seed&order=loss")))
     expect(heads(page).first).to_contain_text("0.01")
     page.get_by_role("button", name="None").click()
-    page.get_by_role("button", name="First").click()
+    page.get_by_role("button", name="First", exact=True).click()
     expect(page.locator(".runs li.hidden")).to_have_count(0)
 
 
