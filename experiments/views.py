@@ -13,8 +13,7 @@ from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, 
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
-from experiments.scatter import chosen
-from experiments.scatter_drawing import choices_in, section_of
+from experiments.scatter_drawing import section_of
 from experiments.templatetags.readings import decimals_of
 from projects.opened import OpenProject, open_project
 
@@ -49,8 +48,7 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
-    choices = choices_in(comparison)
-    page["explored"] = section_of(comparison, chosen(request.GET, choices), choices)
+    page["explored"] = section_of(comparison, request.GET)
     return render(request, partial("experiments/compare.html", "differences", request), page | {"comparison": comparison})
 
 

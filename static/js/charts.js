@@ -26,8 +26,15 @@ function readRuns() {
 }
 
 export class Board {
+  /** The page's board, for what stands beside its charts; null where there are none. @type {Board | null} */
+  static made = null;
+
+  /** Told of the run that is pointed at. @type {((id: string | null) => void)[]} */
+  pointers = [];
+
   /** @param {HTMLElement} root the element that holds the cards */
   constructor(root) {
+    Board.made = this;
     this.root = root;
     this.source = root.dataset.charts ?? "";
     this.view = readView(root);
@@ -37,8 +44,6 @@ export class Board {
     this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
     /** @type {((board: Board) => void)[]} */
     this.watchers = [];
-    /** @type {((id: string | null) => void)[]} */
-    this.pointers = [];
     this.cards = [...root.querySelectorAll("[data-metric]")].map((figure) => new Card(/** @type {HTMLElement} */ (figure), this));
   }
 
@@ -113,19 +118,16 @@ export class Board {
   }
 }
 
-/** The page's board, for what stands beside the charts; null where there are none. @type {Board | null} */
-export let board = null;
-
 const root = document.querySelector("[data-charts]");
 if (root instanceof HTMLElement) {
   // @ts-ignore: uPlot comes as a plain script
   if (typeof uPlot === "undefined") {
     for (const host of root.querySelectorAll(".canvas")) host.textContent = "The chart library is not installed: run make run again, or npm install, and start the server anew.";
   } else {
-    const made = (board = new Board(root));
-    wireToolbar(made);
-    wireRuns(made);
-    followLive(made);
-    onThemeChange(() => made.recolour());
+    const board = new Board(root);
+    wireToolbar(board);
+    wireRuns(board);
+    followLive(board);
+    onThemeChange(() => board.recolour());
   }
 } else followLive(null);
