@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from django.http import QueryDict
+
 from experiments.comparison import Comparison
 from experiments.filter_language import AGGREGATES
 from experiments.numbers import Numbers
-from experiments.scatter import AXES_MOST, LANES_MOST, Axis, Choices, Chosen, Points, Scatter, Value, choices_of, points_of
+from experiments.scatter import AXES_MOST, LANES_MOST, Axis, Choices, Chosen, Points, Scatter, Value, choices_of, chosen, points_of
 from experiments.templatetags.readings import number
 from projects.models import Project
 
@@ -167,8 +169,8 @@ class ScatterSection:
     @property
     def choosers(self) -> list[Chooser]:
         """What chooses the axes of the scatter."""
-        chosen = (("sx", "x", self.axes.x), ("sy", "y", self.axes.y), ("sc", "Colour", self.axes.colour))
-        return [Chooser(name, label, key, key in self.axes.logs) for name, label, key in chosen]
+        fields = (("sx", "x", self.axes.x), ("sy", "y", self.axes.y), ("sc", "Colour", self.axes.colour))
+        return [Chooser(name, label, key, key in self.axes.logs) for name, label, key in fields]
 
     @cached_property
     def still(self) -> Still | None:
@@ -186,12 +188,8 @@ def options(kind: str, names: Sequence[str]) -> list[Option]:
     return [Option(f"{kind}:{name}", name) for name in names]
 
 
-def section_of(comparison: Comparison, read: Chosen, choices: Choices) -> ScatterSection:
-    """The section of a comparison's page."""
-    return ScatterSection(comparison.project, points_of(comparison.selection), Numbers(), read, choices)
-
-
-def choices_in(comparison: Comparison) -> Choices:
-    """The params and metrics of the runs compared, without another question."""
+def section_of(comparison: Comparison, given: QueryDict) -> ScatterSection:
+    """The section of a comparison's page: its params and metrics are known without another question."""
     params = [experiment.params for experiment in comparison.selection.experiments]
-    return choices_of(params, [metric.name for metric in comparison.measured.metrics])
+    choices = choices_of(params, [metric.name for metric in comparison.measured.metrics])
+    return ScatterSection(comparison.project, points_of(comparison.selection), Numbers(), chosen(given, choices), choices)

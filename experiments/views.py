@@ -14,8 +14,7 @@ from experiments.grouping import choices as groupable
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
-from experiments.scatter import chosen
-from experiments.scatter_drawing import choices_in, section_of
+from experiments.scatter_drawing import section_of
 from experiments.sections import Found
 from experiments.side_by_side import SideBySide
 from experiments.templatetags.readings import decimals_of
@@ -60,8 +59,8 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
     if is_for_metrics(request):
         return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
-    choices, side = choices_in(comparison), SideBySide(comparison)
-    page |= {"explored": section_of(comparison, chosen(request.GET, choices), choices), "side": side, "tips": TooltipParams(side)}
+    side = SideBySide(comparison)
+    page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
     page["groupable"] = groupable(comparison.runs, side.params.rows, look.grouping)
     part = "arms" if request.htmx.target == "arms" else "differences"
     return render(request, partial("experiments/compare.html", part, request), page)

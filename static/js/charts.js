@@ -36,8 +36,15 @@ function readRuns() {
 const baselineLast = (one, other) => Number(one.style.isBase) - Number(other.style.isBase);
 
 export class Board {
+  /** The page's board, for what stands beside its charts; null where there are none. @type {Board | null} */
+  static made = null;
+
+  /** Told of the run that is pointed at. @type {((id: string | null) => void)[]} */
+  pointers = [];
+
   /** @param {HTMLElement} root the element that holds the cards */
   constructor(root) {
+    Board.made = this;
     this.root = root;
     this.source = root.dataset.charts ?? "";
     this.view = readView(root);
@@ -50,8 +57,6 @@ export class Board {
     this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
     /** @type {((board: Board) => void)[]} */
     this.watchers = [];
-    /** @type {((id: string | null) => void)[]} */
-    this.pointers = [];
     /** @type {(() => void)[]} called when other runs are shown */
     this.shownWatchers = [];
     this.cards = /** @type {Card[]} */ ([]);
@@ -63,7 +68,7 @@ export class Board {
     const known = new Map(this.cards.map((card) => [card.metric, card]));
     this.cards = /** @type {HTMLElement[]} */ ([...this.root.querySelectorAll("[data-metric]")]).map((figure) => {
       const card = known.get(figure.dataset.metric ?? "");
-      if (!card) return this.made(figure);
+      if (!card) return this.begin(figure);
       known.delete(card.metric);
       if (card.figure !== figure) figure.replaceWith(card.figure);
       return card;
@@ -72,7 +77,7 @@ export class Board {
   }
 
   /** @param {HTMLElement} figure */
-  made(figure) {
+  begin(figure) {
     const card = new Card(figure, this);
     wireExport(card);
     return card;
@@ -170,25 +175,22 @@ export class Board {
   }
 }
 
-/** The page's board, for what stands beside the charts; null where there are none. @type {Board | null} */
-export let board = null;
-
 const root = document.querySelector("[data-charts]");
 if (root instanceof HTMLElement) {
   // @ts-ignore: uPlot comes as a plain script
   if (typeof uPlot === "undefined") {
     for (const host of root.querySelectorAll(".canvas")) host.textContent = "The chart library is not installed: run make run again, or npm install, and start the server anew.";
   } else {
-    const made = (board = new Board(root));
-    wireToolbar(made);
-    wireXMetric(made);
-    wireSections(made);
+    const board = new Board(root);
+    wireToolbar(board);
+    wireXMetric(board);
+    wireSections(board);
     wireTips();
-    wireRuns(made);
-    wireGroups(made);
-    followLive(made);
-    wireChartKeys(made);
-    onThemeChange(() => made.recolour());
+    wireRuns(board);
+    wireGroups(board);
+    followLive(board);
+    wireChartKeys(board);
+    onThemeChange(() => board.recolour());
   }
 } else {
   followLive(null);

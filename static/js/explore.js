@@ -3,6 +3,7 @@
 import { AGGREGATES, condition, fitting, keyOf, read, Scale, Shades, withAggregate, written } from "./axes.js";
 import { AxisRows } from "./axis_rows.js";
 import { remember } from "./chart_address.js";
+import { reading } from "./chart_math.js";
 import { onThemeChange, readTheme } from "./chart_theme.js";
 import { Parallel } from "./parallel.js";
 import { Scatter } from "./scatter.js";
@@ -197,8 +198,9 @@ export class Desk {
     const { data, count } = this;
     if (!data) return;
     const shown = this.inside.reduce((sum, one) => sum + one, 0), { noun } = this.page;
-    const parts = [this.brushes.size ? `${shown} of ${count} ${noun} fit ${this.brushes.size === 1 ? "the brush" : `all ${this.brushes.size} brushes`}.` : `${shown === count ? count : `${shown} of ${count}`} ${noun} drawn.`];
-    if (data.beyond) parts.push(`${data.beyond} more are not drawn: narrow the filter to see them.`);
+    const brushes = ["", "the brush", "both brushes"][this.brushes.size] ?? `all ${this.brushes.size} brushes`, [some, all] = [shown, count].map((number) => reading(number));
+    const parts = [brushes ? `${some} of ${all} ${noun} fit ${brushes}.` : `${shown === count ? all : `${some} of ${all}`} ${noun} drawn.`];
+    if (data.beyond) parts.push(`${reading(data.beyond)} more are not drawn: narrow the filter to see them.`);
     if (data.isStoreAway) parts.push("The metric store is away: metrics have no values until it is back.");
     this.say(parts.join(" "));
     this.part("absent").textContent = [...this.scales.values()].map((scale) => scale.absence).filter(Boolean).join(" ");

@@ -2,10 +2,11 @@
 
 import { remember } from "./chart_address.js";
 import { readRunStyle } from "./chart_theme.js";
-import { board } from "./charts.js";
+import { Board } from "./charts.js";
 import { Desk } from "./explore.js";
 
 const CALM_MS = 120;
+const board = Board.made;
 
 const items = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".runs [data-run]")]);
 const idOf = (/** @type {HTMLElement} */ item) => item.dataset.run ?? "";
