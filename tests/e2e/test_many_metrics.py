@@ -203,6 +203,23 @@ def test_finding_and_folding_work_without_scripts(visit: Opener, many: str):
     assert "metric=m7" in page.url
 
 
+def test_an_experiments_own_page_finds_folds_and_puts_one_metric_over_another(visit: Opener, many: str):
+    page = settled(visit(many.replace("compare?e=", "experiments/").split("&", 1)[0]))
+    expect(page.locator("#metric-count")).to_have_text("240 metrics")
+    page.get_by_label("Find metrics by name").press_sequentially("m77")
+    expect(page.locator("#metric-count")).to_have_text("3 of 240 metrics")
+    assert names(page) == ["grad/m77", "train/m77", "val/m77"]
+    expect(page.locator("#readings tbody tr")).to_have_count(3)
+    page.locator('[data-section="train"] summary').click()
+    page.wait_for_url(re.compile("metric=m77.*fold=train"))
+    page.get_by_label("The metric of the x axis").fill("tokens")
+    page.get_by_label("The metric of the x axis").press("Enter")
+    expect(page.locator('.chart[data-metric="grad/m77"] .how')).to_contain_text("tokens")
+    page.reload()
+    assert names(settled(page)) == ["grad/m77", "val/m77"]
+    expect(page.locator('.chart[data-metric="grad/m77"] .how')).to_contain_text("tokens")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_page_fits_its_window(visit: Opener, many: str, width: int, dark: bool):

@@ -54,6 +54,30 @@ def test_a_curve_that_turns_back_is_the_mean_and_the_extremes_of_each_bucket(rep
     assert found.width == pytest.approx((x.max() - x.min()) / 50)
 
 
+def test_a_curve_that_turns_back_has_buckets_wide_enough_for_both_ways(repository, place):
+    x = np.sin(np.arange(120) / 9)
+    y = np.arange(120.0)
+    y[7] = np.nan
+    run = stored(repository, place, {"values": x}, {"values": y})
+    found = crossed(repository, place, [run], "loss", Asked("tokens", buckets=1000))
+    bucket = np.minimum(999, np.floor((x / 2 - x.min() / 2) / (x.max() / 2 - x.min() / 2) * 1000)).astype(int) // 50
+    used = np.unique(bucket)
+    np.testing.assert_array_equal(found.x, [x[bucket == b].min() for b in used])
+    np.testing.assert_allclose(found.rows[run].centre, [np.nanmean(y[bucket == b]) for b in used], rtol=1e-12)
+    np.testing.assert_array_equal(found.rows[run].low, [np.nanmin(y[bucket == b]) for b in used])
+    np.testing.assert_array_equal(found.rows[run].high, [np.nanmax(y[bucket == b]) for b in used])
+    assert len(found.x) == 20
+    assert found.width == pytest.approx((x.max() - x.min()) / 20)
+    assert found.rows[run].nonfinite == 1
+
+
+def test_a_curve_that_goes_back_once_keeps_its_fine_buckets(repository, place):
+    x = np.concatenate([np.arange(60), np.arange(40, 100)])
+    run = stored(repository, place, {"values": x}, {"values": np.arange(120)})
+    found = crossed(repository, place, [run], "loss", Asked("tokens"))
+    assert found.x.tolist() == list(range(100))
+
+
 def test_a_step_that_lacks_either_has_no_place_and_is_counted_where_y_is_there(repository, place):
     run = stored(repository, place, {"values": [1, 2, 3], "steps": [0, 2, 4]}, {"values": [10, 11, 12, 14], "steps": [0, 1, 2, 3]})
     found = crossed(repository, place, [run], "loss", Asked("tokens"))
