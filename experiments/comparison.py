@@ -268,7 +268,7 @@ class Comparison:
     @cached_property
     def ordering(self) -> Column | None:
         """The column that the run list is sorted by; None where it stands as chosen."""
-        return next((column for column in self.columns if column.metric.name == self.look.order), None)
+        return next((column_of(metric, self.runs, self.measured) for metric in self.measured.metrics if metric.name == self.look.order), None)
 
     @property
     def leading(self) -> Column | None:
@@ -321,7 +321,8 @@ class Comparison:
     @property
     def arm_rows(self) -> list[tuple[Group, list[tuple[Column, Spread]]]]:
         """The arms as rows over the columns."""
-        return [(arm, [(column, arm.spread(column, mean)) for column, mean in zip(self.columns, self.references, strict=True)]) for arm in self.arms]
+        means = [self.reference(column) for column in self.columns]
+        return [(arm, [(column, arm.spread(column, mean)) for column, mean in zip(self.columns, means, strict=True)]) for arm in self.arms]
 
     @property
     def arm_heads(self) -> list[Head]:
@@ -329,21 +330,18 @@ class Comparison:
         leading = self.leading
         if leading is None:
             return [(group, None) for group in self.groups]
-        at = next(n for n, column in enumerate(self.columns) if column is leading)
-        return [(group, group.spread(leading, self.references[at])) for group in self.ordered_groups]
+        mean = self.reference(leading)
+        return [(group, group.spread(leading, mean)) for group in self.ordered_groups]
 
-    @cached_property
-    def references(self) -> list[float | None]:
-        """For each column the mean over the baseline's group; None where the baseline failed."""
+    def reference(self, column: Column) -> float | None:
+        """The mean over the baseline's group; None where the baseline failed."""
         group = next((arm for arm in self.arms if arm.has_baseline), None)
-        if group is None or self.baseline.is_failed:
-            return [None] * len(self.columns)
-        return [group.spread(column, None).mean for column in self.columns]
+        return None if group is None or self.baseline.is_failed else group.spread(column, None).mean
 
     @cached_property
     def groupable(self) -> Choices:
         """What the runs can be grouped by."""
-        return choices(self.runs, self.all_params, self.look.grouping)
+        return choices(self.runs, [dict(flat(run.experiment.params)) for run in self.runs], self.look.grouping)
 
     @cached_property
     def all_params(self) -> list[ParamRow]:

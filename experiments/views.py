@@ -38,7 +38,7 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
 
 @login_required
 @require_safe
-@vary_on_headers("HX-Request")
+@vary_on_headers("HX-Request", "HX-Target")
 def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Two to a hundred experiments beside each other, all of the view in the address."""
     opened = open_project(request, team_slug, project_slug)
