@@ -68,12 +68,12 @@ class Outlook:
     smoothing: float = 0.0
     first: str = ""
     last: str = ""
+    order: str = ""
+    grouping: Grouping = PLAIN
     shows_equal: bool = False
     hidden: frozenset[str] = frozenset()
     baseline: str = ""
     metric: str = ""
-    order: str = ""
-    grouping: Grouping = PLAIN
 
 
 def outlook(query: QueryDict) -> Outlook:
@@ -86,12 +86,12 @@ def outlook(query: QueryDict) -> Outlook:
         smoothing=smoothing(query.get("smooth", "")),
         first=query.get("from", "") if zoomed else "",
         last=query.get("to", "") if zoomed else "",
+        order=query.get("order", ""),
+        grouping=Grouping.read(query),
         shows_equal=query.get("params") == "all",
         hidden=frozenset(query.getlist("hide")),
         baseline=query.get("base", ""),
         metric=query.get("metric", "").strip(),
-        order=query.get("order", ""),
-        grouping=Grouping.read(query),
     )
 
 

@@ -1,10 +1,10 @@
 /* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
 
-import { Facets } from "./chart_facets.js";
-import { described, said } from "./chart_groups.js";
 import { span, step } from "./chart_math.js";
 import { Plot, xText } from "./chart_plot.js";
 import { Tooltip } from "./chart_tooltip.js";
+import { Facets } from "./chart_facets.js";
+import { described, said } from "./chart_groups.js";
 
 const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500;
 const X_NAMES = { step: "step", relative: "time since the start", time: "wall time" };
