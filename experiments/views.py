@@ -17,6 +17,7 @@ from experiments.templatetags.readings import decimals_of
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
+GROUPS = "arms"
 OFFERED = 30
 
 
@@ -47,8 +48,9 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     page |= {"comparison": Comparison(opened.project, selection, look), "is_part": bool(request.htmx)}
-    part = "arms" if request.htmx.target == "arms" else "differences"
-    return render(request, partial("experiments/compare.html", part, request), page)
+    if request.htmx and request.htmx.target == GROUPS:
+        return render(request, "experiments/_groups.html", page)
+    return render(request, partial("experiments/compare.html", "differences", request), page)
 
 
 def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, look: Outlook) -> HttpResponse:
