@@ -296,7 +296,7 @@ def test_small_charts_share_one_scale_and_one_cursor(visit: Opener, made: list[s
     photograph(page, "groups-charts-light")
     heads(page).filter(has_text="lr 0.01").locator(".eye").click()
     expect(card(page, "accuracy").locator(".facet")).to_have_count(1)
-    page.get_by_role("button", name="None").click()
+    page.get_by_role("button", name="None", exact=True).click()
     expect(page.locator(".facet")).to_have_count(0)
     page.get_by_role("button", name="All", exact=True).click()
     expect(card(page, "accuracy").locator(".facet")).to_have_count(2)
@@ -313,7 +313,7 @@ def test_the_list_is_sorted_by_a_metric_and_the_first_of_it_are_shown(visit: Ope
     order = page.locator(".runs [data-run]").evaluate_all("items => items.map((item) => item.dataset.slug)")
     assert order[-1] == made[-1]
     assert order[0] in made[3:6]
-    page.get_by_role("button", name="First").click()
+    page.get_by_role("button", name="First", exact=True).click()
     expect(page.locator(".runs li[data-run]:not(.hidden)")).to_have_count(5)
     assert set(query(page)["hide"]) == set(order[5:])
 
@@ -321,8 +321,8 @@ def test_the_list_is_sorted_by_a_metric_and_the_first_of_it_are_shown(visit: Ope
 def test_the_first_of_grouped_runs_are_groups(visit: Opener, site: Site, made: list[str]):
     page = settled(visit(compare(made, "&group=seed&order=loss")))
     expect(heads(page).first).to_contain_text("0.01")
-    page.get_by_role("button", name="None").click()
-    page.get_by_role("button", name="First").click()
+    page.get_by_role("button", name="None", exact=True).click()
+    page.get_by_role("button", name="First", exact=True).click()
     expect(page.locator(".runs li.hidden")).to_have_count(0)
 
 
