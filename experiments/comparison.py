@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 
 from accounts.slugs import is_uuid
 from experiments.colours import styles_of
-from experiments.grouping import PLAIN, Group, Grouping, Spread, by_reading, groups_of, replicates_of
+from experiments.grouping import PLAIN, Choices, Group, Grouping, Spread, by_reading, choices, groups_of, replicates_of
 from experiments.measured import Measured, is_failed, measured, replicate_counts
 from experiments.models import Experiment
 from experiments.sections import Found, Sought, sought
@@ -72,14 +72,14 @@ class Outlook:
     smoothing: float = 0.0
     first: str = ""
     last: str = ""
+    order: str = ""
+    grouping: Grouping = PLAIN
     shows_equal: bool = False
     hidden: frozenset[str] = frozenset()
     baseline: str = ""
     sought: Sought = field(default_factory=Sought)
     is_by_mention: bool = False
     tips: tuple[str, ...] | None = None
-    order: str = ""
-    grouping: Grouping = PLAIN
 
 
 def outlook(query: QueryDict) -> Outlook:
@@ -93,14 +93,14 @@ def outlook(query: QueryDict) -> Outlook:
         smoothing=smoothing(query.get("smooth", "")),
         first=query.get("from", "") if zoomed else "",
         last=query.get("to", "") if zoomed else "",
+        order=query.get("order", ""),
+        grouping=Grouping.read(query),
         shows_equal=query.get("params") == "all",
         hidden=frozenset(query.getlist("hide")),
         baseline=query.get("base", ""),
         sought=sought(query),
         is_by_mention=query.get("rows") == "mention",
         tips=tuple(name for name in query.getlist("tip") if name != NO_TIP) if "tip" in query else None,
-        order=query.get("order", ""),
-        grouping=Grouping.read(query),
     )
 
 
@@ -314,7 +314,8 @@ class Comparison:
     @property
     def arm_rows(self) -> list[tuple[Group, list[tuple[Column, Spread]]]]:
         """The arms as rows over the columns."""
-        return [(arm, [(column, arm.spread(column, mean)) for column, mean in zip(self.columns, self.references, strict=True)]) for arm in self.arms]
+        means = [self.reference(column) for column in self.columns]
+        return [(arm, [(column, arm.spread(column, mean)) for column, mean in zip(self.columns, means, strict=True)]) for arm in self.arms]
 
     @property
     def arm_heads(self) -> list[Head]:
@@ -322,15 +323,15 @@ class Comparison:
         leading = self.leading
         if leading is None:
             return [(group, None) for group in self.groups]
-        reference = self.reference(leading)
-        return [(group, group.spread(leading, reference)) for group in self.ordered_groups]
-
-    @cached_property
-    def references(self) -> list[float | None]:
-        """For each column what the baseline's group says."""
-        return [self.reference(column) for column in self.columns]
+        mean = self.reference(leading)
+        return [(group, group.spread(leading, mean)) for group in self.ordered_groups]
 
     def reference(self, column: Column) -> float | None:
         """The mean over the baseline's group; None where the baseline failed."""
         group = next((arm for arm in self.arms if arm.has_baseline), None)
         return None if group is None or self.baseline.is_failed else group.spread(column, None).mean
+
+    @cached_property
+    def groupable(self) -> Choices:
+        """What the runs can be grouped by."""
+        return choices(self.runs, [dict(flat(run.experiment.params)) for run in self.runs], self.look.grouping)

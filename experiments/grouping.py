@@ -19,7 +19,6 @@ from experiments.templatetags.readings import as_param
 
 if TYPE_CHECKING:
     from experiments.comparison import Column, Run
-    from experiments.side_by_side import Row
 
 KEYS_MOST = 2
 CHOICES_MOST = 200
@@ -259,12 +258,14 @@ class Choices:
     has_replicate_groups: bool
 
 
-def choices(runs: Sequence[Run], rows: Iterable[Row], grouping: Grouping) -> Choices:
-    """The params with the fewest values first, the tags by name; those that all runs share are left out."""
-    varying = sorted((row for row in rows if row.values > 1), key=lambda row: row.values)
+def choices(runs: Sequence[Run], params_of: Sequence[Mapping[str, Any]], grouping: Grouping) -> Choices:  # Any: params hold whatever JSON holds
+    """The params with the fewest values first, the tags by name; what all runs share is left out. `params_of`: nested params opened."""
+    names = dict.fromkeys(name for params in params_of for name in params)
+    values = {name: len({as_param(params.get(name)) for params in params_of}) for name in names}
+    varying = sorted((name for name in names if values[name] > 1), key=lambda name: values[name])
     tagged = [{tag.name for tag in run.experiment.tags.all()} for run in runs]
     telling = set().union(*(one ^ other for one, other in pairwise(tagged)))
-    params, tags = [Key(PARAM + row.name) for row in varying[:CHOICES_MOST]], [Key(TAG + name) for name in sorted(telling)[:CHOICES_MOST]]
+    params, tags = [Key(PARAM + name) for name in varying[:CHOICES_MOST]], [Key(TAG + name) for name in sorted(telling)[:CHOICES_MOST]]
     params += [key for key in grouping.keys if key.text.startswith(PARAM) and key not in params]
     tags += [key for key in grouping.keys if key.text.startswith(TAG) and key not in tags]
     return Choices(params, tags, any(run.experiment.replicate_group for run in runs))

@@ -10,7 +10,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from config.htmx import HtmxHttpRequest, partial
 from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select
-from experiments.grouping import choices as groupable
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
@@ -22,7 +21,7 @@ from experiments.tooltip_params import TooltipParams
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
-METRICS = "metrics"
+METRICS, GROUPS = "metrics", "arms"
 OFFERED = 30
 
 
@@ -57,13 +56,13 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
+    if request.htmx and request.htmx.target == GROUPS:
+        return render(request, "experiments/_groups.html", page)
     if is_for_metrics(request):
         return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
     side = SideBySide(comparison)
     page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
-    page["groupable"] = groupable(comparison.runs, side.params.rows, look.grouping)
-    part = "arms" if request.htmx.target == "arms" else "differences"
-    return render(request, partial("experiments/compare.html", part, request), page)
+    return render(request, partial("experiments/compare.html", "differences", request), page)
 
 
 def is_for_metrics(request: HtmxHttpRequest) -> bool:

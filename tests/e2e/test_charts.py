@@ -108,7 +108,7 @@ def test_a_run_of_the_list_is_brought_to_the_front_in_the_charts(visit: Opener):
 
 def test_hidden_runs_leave_the_charts_and_the_address_says_so(visit: Opener):
     page = settled(visit(THREE))
-    page.get_by_role("button", name="None").click()
+    page.get_by_role("button", name="None", exact=True).click()
     over(page, 0, 0.5)
     expect(page.locator(".chart-tooltip:visible")).to_have_count(0)
     page.get_by_role("button", name="First", exact=True).click()

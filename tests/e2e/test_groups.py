@@ -296,7 +296,7 @@ def test_small_charts_share_one_scale_and_one_cursor(visit: Opener, made: list[s
     photograph(page, "groups-charts-light")
     heads(page).filter(has_text="lr 0.01").locator(".eye").click()
     expect(card(page, "accuracy").locator(".facet")).to_have_count(1)
-    page.get_by_role("button", name="None").click()
+    page.get_by_role("button", name="None", exact=True).click()
     expect(page.locator(".facet")).to_have_count(0)
     page.get_by_role("button", name="All", exact=True).click()
     expect(card(page, "accuracy").locator(".facet")).to_have_count(2)
@@ -321,7 +321,7 @@ def test_the_list_is_sorted_by_a_metric_and_the_first_of_it_are_shown(visit: Ope
 def test_the_first_of_grouped_runs_are_groups(visit: Opener, site: Site, made: list[str]):
     page = settled(visit(compare(made, "&group=seed&order=loss")))
     expect(heads(page).first).to_contain_text("0.01")
-    page.get_by_role("button", name="None").click()
+    page.get_by_role("button", name="None", exact=True).click()
     page.get_by_role("button", name="First", exact=True).click()
     expect(page.locator(".runs li.hidden")).to_have_count(0)
 
