@@ -36,7 +36,7 @@ LARGEST_X = 2**53
 WAITS_MOST = 3
 LEAST, MOST = -(2**63), 2**63 - 1
 FRAME_PARTS, TRACK_PARTS = 6, 8
-PARTS_MOST = 250  # of one question, so that its text stays under the store's limit
+SERIES_MOST = 500  # of one question, so that its text stays under the store's limit
 LINGERS = timedelta(seconds=60)
 NUMBER = re.compile(r"-?\d{1,19}|")
 
@@ -124,7 +124,7 @@ def is_markable(place: Place, asked: Asked, reach: Extent, sheet: Sheet) -> bool
 
 def window_parts(sheet: Sheet, ids: Sequence[uuid.UUID]) -> list[Part]:
     """All that a chart draws."""
-    return [Part(sheet.frame.metric, tuple(ids), sheet.frame.first, sheet.frame.last)]
+    return [Part(sheet.frame.metric, tuple(ids), sheet.frame.first, is_window=True)]
 
 
 def beyond_parts(repository: MetricRepository, place: Place, sheet: Sheet, going: Sequence[uuid.UUID]) -> list[Part]:
@@ -204,12 +204,11 @@ def batches(marks: Sequence[Mark], runs: Mapping[uuid.UUID, Run]) -> list[dict[i
     made: list[dict[int, Mark]] = [{}]
     size = 0
     for n, mark in enumerate(marks):
-        parts = len(parts_of(mark, runs))
-        if size + parts > PARTS_MOST or any(is_unlike(mark.sheet, other.sheet) for other in made[-1].values()):
+        if size + len(runs) > SERIES_MOST or any(is_unlike(mark.sheet, other.sheet) for other in made[-1].values()):
             made.append({})
             size = 0
         made[-1][n] = mark
-        size += parts
+        size += len(runs)
     return [batch for batch in made if batch]
 
 

@@ -31,7 +31,7 @@ ENDS = """
                    toInt64(transform(toString(metric_name), %(names)s, %(lasts)s, '0')) AS last,
                    toUInt64(transform(toString(metric_name), %(names)s, %(widths)s, '1')) AS width
             FROM {database}.metrics FINAL
-            WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s
+            WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s {within}
         ) AS points {began}
         WHERE {ranges}
         GROUP BY experiment_id, metric_name, is_inside, spot ORDER BY experiment_id, metric_name, is_inside, spot LIMIT %(most)s
@@ -44,7 +44,12 @@ ENDS = """
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s
     GROUP BY experiment_id, metric_name
 """
-RANGE = "(metric_name = %(metric_{n})s AND experiment_id IN %(of_{n})s AND {x} >= %(low_{n})s AND {x} <= %(high_{n})s)"
+# Each series from its own x on, looked up, since a condition for each of hundreds would be worked out for every point; `least` leads by the key. And the
+# windows of charts that are told whole.
+RANGES = """
+    {x} >= %(least)s AND (({x} >= first AND {x} <= last AND metric_name IN %(wholes)s)
+    OR {x} >= toInt64(transform(concat(toString(experiment_id), toString(metric_name)), %(keys)s, %(lows)s, '9223372036854775807')))
+"""
 ROWS_MOST = 1_000_000
 ARRAYS = ("insides", "spots", "places", "counts", "centres", "lows", "highs", "odds", "odd_ats")
 Key = tuple[str, uuid.UUID]
@@ -62,12 +67,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Part:
-    """A range of x, its ends included, of one metric of some experiments."""
+    """One metric of some experiments from an x on; or, for the window of the chart, in all of that, which `low` begins."""
 
     metric: str
     experiments: tuple[uuid.UUID, ...]
     low: int
-    high: int = 2**63 - 1
+    is_window: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,11 @@ def ends(repository: MetricRepository, place: Place, kind: str, frames: Sequence
     """The ends of series by (metric, experiment), x of `kind`: one question. Each metric has one frame."""
     if not parts:
         return {}
-    text = repository.sql(ENDS, ranges=" OR ".join(RANGE.replace("{n}", str(n)) for n in range(len(parts))), began=BEGAN if kind == "relative" else "")
-    sql = repository.sql(text, x=WINDOW[kind], origin="began" if kind == "relative" else "toInt64(0)")
+    is_relative = kind == "relative"
+    # Where x is a column, the key leads to the ranges.
+    within, beyond = ("", RANGES) if is_relative else (f"AND {RANGES}", "1")
+    text = repository.sql(ENDS, within=within, ranges=beyond, began=BEGAN if is_relative else "")
+    sql = repository.sql(text, x=WINDOW[kind], origin="began" if is_relative else "toInt64(0)")
     return found_ends(repository.engine.query(sql, bound(repository, place, frames, parts)))
 
 
@@ -126,8 +134,10 @@ def bound(repository: MetricRepository, place: Place, frames: Sequence[Frame], p
     params = repository.narrowed(place, sorted({one for part in parts for one in part.experiments}), sorted({part.metric for part in parts}))
     params |= {"names": [frame.metric for frame in frames], "most": ROWS_MOST}
     params |= {f"{name}s": [str(getattr(frame, name)) for frame in frames] for name in ("first", "last", "width")}
-    for n, part in enumerate(parts):
-        params |= {f"metric_{n}": part.metric, f"of_{n}": part.experiments, f"low_{n}": part.low, f"high_{n}": part.high}
+    open_parts = [part for part in parts if not part.is_window]
+    params |= {"wholes": tuple({part.metric for part in parts if part.is_window}) or ("",), "least": min(part.low for part in parts)}
+    params |= {"keys": [f"{one}{part.metric}" for part in open_parts for one in part.experiments] or [""]}
+    params |= {"lows": [str(part.low) for part in open_parts for _ in part.experiments] or ["0"]}
     return params
 
 

@@ -31,9 +31,12 @@ function exportMenu() {
 function openExport() {
   const menu = exportMenu();
   if (!menu) return;
+  // A link takes the focus once it leads somewhere, which it does when the menu opens.
+  const enter = () => /** @type {HTMLElement | null} */ (menu.querySelector("a"))?.focus();
+  if (menu.open) enter();
+  else menu.addEventListener("toggle", enter, { once: true });
   menu.open = true;
   menu.scrollIntoView({ block: "nearest" });
-  requestAnimationFrame(() => /** @type {HTMLElement | null} */ (menu.querySelector("a"))?.focus());
 }
 
 /** @param {Board | null} board null where the page has no chart yet */
