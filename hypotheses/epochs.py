@@ -13,7 +13,7 @@ from accounts.models import User
 from experiments.models import Experiment
 from hypotheses import verdict_alerts
 from hypotheses.linking import locked, want
-from hypotheses.models import Hypothesis, HypothesisEvent, Known
+from hypotheses.models import Hypothesis, HypothesisEvent, Known, Target
 from hypotheses.terms import difference, terms_of
 from hypotheses.wanting import note
 from projects.models import ProjectMetric
@@ -30,7 +30,8 @@ def redefining(metrics: Sequence[ProjectMetric], *, by: User | None, besides: Hy
     """
     begun: list[Hypothesis] = []
     with transaction.atomic():
-        concerned = Hypothesis.objects.filter(targets__metric__in=list(metrics)).distinct() if metrics and Known.any() else Hypothesis.objects.none()
+        targeting = Target.objects.filter(metric__in=list(metrics)).values("hypothesis")
+        concerned = Hypothesis.objects.filter(pk__in=targeting) if metrics and Known.any() else Hypothesis.objects.none()
         before = [(each, terms_of(each)) for each in (concerned.exclude(pk=besides.pk) if besides else concerned).order_by("pk")]
         yield begun
         for each, terms in before:
