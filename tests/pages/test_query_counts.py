@@ -168,7 +168,7 @@ def address(world: World, route: str) -> str:
         for kind in ("str", "int", "uuid"):
             path = path.replace(f"<{kind}:{name}>", str(value))
     assert "<" not in path, f"Say in this file what stands for the parameter of {route}."
-    return f"{path}?{urlencode(ASKED[route])}" if route in ASKED else path
+    return f"{path}?{urlencode(ASKED[route], doseq=True)}" if route in ASKED else path
 
 
 def cost(browser: Client, path: str, counting: Counting) -> tuple[int, int]:
