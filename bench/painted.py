@@ -50,6 +50,13 @@ CLOCK = """
   });
   for (const what of Object.keys(done)) { const moment = window.painted(what); window[`at_${what}`] = moment; }
 """
+# Where the seconds went: until the page was there, until its chart asked, until the answer was there, until it was painted.
+PARTS = """(at) => {
+  const [page] = performance.getEntriesByType("navigation"), loaded = performance.getEntriesByType("resource");
+  const asked = loaded.find((each) => each.name.includes("/metrics/compare/"));
+  return { page: page.responseEnd / 1000, scripts: (asked.startTime - page.responseEnd) / 1000, answer: (asked.responseEnd - asked.startTime) / 1000,
+    drawing: (at - performance.timeOrigin - asked.responseEnd) / 1000 };
+}"""
 INK = """() => { const canvas = document.querySelector('.chart .uplot canvas'), { width, height } = canvas;
   const copy = Object.assign(document.createElement('canvas'), { width, height });
   const context = copy.getContext('2d'); context.drawImage(canvas, 0, 0);
@@ -114,7 +121,9 @@ def overlay(run: Run, page: Page) -> tuple[float, str]:
         at = page.evaluate("() => window.at_first")
         taken.append((at - float(page.evaluate("() => sessionStorage.getItem('pressed')"))) / 1000)
         assert page.evaluate(INK) > 20, "the chart is empty"
-    return statistics.median(taken), f"all: {' '.join(f'{each:.2f}' for each in taken)} s, the first after a start"
+        parts = page.evaluate(PARTS, at)
+    said = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
+    return statistics.median(taken), f"all: {' '.join(f'{each:.2f}' for each in taken)} s, the first after a start; of the last: {said} s"
 
 
 def wide(run: Run, page: Page) -> tuple[float, str]:

@@ -158,7 +158,7 @@ document.addEventListener("htmx:sendError", (event) => {
 const FOCUSABLE = "a[href], button, input:not([type='hidden']), select, textarea, summary, [tabindex]";
 
 function openToKeys() {
-  for (const scroller of document.querySelectorAll(".table-wrap, pre, .pointed")) {
+  for (const scroller of document.querySelectorAll(".table-wrap, .prose-box, pre, .pointed")) {
     const scrolls = scroller.scrollWidth > scroller.clientWidth || scroller.scrollHeight > scroller.clientHeight;
     if (scrolls && !scroller.querySelector(FOCUSABLE)) scroller.tabIndex = 0;
   }
