@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
-    from config.memory import keep_what_is_loaded  # Django is set up only by now
+    from config.health import tell_what_is_missing  # Django is set up only by now
+    from config.memory import keep_what_is_loaded
     from metrics import process, watch
     from metrics.server import SWITCH_S
 
@@ -72,6 +74,8 @@ def post_worker_init(worker: Any) -> None:
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
     worker.close_parts = [watch.stop, process.stop]
     keep_what_is_loaded()
+    if worker.age == 1:  # of many that would say the same
+        threading.Thread(target=tell_what_is_missing, daemon=True).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

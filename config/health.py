@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -21,9 +22,11 @@ from accounts.authentication import bearer, bearer_of
 from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
+from metrics.clickhouse.migrate import pending
 from metrics.pulse import schedule_pulse
 from metrics.watch import SILENT
 
+logger = logging.getLogger(__name__)
 # What this process could not have seen yet is not missed.
 STARTED_AT = timezone.now()
 
@@ -64,6 +67,17 @@ class NotReady(Exception):
     """A part cannot do its work."""
 
 
+def tell_what_is_missing() -> None:
+    """Say in the log why a store cannot be used just now, for processes that do not migrate: which command to run, or who does not answer."""
+    try:
+        for name in ("migrations", "metric_store"):
+            found = checked(CHECKS[name])
+            if not found["ok"]:
+                logger.warning("Points are taken, but not everything is ready: %s", found["reason"])
+    finally:
+        connections.close_all()
+
+
 def database() -> dict[str, Any]:
     """The record answers."""
     with connection.cursor() as cursor:
@@ -75,7 +89,7 @@ def migrations() -> dict[str, Any]:
     """No migration of the record is left to run."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise NotReady("Run manage.py migrate.")
+        raise NotReady("The record lacks migrations: run manage.py migrate.")
     return {}
 
 
@@ -98,10 +112,14 @@ def disk() -> dict[str, Any]:
 
 
 def store() -> dict[str, Any]:
-    """The metric store answers."""
+    """The metric store answers, and has its tables."""
     began = time.monotonic()
     process.repository().is_alive()
-    return {"answered_ms": round((time.monotonic() - began) * 1000, 1)}
+    answered_ms = round((time.monotonic() - began) * 1000, 1)
+    waiting = pending(process.open_engine(), settings.CLICKHOUSE_DATABASE)
+    if waiting:
+        raise NotReady(f"The metric store lacks {', '.join(one.name for one in waiting)}: run manage.py migrate_clickhouse.")
+    return {"answered_ms": answered_ms}
 
 
 def drain() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,22 +62,31 @@ class Site:
         self.call("POST", f"/api/v1/metrics/log-batch/{project}/{quote(slug)}?wait=visible", {"steps": steps, "metrics": metrics})
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server of its own with the demo project: `serve`, or with TEST_FORM=server a team's servers."""
-    folder = tmp_path_factory.mktemp("served")
+@contextmanager
+def product(folder: Path, *, with_demo: bool = False) -> Iterator[Served]:
+    """A product of the caller's own, running: `serve`, or with TEST_FORM=server a team's servers."""
     if os.environ.get("TEST_FORM") == "server":
         team = Team(folder)
         try:
-            team.start(with_demo=True)
-            yield site_of(team.web)
+            team.start(with_demo=with_demo)
+            yield team.web
         finally:
             team.remove()
         return
-    served = Served(folder, arguments=())
-    served.start()
-    yield site_of(served)
-    served.stop()
+    served = Served(folder, arguments=() if with_demo else ("--no-demo",))
+    try:
+        served.start()
+        yield served
+        served.stop()
+    finally:
+        served.end()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A product with the demo project."""
+    with product(tmp_path_factory.mktemp("served"), with_demo=True) as served:
+        yield site_of(served)
 
 
 def site_of(served: Served) -> Site:

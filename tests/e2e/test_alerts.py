@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Site, photograph, sign_in
-from tests.faults.served import ROOT, Served
+from tests.e2e.conftest import Site, photograph, product, sign_in, site_of
+from tests.faults.served import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -29,17 +28,11 @@ alerts.open_alert(kind="disk", severity="high", part="disk of web1", message="3 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with alerts that are open: three of runs, one of the server."""
-    served = Served(tmp_path_factory.mktemp("watched"))
-    try:
-        served.start()
+    with product(tmp_path_factory.mktemp("watched")) as served:
         served.make_experiments("digits", list(RUNS))
-        environment = os.environ | {"DATA_DIR": str(served.data_dir)}
+        environment = os.environ | served.settings | {"DATA_DIR": str(served.data_dir)}
         subprocess.run([sys.executable, "manage.py", "shell", "--no-imports", "-c", OPEN], cwd=ROOT, env=environment, check=True, timeout=120)
-        known = json.loads((served.data_dir / "credentials.json").read_text())
-        yield Site(**{name: known[name] for name in ("url", "username", "password", "token")})
-        served.stop()
-    finally:
-        served.end()
+        yield site_of(served)
 
 
 def opened(browser: Browser, site: Site, *, width: int = 1440, dark: bool = False, script: bool = True) -> Page:

@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import claims
-from tests.e2e.conftest import Console, Site, photograph, sign_in, site_of
-from tests.faults.served import Served
+from tests.e2e.conftest import Console, Site, photograph, product, sign_in, site_of
 
 pytestmark = pytest.mark.browser
 
@@ -41,15 +40,10 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Judged claims in every state, and one of sixty arms."""
-    served = Served(tmp_path_factory.mktemp("claims"))
-    try:
-        served.start()
+    with product(tmp_path_factory.mktemp("claims")) as served:
         site = site_of(served)
         slugs, crowd = claims.state(site), claims.crowd(site, ARMS)
         yield Lab(site, slugs, crowd, site.call("GET", "/api/v1/teams")["results"][0]["slug"])
-        served.stop()
-    finally:
-        served.end()
 
 
 def opened(browser: Browser, lab: Lab, path: str, *, width: int = 1440, dark: bool = False, script: bool = True) -> Page:

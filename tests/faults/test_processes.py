@@ -270,6 +270,22 @@ def test_several_workers_without_clickhouse_are_refused_in_one_sentence(tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_a_store_that_was_never_migrated_is_told_of_with_the_command_and_points_wait_for_it(workers: Callable[..., Workers]) -> None:
+    server = workers(METRICS_FLUSH_INTERVAL="0.2")
+    server.prepare(with_metric_store=False)
+    server.start()
+    until(lambda: "run manage.py migrate_clickhouse" in server.printed())
+    assert server.printed().count("run manage.py migrate_clickhouse") == 1, "one of the workers says it"
+    assert json.loads(server.ask("GET", "/ready")[2])["status"] == "degraded"
+    server.make_experiments(PROJECT, ["e"])
+    assert server.call("POST", LOG, batch_of(1)[1])[0] == 200
+    server.run([sys.executable, "manage.py", "migrate_clickhouse"])
+    server.await_drained()
+    assert server.call("GET", f"/metrics/timeseries/{PROJECT}/e/loss")[2]["count"]
+    assert json.loads(server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.token}"})[2])["checks"]["metric_store"]["ok"]
+    assert server.stop() == 0
+
+
 def test_a_damaged_spool_is_named_and_gunicorn_does_not_start_again_and_again(workers: Callable[..., Workers]) -> None:
     server = workers()
     server.prepare()

@@ -121,6 +121,8 @@ def test_redis_and_postgresql_and_a_hung_store_in_turn_lose_nothing(team: Team, 
         team.redis.kill()
         time.sleep(4)
         team.redis.start()
+        with team.redis.paused():
+            time.sleep(4)
         team.postgres.stop()
         time.sleep(6)
         team.postgres.start()
@@ -132,7 +134,7 @@ def test_redis_and_postgresql_and_a_hung_store_in_turn_lose_nothing(team: Team, 
         time.sleep(2)
     team.web.await_drained()
     with capsys.disabled():
-        print(f"\nRedis killed, PostgreSQL stopped for 6 s and killed, ClickHouse hung for 8 s: {account_is_clean(team, clients)}")
+        print(f"\nRedis killed and hung, PostgreSQL stopped for 6 s and killed, ClickHouse hung for 8 s: {account_is_clean(team, clients)}")
 
 
 def test_a_database_that_hangs_under_load_holds_nobody_and_loses_nothing(team: Team, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,10 +41,10 @@ class Workers(Served):
             "CLICKHOUSE_HOST": clickhouse.host, "CLICKHOUSE_PORT": str(clickhouse.port),
         }  # fmt: skip
 
-    def prepare(self) -> None:
-        """Both stores migrated, and a first admin with a token."""
-        for arguments in (["manage.py", "migrate", "-v0"], ["manage.py", "migrate_clickhouse"]):
-            self.run([sys.executable, *arguments])
+    def prepare(self, *, with_metric_store: bool = True) -> None:
+        """Both stores migrated, or the record alone, and a first admin with a token."""
+        for arguments in (["migrate", "-v0"], *([["migrate_clickhouse"]] if with_metric_store else [])):
+            self.run([sys.executable, "manage.py", *arguments])
         self.run([sys.executable, "-c", FIRST_CREDENTIALS, str(self.data_dir / "credentials.json"), f"http://127.0.0.1:{self.port}"])
 
     def run(self, command: list[str]) -> None:
