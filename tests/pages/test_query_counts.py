@@ -59,12 +59,22 @@ COSTS: dict[str, tuple[int, int]] = {
     "sign-in": (2, 0),
     "account": (7, 0),
     "alerts/": (9, 0),
-    PROJECT + "alerts/": (13, 0),
+    PROJECT + "alerts/": (14, 0),
+    "alerts/channels/new": (9, 0),
+    "alerts/channels/<uuid:channel_id>": (8, 0),
+    "alerts/channels/<uuid:channel_id>/delete": (7, 0),
+    PROJECT + "explore": (12, 0),
+    PROJECT + "explore/data": (6, 1),
     PROJECT + "filter-words": (9, 0),
     PROJECT + "views/<int:view_id>": (5, 0),
 }
 # Pages whose address is asked more than itself.
-ASKED: dict[str, Mapping[str, Any]] = {"search": {"q": "run"}, PROJECT + "compare": RUNS, PROJECT + "lineage": {"from": "run-1"}}
+ASKED: dict[str, Mapping[str, Any]] = {
+    "search": {"q": "run"},
+    PROJECT + "compare": RUNS,
+    PROJECT + "lineage": {"from": "run-1"},
+    PROJECT + "explore/data": {"axis": ["param:width", "metric:loss", "metric:accuracy"]},
+}
 
 
 class Counting:
