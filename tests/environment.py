@@ -31,7 +31,8 @@ def remove() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Before anything reads the settings: the servers of this process."""
-    processes = getattr(early_config.known_args_namespace, "numprocesses", None)
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ  # which is told of -n too
+    processes = not is_worker and getattr(early_config.known_args_namespace, "numprocesses", None)
     named = [name for name in NOT_SHARED if os.environ.get(name)]
     if processes and named:
         raise pytest.UsageError(f"Several test processes cannot share one server: run without -n, or without {' and '.join(named)}.")

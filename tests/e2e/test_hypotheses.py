@@ -135,6 +135,7 @@ def test_a_comparison_becomes_a_claim_whose_replicates_are_counted_before_anythi
     page.get_by_label("Smallest improvement 1").fill("0.004")
     page.get_by_label("Smallest improvement 1").blur()
     expect(page.locator("#preview")).to_contain_text(re.compile(r"\d+ runs v \d+ tell \+0.004 from nothing"))
+    page.wait_for_load_state("networkidle")  # a preview that is under way when the page is left would be an error on the console
     page.get_by_role("button", name="Propose").click()
     expect(page.locator("h1")).to_have_text("A longer run is better, made from a comparison")
     page.get_by_role("button", name="Judge again").click()
