@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from experiments.models import Experiment
 from metrics import freshness, hours, process
-from metrics.charts import Asked, Run, X, bucket_width, cached, comparison, series_json, significant, wrong, x_json
+from metrics.charts import Asked, Run, X, bucket_width, cached, comparison, reach_of, series_json, significant, wrong, x_json
 from metrics.live_rows import NOTHING, End, Frame, Key, Part, ends
 from metrics.repository import Extent, MetricRepository, Place, grid
 
@@ -103,7 +103,7 @@ def chart(repository: MetricRepository, place: Place, runs: Sequence[Run], metri
         return comparison(repository, place, runs, metric, asked)
 
     def make() -> bytes:
-        reach = repository.reach(place, ids, metric, asked.x)
+        reach = reach_of(repository, place, ids, metric, asked.x)
         sheet = sheet_of(metric, asked, reach)
         if not is_markable(place, asked, reach, sheet):
             return b""

@@ -44,19 +44,21 @@ EXTENT = (
 """
     + OF_SERIES
 )
-# How far series reach, from their summaries: microseconds of work where EXTENT scans points.
-REACH = """
-    SELECT sum(n) AS points, min(first_step) AS low_step, max(last_step) AS high_step,
-           toUnixTimestamp64Micro(min(first_time)) AS low_time, toUnixTimestamp64Micro(max(last_time)) AS high_time, max(length_us) AS longest
+# How far the series of each metric reach, from their summaries: microseconds of work where EXTENT scans points, and one question for all charts of a page.
+REACHES = """
+    SELECT metric_name AS name, sum(n) AS points, min(low_step) AS first_step, max(high_step) AS last_step,
+           toUnixTimestamp64Micro(min(low_time)) AS first_time, toUnixTimestamp64Micro(max(high_time)) AS last_time, max(length_us) AS longest
     FROM (
-        SELECT experiment_id, sumIf(count, metric_name = %(metric)s) AS n, minIf(s.first_step, metric_name = %(metric)s) AS first_step,
-               maxIf(s.last_step, metric_name = %(metric)s) AS last_step, minIf(s.first_time, metric_name = %(metric)s) AS first_time,
-               maxIf(s.last_time, metric_name = %(metric)s) AS last_time,
-               toUnixTimestamp64Micro(last_time) - toUnixTimestamp64Micro(min(s.first_time)) AS length_us
-        FROM {database}.metric_summaries AS s FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
-        GROUP BY experiment_id HAVING n > 0
+        SELECT experiment_id, metric_name, sum(count) AS n, min(s.first_step) AS low_step, max(s.last_step) AS high_step, min(s.first_time) AS low_time,
+               max(s.last_time) AS high_time, toUnixTimestamp64Micro(high_time) - any(began) AS length_us
+        FROM (
+            SELECT experiment_id, metric_name, count, first_step, last_step, first_time, last_time FROM {database}.metric_summaries FINAL
+            WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
+        ) AS s
+        {began}
+        GROUP BY experiment_id, metric_name HAVING n > 0
     )
+    GROUP BY metric_name
 """
 # Int64 differences wrap, and toUInt64 reads them right: a window may span all of Int64.
 GRID = """
@@ -584,13 +586,17 @@ class MetricRepository:
         found = self.engine.query(self.of_window(EXTENT, window), self.bound(place, experiments, metric, window))
         return Extent(points=int(found["n"][0]), first=int(found["first"][0]), last=int(found["last"][0]))
 
+    def reaches(self, place: Place, experiments: Sequence[uuid.UUID], kind: str) -> dict[str, Extent]:
+        """How far the series of each metric reach in x of `kind`, from their summaries."""
+        found = self.engine.query(self.sql(REACHES, began=self.sql(BEGAN)), self.narrowed(place, experiments, None))
+        first, last = {"step": ("first_step", "last_step"), "time": ("first_time", "last_time"), "relative": ("", "longest")}[kind]
+        firsts = found[first] if first and found else [0] * len(listed(found, "name"))
+        rows = zip(listed(found, "name"), listed(found, "points"), firsts, listed(found, last), strict=True)
+        return {name: Extent(int(points), int(low), int(high)) for name, points, low, high in rows}
+
     def reach(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, kind: str) -> Extent:
-        """How far the series reach in x of `kind`, from their summaries."""
-        found = self.engine.query(self.sql(REACH), self.narrowed(place, experiments, None) | {"metric": metric})
-        if not found or not found["points"][0]:
-            return Extent(0, 0, 0)
-        first, last = {"step": ("low_step", "high_step"), "time": ("low_time", "high_time"), "relative": ("", "longest")}[kind]
-        return Extent(points=int(found["points"][0]), first=int(found[first][0]) if first else 0, last=int(found[last][0]))
+        """How far the series of one metric reach in x of `kind`."""
+        return self.reaches(place, experiments, kind).get(metric, Extent(0, 0, 0))
 
     def thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, *, start: int, width: int) -> ThinnedSeries:
         """One series in buckets of `width` from `start`, in the unit of x."""

@@ -209,24 +209,26 @@ def test_every_page_asks_as_often_for_thirty_rows_as_for_three_and_as_often_as_i
     assert {route for route, (_, of_store) in many.items() if of_store > 1} <= {HYPOTHESIS}
 
 
-# Beside the points, how far the series reach is read from their summaries; on a wall clock also until when hours may stand in for points.
-BESIDE = {"step": 1, "relative": 1, "time": 2}
+# On a wall clock a chart also asks until when hours may stand in for points.
+BESIDE = {"step": 0, "relative": 0, "time": 1}
 
 
 @pytest.mark.parametrize("x", list(BESIDE))
-def test_a_chart_reads_the_points_of_all_its_runs_with_one_question(
+def test_a_chart_takes_one_question_and_how_far_all_charts_of_a_page_reach_one_more(
     world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Callable[..., None], x: str
 ):
     world.grow(30)
     runs = list(Experiment.objects.filter(project=world.project, name__startswith="run").order_by("created_at"))
     for run in runs[:5]:
-        log(run, {"loss": [3.0, 2.0, 1.0]})
+        log(run, {"loss": [3.0, 2.0, 1.0], "accuracy": [1.0, 2.0, 3.0]})
     for many in (2, 30):
         counting.asked.clear()
         experiments = ",".join(str(run.pk) for run in runs[:many])
-        answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{urlencode({'metric': 'loss', 'experiments': experiments, 'x': x})}")
-        assert len(answer.json()["series"]) == min(many, 5)
-        assert [len(counting.asked), len([sql for sql in counting.asked if POINTS.search(sql)])] == [1 + BESIDE[x], 1]
+        for metric in ("loss", "accuracy"):
+            query = urlencode({"metric": metric, "experiments": experiments, "x": x})
+            answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{query}")
+            assert len(answer.json()["series"]) == min(many, 5)
+        assert [len(counting.asked), len([sql for sql in counting.asked if POINTS.search(sql)])] == [1 + 2 * (1 + BESIDE[x]), 2]
 
 
 def test_a_chart_asks_again_only_for_the_series_that_hold_nan(world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Any):
