@@ -83,8 +83,8 @@ def test_a_regular_expression_finds_and_a_bad_one_is_pointed_at_while_the_charts
 
 def test_a_section_is_folded_in_the_address_and_its_charts_are_not_asked_for(visit: Opener, many: str):
     page = settled(visit(many))
-    page.locator('[data-section="/"] summary').click()
-    page.locator('[data-section="grad"] summary').focus()
+    page.locator('[data-section="/"] > summary').click()
+    page.locator('[data-section="grad"] > summary').focus()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"fold=%2F.*fold=grad"))
     asked = questions(page)
@@ -95,7 +95,7 @@ def test_a_section_is_folded_in_the_address_and_its_charts_are_not_asked_for(vis
     ]  # fmt: skip
     assert asked
     assert not [url for url in asked if "grad" in url or "tokens" in url]
-    page.locator('[data-section="grad"] summary').click()
+    page.locator('[data-section="grad"] > summary').click()
     expect(page.locator('[data-section="grad"] .chart')).to_have_count(79)
     settled(page)
     assert [url for url in asked if "grad" in url]
@@ -194,7 +194,7 @@ def test_finding_and_folding_work_without_scripts(visit: Opener, many: str):
     page.get_by_label("Find metrics by name").fill("m7")
     page.get_by_role("button", name="Find", exact=True).click()
     expect(page.locator("#metric-count")).to_have_text("27 of 240 metrics")
-    page.locator('[data-section="grad"] summary').click()
+    page.locator('[data-section="grad"] > summary').click()
     page.get_by_role("button", name="Draw 9 charts").click()
     expect(page.locator('[data-section="grad"] .chart')).to_have_count(9)
     page.get_by_label("The metric of the x axis").fill("tokens")
@@ -210,7 +210,7 @@ def test_an_experiments_own_page_finds_folds_and_puts_one_metric_over_another(vi
     expect(page.locator("#metric-count")).to_have_text("3 of 240 metrics")
     assert names(page) == ["grad/m77", "train/m77", "val/m77"]
     expect(page.locator("#readings tbody tr")).to_have_count(3)
-    page.locator('[data-section="train"] summary').click()
+    page.locator('[data-section="train"] > summary').click()
     page.wait_for_url(re.compile("metric=m77.*fold=train"))
     page.get_by_label("The metric of the x axis").fill("tokens")
     page.get_by_label("The metric of the x axis").press("Enter")
