@@ -54,13 +54,14 @@ def create(team: Team | None, **fields: Any) -> Channel:  # Any: values of sever
     return channel
 
 
-def change(channel: Channel, **fields: Any) -> None:  # Any: values of several fields
-    """Change what is given. Raises Invalid for a target that cannot be one."""
+def change(channel: Channel, **fields: Any) -> Channel:  # Any: values of several fields
+    """The channel with what is given changed. Raises Invalid for a target that cannot be one."""
     check(channel.kind, fields.get("target", channel.target))
     for name, value in fields.items():
         setattr(channel, name, value)
     if fields:
         channel.save(update_fields=list(fields))
+    return channel
 
 
 def renew_secret(channel: Channel) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -38,19 +40,15 @@ class SettingsForm(forms.Form):
         self.fields["target"].help_text = " ".join(f"{kind.label}: {TARGET_HINTS[kind]}" for kind in kinds)
         self.fields["target"].required = kinds == [Channel.Kind.WEBHOOK]
 
-    def saved(self) -> Channel | None:
-        """The channel as filled in and stored; None where something is wrong, which the fields then say."""
+    def stored(self, store: Callable[..., Channel]) -> Channel | None:
+        """What `store` makes of the values; None where something is wrong, which the fields then say: a target that the kind could not send to, too."""
         if not self.is_valid():
             return None
         try:
-            return self.store(self.cleaned_data)
+            return store(**self.cleaned_data)
         except Invalid as invalid:
             self.add_error("target", str(invalid))
             return None
-
-    def store(self, values: dict[str, Any]) -> Channel:  # Any: values of several fields
-        """Write it down. Raises Invalid for a target that the kind could not send to."""
-        raise NotImplementedError
 
 
 class ChannelForm(SettingsForm):
@@ -60,10 +58,9 @@ class ChannelForm(SettingsForm):
         super().__init__(data, channel=channel)
         self.channel = channel
 
-    def store(self, values: dict[str, Any]) -> Channel:  # Any: values of several fields
-        """Change it. Raises Invalid for a target that the kind could not send to."""
-        channels.change(self.channel, **values)
-        return self.channel
+    def saved(self) -> Channel | None:
+        """The channel changed as filled in; None where something is wrong."""
+        return self.stored(partial(channels.change, self.channel))
 
 
 class NewChannelForm(SettingsForm):
@@ -81,6 +78,6 @@ class NewChannelForm(SettingsForm):
         field.required = not caller.user.is_superuser
         self.initial["team"] = field.queryset.filter(slug=team).first() or (field.queryset.first() if not caller.user.is_superuser else None)
 
-    def store(self, values: dict[str, Any]) -> Channel:  # Any: values of several fields
-        """Make it. Raises Invalid for a target that the kind could not send to."""
-        return channels.create(values.pop("team"), **values)
+    def saved(self) -> Channel | None:
+        """The channel as filled in and stored; None where something is wrong."""
+        return self.stored(channels.create)

@@ -81,6 +81,12 @@ def carol(db) -> User:
 
 
 @pytest.fixture
+def operator(db) -> User:
+    """Who may do everything, and is in no team."""
+    return User.objects.create_superuser("operator", password=PASSWORD)
+
+
+@pytest.fixture
 def project(team: Team) -> Project:
     return Project.objects.create(team=team, name="digits")
 

@@ -9,15 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests import waiting
 from tests.clickhouse_server import ClickHouseServer
 from tests.deploy.compose import ROOT, read_env, service
 from tests.servers import PostgresServer, RedisServer, free_port
@@ -92,12 +93,7 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
         clickhouse.stop()
 
 
-def until(condition: Callable[[], object], *, within_s: float = 180.0) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to pass."
-        time.sleep(1)
+until = partial(waiting.until, within_s=180.0)
 
 
 def test_the_services_of_the_compose_file_work_together(deployment: Deployment):

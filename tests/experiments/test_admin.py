@@ -5,17 +5,11 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
 from experiments import lifecycle
 from experiments.models import DeletedExperiment, Experiment, Tag
 from projects.models import Project
 
 TABLE = "/admin/experiments/experiment/"
-
-
-@pytest.fixture
-def operator(db) -> User:
-    return User.objects.create_superuser("operator", password="long enough to pass")
 
 
 @pytest.fixture

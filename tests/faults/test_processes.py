@@ -28,18 +28,11 @@ from tests.faults.stored import stored
 from tests.faults.test_failpoints import batch_of, write
 from tests.faults.workers import Workers, is_held, is_waiting
 from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
+from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 LOG = f"/metrics/log-batch/{PROJECT}/e"
 KEEPS = {"METRICS_FLUSH_INTERVAL": "3600", "METRICS_BATCH_SIZE": "100000000"}
-
-
-def until(claim: Callable[[], object], *, within_s: float = START_S) -> None:
-    """Wait until `claim` holds."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, f"it did not come true within {within_s} s"
-        time.sleep(0.05)
 
 
 def assert_all_is_there(server: Workers, clients: Clients, *, at_least: int) -> None:

@@ -6,12 +6,13 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import waiting
 from tests.faults.clocked import hours, keep_two_days, sweep_every_second
 from tests.faults.served import Served
 
@@ -41,12 +42,7 @@ def finished(data_dir: Path, task: str) -> int:
         record.close()
 
 
-def until(is_so: Callable[[], Any], *, wait_s: float = 90.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + wait_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+until = partial(waiting.until, within_s=90.0)
 
 
 def seeded(server: Served) -> bool:
@@ -109,7 +105,7 @@ def test_a_kill_in_the_middle_of_dropping_old_points_loses_no_hour(served: Calla
 def test_the_clock_of_a_server_ticks_by_itself(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
-    until(lambda: finished(server.data_dir, "sweep") and finished(server.data_dir, "check-metrics-health"), wait_s=150)
+    until(lambda: finished(server.data_dir, "sweep") and finished(server.data_dir, "check-metrics-health"), within_s=150)
     began = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - began < 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from accounts.models import User
 from experiments import lifecycle
 from experiments.models import Experiment
 from hypotheses import services
@@ -14,11 +13,6 @@ from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from projects.models import Project, ProjectMetric
 
 TABLE = "/admin/hypotheses/hypothesis/"
-
-
-@pytest.fixture
-def operator(db) -> User:
-    return User.objects.create_superuser("operator", password="long enough to pass")
 
 
 @pytest.fixture

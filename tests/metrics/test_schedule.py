@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -32,17 +31,9 @@ from tests.clickhouse_server import ClickHouseServer
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_aggregation import noise, place_of
 from tests.metrics.test_hourly import rows
+from tests.waiting import until
 
 ROOT: Path = settings.BASE_DIR
-WAIT_S = 60.0
-
-
-def until(is_so: Callable[[], Any], what: str, *, wait_s: float = WAIT_S) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + wait_s
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {wait_s} s: {what}"
-        time.sleep(0.05)
 
 
 def due_every_second(name: str) -> None:
@@ -292,7 +283,7 @@ def test_worker_and_beat_are_processes_over_a_redis(tmp_path):
             found = subprocess.run(ask, cwd=ROOT, env=given, capture_output=True, text=True, timeout=60)
             return found.stdout.strip().isdigit() and int(found.stdout) >= 6
 
-        until(finished, f"every entry once: {(tmp_path / 'output').read_text()[-2000:]}", wait_s=150)
+        until(finished, f"every entry once: {(tmp_path / 'output').read_text()[-2000:]}", within_s=150)
         for process in began:
             process.send_signal(signal.SIGTERM)
         assert [process.wait(timeout=30) for process in began] == [0, 0]

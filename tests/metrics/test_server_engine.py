@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from metrics.clickhouse.client import Coded
 from metrics.clickhouse.errors import RejectedData, StoreUnavailable, TooSlow
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
+from tests import waiting
 from tests.clickhouse_server import ClickHouseServer, free_port, suspended
 from tests.metrics.conftest import engine_on
 
@@ -69,11 +71,7 @@ def answering(engine: ServerEngine) -> int:
         return wire.address.port
 
 
-def until(claim: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+until = partial(waiting.until, within_s=PATIENCE_S)
 
 
 class Meddled(dict):

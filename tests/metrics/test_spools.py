@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from metrics.repository import Place
 from metrics.spool import Caps, Spool
 from metrics.spool_file import InUse, is_free, own, reader, set_meta
 from metrics.spools import Spools
+from tests import waiting
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +44,7 @@ DEADLINE_S = 60.0
 Host = Callable[..., Spools]
 
 
-def until(claim: Callable[[], object]) -> None:
-    """Wait until `claim` holds."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not claim():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 @pytest.fixture

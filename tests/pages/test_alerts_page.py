@@ -11,7 +11,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import User
 from experiments.models import Experiment
 from metrics import alerts, channels, watch
 from metrics.alert_models import Alert, Channel, Delivery, Kind, Severity, WebProcess
@@ -29,11 +28,6 @@ def alert(experiment) -> Alert:
 @pytest.fixture
 def of_server(db) -> Alert:
     return alerts.open_alert(kind=Kind.DISK, severity=Severity.HIGH, part="disk of web1", message="3 GB are free: make room.")
-
-
-@pytest.fixture
-def operator(db) -> User:
-    return User.objects.create_superuser("root")
 
 
 def badge(client: Client) -> str:

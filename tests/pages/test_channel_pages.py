@@ -11,16 +11,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Membership, Role, User
+from accounts.models import Membership, Role
 from metrics import alerts, channels, outbox
 from metrics.alert_models import Channel, Delivery, Kind, Severity
 
 NEW = "/alerts/channels/new"
-
-
-@pytest.fixture
-def operator(db) -> User:
-    return User.objects.create_superuser("root")
 
 
 @pytest.fixture

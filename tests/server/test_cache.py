@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,18 +15,14 @@ from config.circuit import REST_S
 from metrics import freshness
 from metrics.drain import Drain
 from metrics.process import timing_of_settings
+from tests import waiting
 from tests.servers import RedisServer
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 CHART = "/api/v1/metrics/compare/digits?metric=loss&experiments=baseline"
 
 
-def until(condition: Callable[[], object], *, within_s: float = 30.0) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to pass."
-        time.sleep(0.05)
+until = partial(waiting.until, within_s=30.0)
 
 
 def is_back() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ from config.deadline import FOR_EVER, within
 from config.postgres.connection import PunctualConnection, Unanswered
 from tests.faults.served import Served
 from tests.servers import PostgresServer
+from tests.waiting import until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 POINT = {"metric_name": "loss", "metric_value": 0.5}
@@ -27,14 +28,6 @@ def connection(postgres: PostgresServer) -> Iterator[PunctualConnection]:
     made = PunctualConnection.connect(postgres.url, autocommit=True)
     yield made
     made.close()
-
-
-def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to pass."
-        time.sleep(0.1)
 
 
 def test_a_statement_that_takes_too_long_is_ended_here_and_at_the_server(connection: PunctualConnection, postgres: PostgresServer, settings: Any):

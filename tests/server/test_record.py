@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from tests.faults.served import ROOT, Served, environment
 from tests.servers import PostgresServer
+from tests.waiting import until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 POINT = {"metric_name": "loss", "metric_value": 0.5}
@@ -91,14 +92,6 @@ def served(database: str, tmp_path: Path) -> Iterator[Served]:
         yield server
     finally:
         server.end()
-
-
-def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to pass."
-        time.sleep(0.1)
 
 
 def test_a_database_that_is_away_is_a_quick_503_and_points_of_known_tokens_are_taken(served: Served, postgres: PostgresServer):
