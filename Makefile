@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Test processes at once, each with servers, stores and a data directory of its own; one alone where a Redis or ClickHouse is given, which it then uses.
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := $(if $(REDIS_URL)$(CLICKHOUSE_HOST),,-n $(WORKERS) --dist worksteal)
 .DEFAULT_GOAL := run
-.PHONY: env run test test-all soak bench simulate lint clean client browser
+.PHONY: env run test test-slow test-all soak bench simulate lint clean client browser
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
@@ -22,13 +22,17 @@ test: $(VENV)/.dev node_modules/.installed client browser
 	$(PYTEST) $(PARALLEL) -m "faults and not slow"
 	$(PYTEST) $(PARALLEL) -m "browser and not slow"
 
-# Everything, in both forms: in one process, and on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
-test-all: test
+# What did not fit into ten minutes, in one process and on the servers that a test starts for itself.
+test-slow: $(VENV)/.dev node_modules/.installed client browser
 	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
+	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
 	$(PYTEST) $(PARALLEL) -m "slow and browser"
+
+# Everything, in both forms: also on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
+test-all: test test-slow
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and not slow"
-	$(PYTEST) $(PARALLEL) -m "faults and slow"
+	$(PYTEST) $(PARALLEL) -m "faults and server"
 
 # The kill test ten times as long.
 soak: $(VENV)/.dev client

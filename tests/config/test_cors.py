@@ -50,6 +50,7 @@ def test_the_answer_to_a_point_carries_the_header_too():
     assert "retry-after" in answer["access-control-expose-headers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "origin", "allowed"),
     [(LOG, "https://elsewhere.example.org", PAGE), ("/sign-in", PAGE, PAGE), (LOG, PAGE, "")],
@@ -59,5 +60,6 @@ def test_all_else_is_closed(path, origin, allowed):
     assert "access-control-allow-origin" not in ask("OPTIONS", path, origin, CORS_ALLOWED_ORIGINS=allowed)
 
 
+@pytest.mark.slow
 def test_all_origins_may_be_let_in_outside_production():
     assert ask("OPTIONS", LOG, PAGE, CORS_ALLOWED_ORIGINS="*")["access-control-allow-origin"] == "*"

@@ -119,7 +119,9 @@ def test_a_setting_that_makes_no_sense_is_one_sentence_and_exit_code_1(name, val
     assert value in said
 
 
-@pytest.mark.parametrize("command", [("setup",), ("migrate",), ("serve", "--port", "0")])
+@pytest.mark.parametrize(
+    "command", [("setup",), pytest.param(("migrate",), marks=pytest.mark.slow), pytest.param(("serve", "--port", "0"), marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("url", "reason"),
     [("postgresql://u:hidden@127.0.0.1:1/x", "refused"), ("postgresql://u:hidden@host.invalid/x", "host.invalid"), ("postgresql://u:hidden@h:x/y", "x")],

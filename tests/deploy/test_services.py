@@ -23,7 +23,7 @@ from tests.clickhouse_server import ClickHouseServer
 from tests.deploy.compose import ROOT, read_env, service
 from tests.servers import PostgresServer, RedisServer, free_port
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 BIN = str(Path(sys.executable).parent)
 
 

@@ -66,6 +66,7 @@ def test_what_is_done_shows_at_once_without_another_page(browser: Browser, watch
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_page_fits_its_window_and_says_all(browser: Browser, watched: Site, console, width: int, dark: bool):
@@ -91,7 +92,7 @@ def test_it_works_without_scripts(browser: Browser, watched: Site):
     page.context.close()
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_a_channel_is_made_tested_changed_and_deleted(browser: Browser, watched: Site, console, width: int):
     page = opened(browser, watched, width=width)
     console.watch(page)

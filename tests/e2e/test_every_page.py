@@ -20,7 +20,7 @@ from tests.e2e.crowd import ARABIC, CHINESE, HOSTILE, LEADING, NAN_RUN, SINGLE_R
 from tests.faults.served import ROOT
 from tests.security.matrix import EXPERIMENT, PROJECT, ROUTES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("PICTURES", "")
@@ -139,9 +139,9 @@ def photographed(page: Page, name: str) -> None:
 LOOKS = [
     pytest.param(390, True, "", id="390-dark"),
     pytest.param(1440, False, "?", id="1440-light-as-it-opens"),
-    pytest.param(1440, False, "", id="1440-light", marks=pytest.mark.slow),
-    pytest.param(1440, True, "", id="1440-dark", marks=pytest.mark.slow),
-    pytest.param(390, False, "", id="390-light", marks=pytest.mark.slow),
+    pytest.param(1440, False, "", id="1440-light"),
+    pytest.param(1440, True, "", id="1440-dark"),
+    pytest.param(390, False, "", id="390-light"),
 ]
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.conftest import Console, Crowd, sign_in
 from tests.e2e.crowd import FOREST, slug
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TREE = "/projects/research-team/forest/lineage"
 SCRIPT_MOST_BYTES = 120_000

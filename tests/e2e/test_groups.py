@@ -368,6 +368,7 @@ def test_without_javascript_the_form_groups_and_the_tables_say_it(visit: Opener,
     assert query(page)["as"][-1] == "charts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_of_it_overflows(visit: Opener, made: list[str], width: int, dark: bool):

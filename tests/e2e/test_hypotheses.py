@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e import claims
 from tests.e2e.conftest import Console, Site, photograph, product, sign_in, site_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # its claims take half a minute to make
 
 ARMS = 60
 WIDTHS = (1440, 390)

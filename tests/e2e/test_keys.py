@@ -150,7 +150,7 @@ def test_a_chart_gives_its_points_as_a_file_with_the_runs_that_are_shown(visit: 
     expect(link).to_be_hidden()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_a_chart_gives_its_picture_with_title_axes_and_legend(visit: Opener, tmp_path: Path, dark: bool):
     page = settled(visit(THREE, dark=dark))
     page.get_by_label("Smooth").fill("0.6")

@@ -120,6 +120,7 @@ def test_names_of_every_kind_stand_on_the_tree_as_text(visit: Opener, odd: str):
     expect(page.locator("svg.tree .box")).to_have_count(5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width_px", "dark"), LOOKS)
 def test_no_page_of_it_is_wider_than_the_window(visit: Opener, odd: str, width_px: int, dark: bool):
     pages = {"digits": f"{DIGITS}lineage?from=baseline-s1", "odd": f"{odd}lineage", "single": "/projects/research-team/single-lineage/lineage?from=alone"}

@@ -78,6 +78,7 @@ def test_one_request_serves_all_the_charts_in_sight(visit: Opener, site: Site):
     assert near > 1
 
 
+@pytest.mark.slow
 def test_nobody_asks_while_the_tab_is_hidden_and_it_catches_up_once(visit: Opener, site: Site):
     slug, other = (site.run("hidden", name, {"loss": [3.0, 2.0, 1.0]}) for name in ("one", "two"))
     page = settled(visit(f"/projects/research-team/hidden/compare?e={slug}&e={other}"))
@@ -95,6 +96,7 @@ def test_nobody_asks_while_the_tab_is_hidden_and_it_catches_up_once(visit: Opene
     assert len(asked) <= 2
 
 
+@pytest.mark.slow
 def test_it_ends_when_nothing_runs_any_more(visit: Opener, site: Site):
     slugs = [site.run("ending", name, {"loss": [3.0, 2.0, 1.0]}) for name in ("one", "two")]
     page = visit("about:blank")
@@ -145,7 +147,16 @@ def merge(browser: Browser, site: Site) -> Callable[..., Any]:
     return lambda answer, news, order: page.evaluate(script, [answer, news["series"], {"added": news["added"], "order": order}])
 
 
-@pytest.mark.parametrize("query", [{}, {"max_points": "5"}, {"x": "relative", "max_points": "40"}, {"x": "time"}, {"from": "10", "to": "18"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        *(
+            pytest.param(query, marks=pytest.mark.slow)
+            for query in ({"max_points": "5"}, {"x": "relative", "max_points": "40"}, {"x": "time"}, {"from": "10", "to": "18"})
+        ),
+    ],
+)
 def test_what_the_browser_merges_is_what_the_server_answers_anew(merge: Callable[..., Any], site: Site, query: dict[str, str]):
     chance, project = random.Random(str(query)), f"merge-{abs(hash(str(query)))}"
     slugs = [site.run(project, name, {"loss": [chance.gauss(0, 1) for _ in range(8)]}) for name in ("one", "two", "three")]

@@ -130,6 +130,7 @@ def test_the_whole_page_works_without_javascript_but_for_the_curves(visit: Opene
     expect(page.locator(".chart").first).to_contain_text("Curves need JavaScript")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_shows_its_points_as_they_come(visit: Opener, site: Site):
     slug = site.run("live", "goes on")
     page = visit(f"/projects/research-team/live/experiments/{slug}/")
@@ -145,7 +146,7 @@ def test_a_run_that_goes_on_shows_its_points_as_they_come(visit: Opener, site: S
     expect(page.locator("#head .status")).to_have_text("complete", timeout=20_000)
 
 
-@pytest.mark.parametrize("width", [320, 390])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
 def test_no_page_scrolls_sideways_on_a_phone(visit: Opener, width: int):
     page = visit("/", width=width)
     wide = []
@@ -157,6 +158,7 @@ def test_no_page_scrolls_sideways_on_a_phone(visit: Opener, width: int):
     assert wide == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize(("name", "path"), [("compare", THREE), ("experiment", f"{PROJECT}experiments/wider-s1/")])

@@ -36,6 +36,7 @@ def kept(server: Served, batches: list[Batch]) -> Any:
     return account(batches, found)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_nearly_full_takes_nothing_and_says_when_to_come_back(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
@@ -55,6 +56,7 @@ def test_a_disk_that_is_nearly_full_takes_nothing_and_says_when_to_come_back(ser
     assert result.acknowledged == 300
 
 
+@pytest.mark.slow
 def test_a_full_spool_takes_nothing_more_and_loses_nothing(served: Callable[..., Served]) -> None:
     slow = {"METRICS_FLUSH_INTERVAL": "3600", "METRICS_BATCH_SIZE": "100000000"}
     server = served()

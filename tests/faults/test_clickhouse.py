@@ -20,7 +20,7 @@ from tests.faults.served import ROOT, Served, environment
 from tests.faults.stored import stored
 from tests.faults.writing import ANSWERS_EXPECTED, Clients, drained
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 KILLS = int(os.environ.get("CLICKHOUSE_KILLS", "10"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 

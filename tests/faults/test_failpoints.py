@@ -45,7 +45,9 @@ def write(server: Served, numbers: range) -> list[Batch]:
     return sent
 
 
-@pytest.mark.parametrize("failpoint", ["before-insert", "after-insert", "after-mark"])
+@pytest.mark.parametrize(
+    "failpoint", [pytest.param("before-insert", marks=pytest.mark.slow), "after-insert", pytest.param("after-mark", marks=pytest.mark.slow)]
+)
 def test_a_kill_in_the_middle_of_a_block_leaves_each_point_once(served: Callable[..., Served], failpoint: str) -> None:
     server = served(**CALM)
     server.start()

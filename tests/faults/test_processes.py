@@ -30,7 +30,7 @@ from tests.faults.workers import Workers, is_held, is_waiting
 from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
 from tests.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 LOG = f"/metrics/log-batch/{PROJECT}/e"
 KEEPS = {"METRICS_FLUSH_INTERVAL": "3600", "METRICS_BATCH_SIZE": "100000000"}
 

@@ -16,7 +16,7 @@ from tests import waiting
 from tests.faults.clocked import hours, keep_two_days, sweep_every_second
 from tests.faults.served import Served
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 PROJECTS = ("one", "two", "three")
 POINTS = 3000
 DAY_S = 86_400

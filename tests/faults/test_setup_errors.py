@@ -63,6 +63,7 @@ def test_a_host_that_is_not_this_machine_is_named(tmp_path: Path) -> None:
     assert "203.0.113.7" in refused(tmp_path / "data", "--host", "203.0.113.7")
 
 
+@pytest.mark.slow
 def test_a_data_directory_that_another_process_owns_is_named_and_its_owner_goes_on(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
@@ -105,6 +106,7 @@ def test_an_empty_host_is_refused(tmp_path: Path) -> None:
     assert "host" in refused(tmp_path / "data", "--host", "").lower()
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_first_start_is_named_and_the_next_start_is_the_first_again(served: Callable[..., Served]) -> None:
     server = served(arguments=())
     server.spawn(DISK_FREE_MIN_BYTES=str(10**18))

@@ -13,7 +13,7 @@ import pytest
 from metrics.threads import STALL_S
 from tests.faults.workers import Workers
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 THREADS = 4
 POINT = {"metric_name": "loss", "metric_value": 1.0, "step": 7}
 

@@ -43,6 +43,7 @@ def test_a_stop_under_load_loses_nothing_and_ends_well(served: Callable[..., Ser
     assert "Traceback" not in server.printed()
 
 
+@pytest.mark.slow
 def test_a_request_that_is_half_sent_when_the_stop_comes_is_finished(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
@@ -85,6 +86,7 @@ def test_connections_that_say_nothing_do_not_hold_the_stop_up(served: Callable[.
         assert time.monotonic() - began < STOP_WITHIN_S
 
 
+@pytest.mark.slow
 def test_connections_that_say_nothing_do_not_hold_others_up(served: Callable[..., Served]) -> None:
     server = served()
     server.start()
@@ -92,6 +94,7 @@ def test_connections_that_say_nothing_do_not_hold_others_up(served: Callable[...
         assert server.ask("GET", "/health", timeout_s=5)[0] == 200
 
 
+@pytest.mark.slow
 def test_requests_that_are_half_sent_hold_others_up_for_seconds_at_the_most(served: Callable[..., Served]) -> None:
     server = served(arguments=("--no-demo", "--threads", "4"))
     server.start()

@@ -26,7 +26,7 @@ from tests.faults.team import Team
 from tests.faults.test_schedule import DAY_S, POINTS, PROJECTS, fill, until
 from tests.faults.workers import processes_of
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 HOURS = 6 * 24
 LIMIT_S = 10
 DONE_ALREADY = "Done already, or being done."

@@ -18,7 +18,7 @@ from tests.faults.team import Team
 from tests.faults.workers import Workers
 from tests.faults.writing import ANSWERS_EXPECTED, BROKEN, PROJECT, Clients
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "60"))
 CALM_S = 10.0
 HANG_S = 45.0  # past the time for which a known token is remembered

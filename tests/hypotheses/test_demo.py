@@ -96,6 +96,7 @@ def test_claims_came_before_runs_and_links_before_their_ends_and_points_have_the
         assert run.started_at <= run.last_point_at <= run.finished_at
 
 
+@pytest.mark.slow
 def test_a_first_start_judges_them_by_itself(tmp_path):
     served = Served(tmp_path, arguments=(), DATABASE_URL="", REDIS_URL="", CLICKHOUSE_HOST="")  # its worker is a thread of it
     try:

@@ -267,6 +267,7 @@ def test_a_deleted_baseline_closes_a_gate(project, metric, root, ran, alice):
     assert [gate.name for gate in judgement.closed if gate.name == "baseline_deleted"]
 
 
+@pytest.mark.slow
 def test_five_hundred_runs_and_five_metrics_are_judged_at_once(project, root, store, alice):
     names = [f"m{n}" for n in range(5)]
     claim = Hypothesis.objects.create(project=project, title="many")

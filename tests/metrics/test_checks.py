@@ -263,6 +263,7 @@ def test_dead_letters_of_this_process_reach_the_check(store, experiment, log):
         watching.stop()
 
 
+@pytest.mark.slow
 def test_parts_that_pile_up_are_told_of(store, well, place):
     store.engine.execute("SYSTEM STOP MERGES metrics.metrics")
     experiment = uuid.uuid4()
@@ -405,6 +406,7 @@ def cost(store: Any) -> tuple[int, int]:
     return len(record), engine.asked
 
 
+@pytest.mark.slow
 def test_its_cost_grows_neither_with_points_nor_with_runs_that_ended(store, well, project, log: Callable[..., None]):
     for name in ("loss", "accuracy"):
         ProjectMetric.objects.create(project=project, name=name, direction="minimize", watch_divergence=True)

@@ -94,6 +94,7 @@ def test_a_block_in_the_queue_lands_whole(store, experiment, log, amount):
     assert len(store.repository.names(place_of(experiment))) == amount
 
 
+@pytest.mark.slow
 def test_nothing_of_a_deleted_experiment_comes_back_not_even_by_a_restore(store, experiment, log, alice, api_for):
     log(experiment, {"loss": [1.0, 2.0]})
     place = place_of(experiment)

@@ -147,6 +147,7 @@ def test_nothing_differs_afterwards(store, experiment, kept, turn):
     assert not Difference.objects.exists()
 
 
+@pytest.mark.slow
 def test_deletion_in_pieces(store, experiment, kept, turn, monkeypatch):
     with monkeypatch.context() as smaller:
         smaller.setattr("metrics.aggregation.STATEMENT_POINTS", 50)

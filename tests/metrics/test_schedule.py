@@ -201,6 +201,7 @@ def test_without_a_broker_a_worker_or_beat_of_its_own_is_one_sentence_and_exit_c
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broker", ["REDIS_URL", "CELERY_BROKER_URL"])
 @pytest.mark.parametrize("kind", ["worker", "beat"])
 def test_with_the_embedded_metric_store_a_worker_or_beat_of_its_own_is_one_sentence_whatever_broker_there_is(tmp_path, kind, broker):
@@ -211,6 +212,7 @@ def test_with_the_embedded_metric_store_a_worker_or_beat_of_its_own_is_one_sente
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broker", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_with_the_embedded_metric_store_the_schedule_stays_in_the_memory_of_serve_whatever_broker_there_is(tmp_path, broker):
     script = (
@@ -237,6 +239,7 @@ def silent_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["refused", "silent"])
 def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):
     with socket.socket() as probe:
