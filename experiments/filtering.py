@@ -25,7 +25,7 @@ from experiments.models import SEED_LIKE, Experiment, Tag, shown
 from experiments.numbers import Numbers
 from experiments.stalled import stalled
 from metrics import process
-from metrics.repository import Place, Readings
+from metrics.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
 
 Mask = NDArray[np.bool_]

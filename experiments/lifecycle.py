@@ -23,7 +23,7 @@ from hypotheses.linking import link_by_rules, note_deletion
 from metrics import freshness, process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest import GRANTS
-from metrics.repository import Place
+from metrics.shapes import Place
 from projects.models import Project
 
 logger = logging.getLogger(__name__)

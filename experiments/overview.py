@@ -14,7 +14,7 @@ from experiments.sections import Found, Sought
 from experiments.templatetags.readings import decimals_for, decimals_of
 from hypotheses.models import Link
 from metrics import freshness, process
-from metrics.repository import Summary
+from metrics.shapes import Summary
 from projects.models import ProjectMetric
 
 ANCESTORS_MOST = 12

@@ -27,7 +27,7 @@ from experiments.filtering import Rows, fields_of, is_same, order_of, param_at
 from experiments.models import SEED_LIKE, shown
 from experiments.numbers import Numbers
 from experiments.tables import ExperimentTable, TableQuery
-from metrics.repository import Place, Readings
+from metrics.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
 
 DRAWN_MOST = 10_000

@@ -23,7 +23,7 @@ from experiments.filtering import Rows, expression_of, fields_of, in_order, in_s
 from experiments.models import Experiment, ExperimentQuerySet, Tag
 from experiments.numbers import Numbers
 from experiments.templatetags.readings import decimals_of
-from metrics.repository import Place, Summaries
+from metrics.shapes import Place, Summaries
 from projects.models import Project
 
 PAGE_ROWS = 50

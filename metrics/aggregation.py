@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from metrics import process, record
 from metrics.occurrences import Turn
-from metrics.repository import Behind, MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Behind, Place
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

@@ -27,7 +27,7 @@ from experiments.filtering import fitting
 from experiments.models import Experiment
 from metrics import charts, crossing, live, meters, process, shortcut
 from metrics.clickhouse.errors import StoreError, TooSlow
-from metrics.repository import Place, Summary
+from metrics.shapes import Place, Summary
 from projects.models import Project, ProjectMetric
 
 COMPARED_MOST = 500

@@ -19,7 +19,7 @@ from accounts.slugs import is_uuid
 from experiments import exporting
 from metrics import charts, live, point_rows, process
 from metrics.api import COMPARED_MOST, ERRORS, FROM, TO, StoreView, X, as_json, named, place_of, runs
-from metrics.repository import Extent, Window
+from metrics.shapes import Extent, Window
 from projects.models import Project
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from config.errors import Fault, Invalid
 from metrics import freshness, hours
-from metrics.repository import Extent, GridRow, MetricRepository, Place, Series, ThinnedSeries, Window
+from metrics.repository import MetricRepository
+from metrics.shapes import Extent, GridRow, Place, Series, ThinnedSeries, Window
 
 DIGITS = 6
 POWERS = 10.0 ** np.arange(291)  # what they do not reach is left as it is

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import charts
-from metrics.repository import Floats, MetricRepository, Place, floats, listed, spread
+from metrics.repository import MetricRepository, floats, listed, spread
+from metrics.shapes import Floats, Place
 
 KIND = "metric"
 X = (*charts.X, KIND)

@@ -25,8 +25,9 @@ from metrics.batches import Batch
 from metrics.block import Block, dead_row, key_of, to_batch
 from metrics.clickhouse.errors import RejectedData, StoreError
 from metrics.points import Points
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
 from metrics.series_states import SeriesStates
+from metrics.shapes import Place
 from metrics.spool import Spool
 from metrics.spool_file import meta, set_meta
 

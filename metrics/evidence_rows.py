@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from metrics.clickhouse.client import Coded, Columns
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 
 POOLED, ARM = "pooled", "arm"
 NIL = uuid.UUID(int=0)

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Sequence
 
 from metrics.models import Drop
-from metrics.repository import Extent, Grid, Hours, MetricRepository, Place, Series, SparseRow, ThinnedSeries, Window, grid
+from metrics.repository import MetricRepository, grid
+from metrics.shapes import Extent, Grid, Hours, Place, Series, SparseRow, ThinnedSeries, Window
 
 HOUR_US = 3_600_000_000
 NO_HOURS = Hours()

@@ -30,7 +30,8 @@ from experiments.models import Experiment
 from metrics import freshness, hours, process
 from metrics.charts import Asked, Run, X, bucket_width, cached, comparison, reach_of, series_json, significant, wrong, x_json
 from metrics.live_rows import NOTHING, End, Frame, Key, Part, ends
-from metrics.repository import Extent, MetricRepository, Place, grid
+from metrics.repository import MetricRepository, grid
+from metrics.shapes import Extent, Place
 
 LARGEST_X = 2**53
 WAITS_MOST = 3

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.repository import BEGAN, WINDOW, Floats, Ints, MetricRepository, Place, SparseRow
+from metrics.repository import MetricRepository
+from metrics.shapes import Floats, Ints, Place, SparseRow
+from metrics.statements import BEGAN, WINDOW
 
 # What lies outside a chart's window is only counted: each place of x for itself, so that the count can be taken up again anywhere. Summaries come
 # along from the same moment. groupArray leaves NULL out, so that none may be in what it gathers.

@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from metrics.repository import BEGAN, WINDOW, Floats, Ints, MetricRepository, Place, Window, floats, ints
+from metrics.repository import MetricRepository, floats, ints
+from metrics.shapes import Floats, Ints, Place, Window
+from metrics.statements import BEGAN, WINDOW
 
 # The key leads to each page, in the order in which the points lie.
 PAGE = """

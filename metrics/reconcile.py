@@ -29,8 +29,9 @@ from metrics.alerts import RELATED, close, open_alert
 from metrics.block import summary_columns
 from metrics.models import FIRST_SPOOL_WRITER, Difference, Drop, Occurrence, Spool
 from metrics.occurrences import OutOfTime, Turn
-from metrics.repository import MetricRepository, Place, SeriesKey, Spooled, Summary
+from metrics.repository import MetricRepository
 from metrics.schedule import RECONCILE
+from metrics.shapes import Place, SeriesKey, Spooled, Summary
 from metrics.states import State
 
 logger = logging.getLogger(__name__)

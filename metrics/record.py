@@ -14,7 +14,7 @@ from django.utils import timezone as clock
 from experiments.models import DeletedExperiment, Experiment
 from hypotheses.wanting import late_points
 from metrics.models import FIRST_SPOOL_WRITER, Spool
-from metrics.repository import Place
+from metrics.shapes import Place
 from projects.models import Project, ProjectMetric
 
 CHUNK = 500

@@ -18,7 +18,8 @@ from metrics import freshness, process
 from metrics.aggregation import STATEMENT_EXPERIMENTS, STATEMENT_POINTS, rebuild_span, spans
 from metrics.models import Drop
 from metrics.occurrences import Turn
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from projects.models import Project
 
 

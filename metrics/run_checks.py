@@ -13,8 +13,8 @@ from metrics.alert_models import Kind, Severity
 from metrics.alerts import Finding, subject_of
 from metrics.clickhouse.errors import StoreError
 from metrics.divergence import LEAST_POINTS, WINDOW, Divergence, divergence
-from metrics.repository import Floats, SeriesKey, Stretch, Summary
 from metrics.scene import Scene, chunks, place_of
+from metrics.shapes import Floats, SeriesKey, Stretch, Summary
 from metrics.spans import spoken
 from projects.models import Direction, ProjectMetric
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 from experiments.models import Experiment
 from metrics import watch
 from metrics.alert_models import Alert, WebProcess
-from metrics.repository import MetricRepository, Place, Summaries, Summary
+from metrics.repository import MetricRepository
+from metrics.shapes import Place, Summaries, Summary
 
 T = TypeVar("T")
 RUNS_A_QUERY = 2000

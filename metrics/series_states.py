@@ -10,7 +10,8 @@ from typing import Any
 from metrics import freshness, record
 from metrics.batches import Series
 from metrics.block import Block, summary_columns
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from metrics.spool import Spool
 from metrics.states import State
 

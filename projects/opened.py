@@ -13,7 +13,7 @@ from accounts.models import Role
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis
 from metrics.alert_models import Alert
-from metrics.repository import Place
+from metrics.shapes import Place
 from projects.models import Project
 
 

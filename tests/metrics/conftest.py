@@ -24,7 +24,8 @@ from metrics.clickhouse.migrate import migrate
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
 from metrics.occurrences import Turn
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from metrics.states import State, states
 from tests.clickhouse_server import ClickHouseServer
 

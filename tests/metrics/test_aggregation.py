@@ -12,7 +12,7 @@ from experiments.models import Experiment
 from metrics import aggregation
 from metrics.aggregation import aggregate
 from metrics.occurrences import OutOfTime, Turn
-from metrics.repository import Place
+from metrics.shapes import Place
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_hourly import rows
 

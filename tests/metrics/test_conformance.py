@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from metrics.clickhouse.client import Coded
-from metrics.repository import MetricRepository, Place, Window
+from metrics.repository import MetricRepository
+from metrics.shapes import Place, Window
 from metrics.states import State, states
 from tests.metrics.conftest import NOW_US, Points
 

@@ -12,7 +12,8 @@ import pytest
 from experiments.models import Experiment
 from metrics import crossing
 from metrics.crossing import Asked, Crossed, crossed
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from tests.metrics.conftest import Points
 
 pytestmark = pytest.mark.django_db(transaction=True)

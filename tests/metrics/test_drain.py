@@ -11,7 +11,7 @@ import pytest
 from experiments.models import DeletedExperiment, Experiment
 from metrics.batches import Series
 from metrics.points import Points
-from metrics.repository import Place
+from metrics.shapes import Place
 
 
 def place_of(experiment: Experiment) -> Place:

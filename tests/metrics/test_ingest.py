@@ -16,7 +16,7 @@ from accounts.models import ApiToken
 from experiments.models import Experiment
 from metrics import decoding, ingest, process
 from metrics.batches import Series
-from metrics.repository import Place
+from metrics.shapes import Place
 from projects.models import Project, ProjectMetric
 
 

@@ -18,7 +18,8 @@ from experiments.models import Experiment
 from metrics import freshness, live
 from metrics.charts import Asked, Run
 from metrics.models import Drop
-from metrics.repository import MetricRepository, Place
+from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from metrics.states import states
 from tests.metrics.conftest import NOW_US, Points
 from tests.metrics.test_conformance import store_state

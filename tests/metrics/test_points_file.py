@@ -12,7 +12,7 @@ import pytest
 
 from experiments.models import Experiment
 from metrics import point_rows
-from metrics.repository import Window
+from metrics.shapes import Window
 from tests.metrics.conftest import Points
 from tests.metrics.test_conformance import logged
 

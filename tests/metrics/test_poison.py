@@ -12,7 +12,7 @@ from accounts.models import User
 from experiments.models import Experiment
 from metrics import process
 from metrics.process import Process
-from metrics.repository import Place
+from metrics.shapes import Place
 
 POISON = 666.25
 

@@ -84,7 +84,7 @@ def store_now() -> int:
 
 
 def retention_window():
-    from metrics.repository import Window
+    from metrics.shapes import Window
 
     return Window()
 

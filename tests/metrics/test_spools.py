@@ -29,7 +29,7 @@ from metrics.drain import Timing
 from metrics.keys import Keys
 from metrics.points import Points
 from metrics.process import Process
-from metrics.repository import Place
+from metrics.shapes import Place
 from metrics.spool import Caps, Spool
 from metrics.spool_file import InUse, is_free, own, reader, set_meta
 from metrics.spools import Spools
