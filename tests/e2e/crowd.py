@@ -188,7 +188,7 @@ def run(project: Any, number: int, parent: Any, user: Any) -> Any:
         project=project, name=f"{name[:240]} · {number}" if number >= len(NAMES) else name[:250], slug=slug(number), status=status,
         failure_kind="diverged" if failed else "", parent_experiment=parent, params=params, seed=number % SEEDS, host=HOSTILE[:200], git_commit="c0ffee",
         notes=f"{HOSTILE}\n\n{ENDLESS}\n{ARABIC}" if number < 20 else "", command=f"python train.py --name '{HOSTILE}'", created_by=user,
-        started_at=began, finished_at=ended,
+        started_at=began, finished_at=ended, number=number + 1,
     )  # fmt: skip
 
 
