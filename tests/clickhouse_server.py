@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import os
 import re
-import select
+import selectors
 import signal
 import socket
 import ssl
@@ -227,7 +227,9 @@ class Conversation:
 
     def is_interrupted(self) -> bool:
         """Whether the client has said anything since its query: it may only cancel, or leave."""
-        return bool(select.select([self.client], [], [], 0)[0])
+        with selectors.DefaultSelector() as selector:  # select() itself takes no file number above 1,023
+            selector.register(self.client, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def insert(self, sql: str) -> None:
         """Ask for rows, gather them in a file, and insert it as a whole: chDB's own `send_insert` was seen to report success where a table refused."""

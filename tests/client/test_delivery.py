@@ -91,11 +91,17 @@ def test_an_outage_is_told_once_and_again_only_when_it_returns(far, start, caplo
 
 @pytest.fixture
 def outage(far, start):
-    """A run whose server goes away after the start; `far` comes back when told."""
+    """A run whose server goes away after the start; `far` comes back when told, and keeps what it takes from then on in `taken`."""
     run = start(pace=rp.Pace(flush_s=0.01, request_s=0.5, backoff_s=0.05, backoff_most_s=0.1, flush_timeout_s=0.5))
     good = far.answer
     far.answer = lambda request: "hang up"
-    run.recover = lambda: setattr(far, "answer", good)
+    run.taken = []
+
+    def answer(request):
+        run.taken.append(request)
+        return good(request)
+
+    run.recover = lambda: setattr(far, "answer", answer)
     return run
 
 
@@ -122,10 +128,9 @@ def test_no_call_waits_while_the_server_is_slow(far, start):
 def test_all_points_arrive_once_the_server_is_back(far, outage):
     for step in range(20_000):
         outage.log({"loss": 0.5}, step=step)
-    lost_attempts = len(far.batches)
     outage.recover()
     outage.finish(timeout_s=10)
-    received = {batch.headers["idempotency-key"]: batch.json for batch in far.batches[lost_attempts:]}
+    received = {batch.headers["idempotency-key"]: batch.json for batch in outage.taken if "/log-batch/" in batch.path}
     assert sorted(step for body in received.values() for step in body["steps"]) == list(range(20_000))
     assert far.endings == [{"status": "complete"}]
 
