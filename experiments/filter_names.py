@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterable
 from experiments.filter_language import AGGREGATES, FIELDS, JOINTS, ROOTS, STATUS_WORDS, Expression, FilterError, Known, Subject, comparisons, operators_for
 from experiments.filter_tokens import Token, lenient
 
+# Read from the left, so that a quote that ends one word begins no other.
+WORD = re.compile(r"""(?:[\w/.:-]|`[^`]*(?:`|\Z)|"[^"]*(?:"|\Z))+""")
+
 
 def check_names(expression: Expression, known: Known) -> None:
     """Raise FilterError at a param or metric that the project does not have, with the nearest that it has."""
@@ -58,17 +61,28 @@ def spelled(name: str) -> str:
 
 
 def completions(text: str, known: Known, *, most: int = 50) -> list[str]:
-    """The whole text, its last word completed in every way that fits there."""
+    """The whole text, its last word completed in every way that fits there, whether or not a name's quotes are typed."""
     head, tail = cut(text)
     before = list(lenient(head))
-    found = (head + option for option in options(before, known) if tail.lower() in option.lower() and tail != option)
+    begun = tail.lower()
+    found = (head + option for option in options(before, known) if (begun in option.lower() or begun in bare(option).lower()) and tail != option)
     return [option for _, option in zip(range(most), found, strict=False)]
+
+
+def as_typed(text: str, whole: str) -> str:
+    """A completion of the text without the quotes that are not typed yet: browsers offer only what holds the text letter by letter."""
+    head, _ = cut(text)
+    return head + bare(whole.removeprefix(head))
+
+
+def bare(text: str) -> str:
+    """The text without the quotes of names, as somebody types it."""
+    return text.replace("`", "").replace('"', "")
 
 
 def cut(text: str) -> tuple[str, str]:
     """The text before its last word, and that word."""
-    match = re.search(r"""(?:[\w/.:-]|`[^`]*`?|"[^"]*"?)*$""", text)
-    at = match.start() if match else len(text)
+    at = next((match.start() for match in WORD.finditer(text) if match.end() == len(text)), len(text))
     return text[:at], text[at:]
 
 

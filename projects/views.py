@@ -26,7 +26,7 @@ from config.going_back import asked_page
 from config.htmx import HtmxHttpRequest, partial
 from experiments import exporting
 from experiments.filter_language import LONGEST
-from experiments.filter_names import completions
+from experiments.filter_names import as_typed, completions
 from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
 from experiments.tables import FIRST, STATUSES, ExperimentTable, TableQuery
@@ -141,7 +141,8 @@ def exported(opened: OpenProject, query: TableQuery, kind: str) -> StreamingHttp
 def filter_words(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """What completes the filter that is being typed, as the options of its list."""
     opened = open_project(request, team_slug, project_slug)
-    words = completions(request.GET.get("q", "")[:LONGEST].replace("\x00", ""), known(opened.project))
+    text = request.GET.get("q", "")[:LONGEST].replace("\x00", "")
+    words = [(whole, as_typed(text, whole)) for whole in completions(text, known(opened.project))]
     return render(request, "projects/_filter_words.html", {"words": words})
 
 

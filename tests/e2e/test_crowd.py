@@ -284,7 +284,7 @@ def fitting() -> int:
 def test_8_a_filter_is_completed_points_at_its_wrong_word_and_counts_as_the_api_does(visit: Opener, site: Site):
     page = visit(PROJECT)
     box = page.get_by_label("Filter by words or conditions")
-    for begun, whole in (("metrics.val/acc", f"metrics.{LEADING}.max"), ("params.wi", "params.width"), (f"metrics.`{ARABIC[:5]}", f"metrics.`{ARABIC}`.max")):
+    for begun, whole in (("metrics.val/acc", f"metrics.{LEADING}.max"), ("params.wi", "params.width"), (f"metrics.{ARABIC[:5]}", f"metrics.`{ARABIC}`.max")):
         box.fill(f"seed = 1 and {begun}")
         page.wait_for_function(COMPLETED, arg=f"seed = 1 and {whole}")
     wrong = f'params.lr < 1e-2 and metrics.val/acuracy.max > 1.2 and tags has "{ARABIC}" and seed < 4'

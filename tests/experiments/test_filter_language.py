@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.filter_language import LONGEST, Comparison, FilterError, Junction, Known, Negation, comparisons
-from experiments.filter_names import check_names, completions
+from experiments.filter_names import as_typed, check_names, completions
 from experiments.filter_parsing import DEEPEST, is_filter, parse, plain_words
 
 KNOWN = Known(params=["lr", "optimizer", "width"], metrics=["accuracy", "train/loss", "val.f1"], tags=["final", 'say "so"'])
@@ -196,3 +196,10 @@ def test_completion_knows_params_metric_aggregates_tags_and_statuses():
     assert completions("status = run", KNOWN) == ["status = running"]
     assert "seed <" in completions("seed ", KNOWN)
     assert "params.lr" in completions("", KNOWN)
+
+
+def test_a_name_that_needs_quotes_is_completed_before_they_are_typed():
+    wanted = [f'tags has "final" and metrics.`val.f1`.{how}' for how in ("last", "min", "max", "avg")]
+    assert completions('tags has "final" and metrics.val.f', KNOWN) == wanted
+    assert completions('tags has "final" and metrics.`val.f', KNOWN) == wanted
+    assert as_typed('tags has "final" and metrics.val.f', wanted[0]) == 'tags has "final" and metrics.val.f1.last'
