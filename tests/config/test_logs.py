@@ -196,6 +196,7 @@ def speak() -> None:
     logging.getLogger("product.task").info("The task speaks")
 
 
+@pytest.mark.slow
 def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(hear):
     """Through a broker and a worker: the id travels in the message's headers."""
     heard = hear("product.task")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Opener, photograph, settled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PROJECT = "/projects/research-team/digits/"
 THREE = f"{PROJECT}compare?e=baseline-s1&e=wider-s1&e=deeper-s1"
 
@@ -150,7 +150,7 @@ def test_a_chart_gives_its_points_as_a_file_with_the_runs_that_are_shown(visit: 
     expect(link).to_be_hidden()
 
 
-@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_chart_gives_its_picture_with_title_axes_and_legend(visit: Opener, tmp_path: Path, dark: bool):
     page = settled(visit(THREE, dark=dark))
     page.get_by_label("Smooth").fill("0.6")

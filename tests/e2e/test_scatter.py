@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Opener, Site, photograph, settled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LONG = "ل" * 250
 ODD = "<script>alert(1)</script>"
@@ -230,7 +230,6 @@ def test_a_scale_places_every_number_and_gives_back_what_a_hand_aims_at(visit: O
     assert found["ticks"] <= 7
 
 
-@pytest.mark.slow
 def test_names_are_text_and_the_page_does_not_overflow_narrow_or_dark(visit: Opener, compared: str):
     odd = f"{compared}&pc={quote('param:' + LONG)}&pc={quote('param:' + ODD)}&sc=param:opt"
     for width, dark in ((1440, False), (1440, True), (390, False), (390, True)):
@@ -307,7 +306,6 @@ def test_without_a_script_the_form_draws_a_still_scatter(visit: Opener, slugs: l
     expect(page.locator("[data-scatter]")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_ten_thousand_experiments_are_brushed_on_two_canvases(visit: Opener, slugs: list[str], capsys: pytest.CaptureFixture[str]):
     count = 10_000
     columns = {

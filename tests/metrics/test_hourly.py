@@ -92,6 +92,7 @@ def test_an_hour_whose_points_vanished_vanishes(repository, place):
         assert [int(row[0]) * 10**6 for row in rows(repository, place)] == [MIDNIGHT, MIDNIGHT + 2 * HOUR]
 
 
+@pytest.mark.slow
 def test_forgetting_an_experiment_takes_its_hours(repository, place):
     experiment = uuid.uuid4()
     logged(repository, spread(place, experiment, hours=3))
@@ -130,6 +131,7 @@ def test_density_counts_points_by_the_hour(repository, place):
     assert repository.density(place, [experiment], first=MIDNIGHT + HOUR, until=MIDNIGHT + DAY) == [(MIDNIGHT + HOUR, 6, 1), (MIDNIGHT + 2 * HOUR, 6, 1)]
 
 
+@pytest.mark.slow
 def test_stray_timestamps_over_the_ages_open_many_months_and_still_land(repository, place):
     experiment, n = uuid.uuid4(), 300
     logged(repository, Points(place, experiment, values=[1.0] * n, times=[i * 31 * DAY for i in range(n)]))

@@ -192,6 +192,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "DATA_DIR": str(folder), "LOG_LEVEL": "WARNING", "ENVIRONMENT": "test", **more}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["worker", "beat"])
 def test_without_a_broker_a_worker_or_beat_of_its_own_is_one_sentence_and_exit_code_1(tmp_path, kind):
     without = environment(tmp_path, CELERY_BROKER_URL="", REDIS_URL="", CLICKHOUSE_HOST="127.0.0.1")
