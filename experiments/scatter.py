@@ -26,7 +26,8 @@ from experiments.filter_parsing import parse
 from experiments.filtering import Rows, fields_of, is_same, order_of, param_at
 from experiments.models import SEED_LIKE, shown
 from experiments.numbers import Numbers
-from experiments.tables import ExperimentTable, TableQuery
+from experiments.table_query import TableQuery
+from experiments.tables import ExperimentTable
 from metrics.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
 

@@ -19,7 +19,8 @@ from experiments.filter_language import FilterError
 from experiments.numbers import Numbers
 from experiments.scatter import DRAWN_MOST, Points, Scatter, choices_of, chosen, keys_of, points_found, points_of
 from experiments.scatter_drawing import ScatterSection
-from experiments.tables import STATUSES, TableQuery, Trouble
+from experiments.table_query import STATUSES, TableQuery
+from experiments.tables import Trouble
 from projects.models import Direction, Project
 from projects.opened import OpenProject, open_project
 

@@ -29,7 +29,8 @@ from experiments.filter_language import LONGEST
 from experiments.filter_names import as_typed, completions
 from experiments.filtering import Insistent, known
 from experiments.numbers import Numbers
-from experiments.tables import FIRST, STATUSES, ExperimentTable, TableQuery
+from experiments.table_query import STATUSES, TableQuery
+from experiments.tables import FIRST, ExperimentTable
 from hypotheses.epochs import redefining
 from hypotheses.models import Hypothesis
 from metrics.clickhouse.errors import StoreError
