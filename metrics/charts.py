@@ -7,7 +7,7 @@ import hashlib
 import io
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import msgspec
@@ -72,7 +72,7 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
         reach = reach_of(repository, place, ids, metric, asked.x)
         window = asked.window(reach)
         width = bucket_width(window.first, window.last, asked.max_points)
-        grid = hours.series_grid(repository, place, ids, metric, window, width=width)
+        grid = hours.series_grid(repository, place, ids, metric, window, width=width, is_odd=reach.nonfinite > 0)
         series = [series_json(run, grid.rows[run.id], asked.x) for run in runs if run.id in grid.rows]
         return msgspec.json.encode(
             {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([grid.width]), asked.x)[0], "count": reach.points, "series": series}
@@ -86,10 +86,10 @@ def reach_of(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID
 
     def make() -> bytes:
         reaches = repository.reaches(place, ids, x)
-        return msgspec.json.encode({name: (reach.points, reach.first, reach.last) for name, reach in reaches.items()})
+        return msgspec.json.encode({name: astuple(reach) for name, reach in reaches.items()})
 
-    known = msgspec.json.decode(cached(["reach", place.project_id, x, *ids], ids, make, shelf="charts"), type=dict[str, tuple[int, int, int]])
-    return Extent(*known.get(metric, (0, 0, 0)))
+    known = msgspec.json.decode(cached(["reach", place.project_id, x, *ids], ids, make, shelf="charts"), type=dict[str, tuple[int, int, int, int]])
+    return Extent(*known.get(metric, (0, 0, 0, 0)))
 
 
 def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:

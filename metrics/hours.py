@@ -12,31 +12,25 @@ from collections.abc import Sequence
 
 from metrics.models import Drop
 from metrics.repository import MetricRepository, grid
-from metrics.shapes import Extent, Grid, Hours, Place, Series, SparseRow, ThinnedSeries, Window
+from metrics.shapes import Extent, Grid, Hours, Place, Series, ThinnedSeries, Window
 
 HOUR_US = 3_600_000_000
 NO_HOURS = Hours()
 
 
-def series_grid(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int) -> Grid:
-    """Many series on one grid, whose `width` may be wider than asked where hours are read."""
-    covered = aggregated_until(repository, place, experiments, metric, window, width)
-    if covered:
-        return hourly_grid(repository, place, experiments, metric, window, covered, width=whole_hours(window, width))
-    if not has_dropped(place):
-        return repository.grid(place, experiments, metric, window, width=width)
-    return grid(repository.mixed_grid(place, experiments, metric, window, NO_HOURS, origin=window.first, width=width), width)
+def series_grid(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int, is_odd: bool) -> Grid:
+    """Many series on one grid, whose `width` may be wider than asked where hours are read. A series that its hours do not hold whole is read again.
 
-
-def hourly_grid(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, covered: int, *, width: int) -> Grid:
-    """The grid in buckets of whole hours. A series that its hours do not hold whole is read from its points."""
-    whole = repository.complete(place, experiments, metric, until=covered)
-    rest = [one for one in experiments if one not in set(whole)]
-    found: dict[uuid.UUID, SparseRow] = {}
-    for ids, hours in ((whole, within(window, covered)), (rest, NO_HOURS)):
-        if ids:
-            found |= repository.mixed_grid(place, ids, metric, window, hours, origin=origin_of(window), width=width)
-    return grid(found, width)
+    `is_odd` says whether some values are NaN or infinite, which costs a second reading where it was not known.
+    """
+    hours = readable(window, width)
+    if not hours and not has_dropped(place):
+        return repository.grid(place, experiments, metric, window, width=width, is_odd=is_odd)
+    origin, wide = (origin_of(window), whole_hours(window, width)) if hours else (window.first, width)
+    found, torn = repository.mixed_grid(place, experiments, metric, window, hours, origin=origin, width=wide)
+    if torn:
+        found |= repository.mixed_grid(place, list(torn), metric, window, NO_HOURS, origin=origin, width=wide)[0]
+    return grid(found, wide)
 
 
 def series_extent(repository: MetricRepository, place: Place, experiment: uuid.UUID, metric: str, window: Window) -> Extent:
@@ -55,10 +49,9 @@ def thinned_series(
 ) -> ThinnedSeries:
     """One series in buckets of `width`, wider where hours are read. `extent` is how far it reaches within the window."""
     narrow = Window(window.kind, max(window.first, extent.first), min(window.last, extent.last))
-    covered = aggregated_until(repository, place, [experiment], metric, narrow, width)
-    if covered and repository.complete(place, [experiment], metric, until=covered):
-        wide = whole_hours(narrow, width)
-        return repository.mixed_thinned(place, experiment, metric, narrow, within(narrow, covered), origin=origin_of(narrow), width=wide)
+    hours = readable(narrow, width)
+    if hours and not repository.torn(place, [experiment], metric):
+        return repository.mixed_thinned(place, experiment, metric, narrow, hours, origin=origin_of(narrow), width=whole_hours(narrow, width))
     if has_dropped(place):
         return repository.mixed_thinned(place, experiment, metric, window, NO_HOURS, origin=extent.first, width=width)
     return repository.thinned(place, experiment, metric, window, start=extent.first, width=width)
@@ -77,18 +70,11 @@ def has_dropped(place: Place) -> bool:
     return Drop.objects.filter(project_id=place.project_id).exists()
 
 
-def aggregated_until(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, width: int) -> int:
-    """The end of the hours that may be read for this window, in microseconds; 0 where points are to be read."""
+def readable(window: Window, width: int) -> Hours:
+    """The full hours inside a window that may be read for their points, in so far as they are known."""
     if window.kind != "time" or 2 * width <= HOUR_US:
-        return 0
-    covered = repository.aggregated_until(place, experiments, metric)
-    hours = within(window, covered)
-    return covered if hours.first < hours.until else 0
-
-
-def within(window: Window, covered: int) -> Hours:
-    """The full hours inside a window that are covered."""
-    return Hours(-(-window.first // HOUR_US) * HOUR_US, min(covered, (window.last + 1) // HOUR_US * HOUR_US))
+        return NO_HOURS
+    return Hours(-(-window.first // HOUR_US) * HOUR_US, (window.last + 1) // HOUR_US * HOUR_US)
 
 
 def origin_of(window: Window) -> int:

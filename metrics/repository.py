@@ -79,8 +79,8 @@ class MetricRepository:
         found = self.engine.query(self.sql(statements.REACHES, began=self.sql(statements.BEGAN)), self.narrowed(place, experiments, None))
         first, last = {"step": ("first_step", "last_step"), "time": ("first_time", "last_time"), "relative": ("", "longest")}[kind]
         firsts = found[first] if first and found else [0] * len(listed(found, "name"))
-        rows = zip(listed(found, "name"), listed(found, "points"), firsts, listed(found, last), strict=True)
-        return {name: Extent(int(points), int(low), int(high)) for name, points, low, high in rows}
+        rows = zip(listed(found, "name"), listed(found, "points"), firsts, listed(found, last), listed(found, "nonfinite"), strict=True)
+        return {name: Extent(*map(int, numbers)) for name, *numbers in rows}
 
     def reach(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, kind: str) -> Extent:
         """How far the series of one metric reach in x of `kind`."""
@@ -93,13 +93,16 @@ class MetricRepository:
         step, time, x = (ints(found, name) for name in ("at_step", "at_time", "at_x"))
         return ThinnedSeries(step, time, x, *(floats(found, name) for name in ("value", "low", "high")))
 
-    def grid(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int) -> Grid:
-        """Many series on one grid of buckets `width` wide from the window's first x."""
-        values = self.sql(statements.PLAIN, centre=statements.PLAIN_CENTRE[width == 1], odd=statements.PLAIN_ODD[width == 1])
-        found = self.sparse(place, experiments, metric, window, width, values)
+    def grid(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int, is_odd: bool = False) -> Grid:
+        """Many series on one grid of buckets `width` wide from the window's first x. Where NaN is expected (`is_odd`) none is read twice for it."""
+        careful = self.sql(statements.CAREFUL, centre=statements.CAREFUL_CENTRE[width == 1])
+        if is_odd:
+            return grid(self.sparse(place, experiments, metric, window, width, careful), width)
+        plain = self.sql(statements.PLAIN, centre=statements.PLAIN_CENTRE[width == 1], odd=statements.PLAIN_ODD[width == 1])
+        found = self.sparse(place, experiments, metric, window, width, plain)
         odd = [experiment for experiment, row in found.items() if not row.is_finite]
         if odd:
-            found |= self.sparse(place, odd, metric, window, width, self.sql(statements.CAREFUL, centre=statements.CAREFUL_CENTRE[width == 1]))
+            found |= self.sparse(place, odd, metric, window, width, careful)
         return grid(found, width)
 
     def sparse(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, width: int, values: str) -> dict[uuid.UUID, SparseRow]:
@@ -215,36 +218,44 @@ class MetricRepository:
         """Delete the points measured in [first, until) and logged until `logged`. May be repeated."""
         self.engine.execute(self.sql(statements.DROP_POINTS), self.spanning(place, experiments, first, until) | {"logged": logged})
 
-    def aggregated_until(self, place: Place, experiments: Sequence[uuid.UUID], metric: str) -> int:
-        """The end of the last hour that is known of any of these series, in microseconds; 0 where there is none."""
-        found = self.engine.query(self.sql(statements.AGGREGATED), self.narrowed(place, experiments, None) | {"metric": metric})
-        return int(next(iter(listed(found, "until")), 0)) * 1_000_000
-
-    def complete(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, until: int) -> list[uuid.UUID]:
-        """The experiments whose series lies whole in its hours before `until` (microseconds) and the points after it."""
-        found = self.engine.query(self.sql(statements.COMPLETE), self.narrowed(place, experiments, None) | {"metric": metric, "until": until})
+    def torn(self, place: Place, experiments: Sequence[uuid.UUID], metric: str) -> list[uuid.UUID]:
+        """The experiments whose series does not lie whole in the hours that are known of any of them and the points after these."""
+        found = self.engine.query(self.hourly(statements.TORN), self.narrowed(place, experiments, None) | {"metric": metric})
         return [uuid.UUID(experiment) for experiment in found.get("experiment", ())]
 
     def mixed_extent(self, place: Place, experiment: uuid.UUID, metric: str, window: Window) -> Extent:
         """`extent` over the points that are stored and the hours of those that were dropped."""
-        found = self.engine.query(self.of_window(statements.MIXED_EXTENT, window), self.bound(place, [experiment], metric, window, hours_from=0, hours_until=0))
+        sql = self.mixed(statements.MIXED_EXTENT, window, Hours())
+        found = self.engine.query(sql, self.bound(place, [experiment], metric, window, hours_from=0, hours_until=0))
         return Extent(points=int(found["n"][0]), first=int(found["first"][0]), last=int(found["last"][0]))
 
     def mixed_grid(
         self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, hours: Hours, *, origin: int, width: int
-    ) -> dict[uuid.UUID, SparseRow]:
-        """`sparse` with hours for points where `hours` says so, in buckets of `width` from `origin`."""
-        sql = self.of_window(self.sql(statements.MIXED_GRID, mixed=statements.MIXED, centre=statements.MIXED_CENTRE[width == 1]), window)
+    ) -> tuple[dict[uuid.UUID, SparseRow], set[uuid.UUID]]:
+        """`sparse` in buckets of `width` from `origin`, with hours for points where `hours` says so and they are known; and which have no row as `torn`."""
+        text = statements.MIXED_GRID + (statements.ALSO_TORN if hours else "")
+        sql = self.mixed(text, window, hours, centre=statements.MIXED_CENTRE[width == 1])
         bound = self.bound(place, experiments, metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
-        return sparse_rows(self.engine.query(sql, bound))
+        found = self.engine.query(sql, bound)
+        torn = {uuid.UUID(one) for one, is_torn in zip(found.get("experiment", ()), listed(found, "is_torn"), strict=True) if is_torn}
+        return {one: row for one, row in sparse_rows(found).items() if one not in torn}, torn
 
     def mixed_thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, hours: Hours, *, origin: int, width: int) -> ThinnedSeries:
-        """`thinned` with hours for points where `hours` says so."""
-        sql = self.of_window(self.sql(statements.MIXED_THINNED, mixed=statements.MIXED, centre=statements.MIXED_CENTRE[width == 1]), window)
+        """`thinned` with hours for points where `hours` says so and they are known."""
+        sql = self.mixed(statements.MIXED_THINNED, window, hours, centre=statements.MIXED_CENTRE[width == 1])
         bound = self.bound(place, [experiment], metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
         found = self.engine.query(sql, bound)
         step, time, x = (ints(found, name) for name in ("at_step", "at_time", "at_x"))
         return ThinnedSeries(step, time, x, *(floats(found, name) for name in ("value", "low", "high")))
+
+    def mixed(self, text: str, window: Window, hours: Hours, **parts: str) -> str:
+        """A constant over statements.MIXED."""
+        until = statements.UNTIL_KNOWN if hours else "%(hours_until)s"
+        return self.of_window(self.hourly(text, mixed=statements.MIXED.replace("{until}", until), torn=statements.TORN, **parts), window)
+
+    def hourly(self, text: str, **parts: str) -> str:
+        """A constant over hours."""
+        return self.sql(text, **parts, known=statements.KNOWN, of_metric=statements.OF_METRIC)
 
     def spanning(self, place: Place, experiments: Sequence[uuid.UUID], first: int, until: int) -> dict[str, Any]:
         """The parameters of work on a span of time."""

@@ -49,11 +49,12 @@ class ThinnedSeries(Series):
 
 @dataclass(frozen=True)
 class Extent:
-    """How many points, between which x (both 0 where there is no point)."""
+    """How many points, between which x (both 0 where there is no point), and how many of them are NaN or infinite where the summaries were asked."""
 
     points: int
     first: int
     last: int
+    nonfinite: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,13 @@ class Spooled:
 
 @dataclass(frozen=True)
 class Hours:
-    """Which hours are read for their points: from `first` to before `until`, microseconds. Nothing where both are 0."""
+    """Which hours are read for their points: from `first` to before `until`, microseconds. None, and false, where these are no span."""
 
     first: int = 0
     until: int = 0
+
+    def __bool__(self) -> bool:
+        return self.first < self.until
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,13 @@ EXTENT = (
 )
 # How far the series of each metric reach, from their summaries: microseconds of work where EXTENT scans points, and one question for all charts of a page.
 REACHES = """
-    SELECT metric_name AS name, sum(n) AS points, min(low_step) AS first_step, max(high_step) AS last_step,
+    SELECT metric_name AS name, sum(n) AS points, sum(odd) AS nonfinite, min(low_step) AS first_step, max(high_step) AS last_step,
            toUnixTimestamp64Micro(min(low_time)) AS first_time, toUnixTimestamp64Micro(max(high_time)) AS last_time, max(length_us) AS longest
     FROM (
-        SELECT experiment_id, metric_name, sum(count) AS n, min(s.first_step) AS low_step, max(s.last_step) AS high_step, min(s.first_time) AS low_time,
-               max(s.last_time) AS high_time, toUnixTimestamp64Micro(high_time) - any(began) AS length_us
+        SELECT experiment_id, metric_name, sum(count) AS n, sum(s.nonfinite) AS odd, min(s.first_step) AS low_step, max(s.last_step) AS high_step,
+               min(s.first_time) AS low_time, max(s.last_time) AS high_time, toUnixTimestamp64Micro(high_time) - any(began) AS length_us
         FROM (
-            SELECT experiment_id, metric_name, count, first_step, last_step, first_time, last_time FROM {database}.metric_summaries FINAL
+            SELECT experiment_id, metric_name, count, nonfinite, first_step, last_step, first_time, last_time FROM {database}.metric_summaries FINAL
             WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
         ) AS s
         {began}
@@ -314,29 +314,47 @@ DROP_POINTS = """
     AND logged_at <= fromUnixTimestamp64Micro(%(logged)s, 'UTC')
     SETTINGS lightweight_deletes_sync = 2
 """
-# Reading hours and points as one. Hours of part 0 count within [hours_from, hours_until), the points outside it; hours of other parts always, as
-# their points are gone. A row of an hour stands at its first point.
+# Reading hours and points as one. Hours of part 0 count within [hours_from, {until}), the points outside it; hours of other parts always, as their
+# points are gone. A row of an hour stands at its first point.
+OF_METRIC = "team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s"
 MIXED = """
     FROM (
         SELECT experiment_id, step, timestamp, step AS until_step, timestamp AS until_time, point_id, metric_value AS mean,
                toUInt64(isFinite(metric_value)) AS finite, toUInt64(1) AS n, if(isFinite(metric_value), metric_value, NULL) AS least, least AS most
         FROM {database}.metrics FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
-              AND (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro(%(hours_until)s, 'UTC'))
+        WHERE {of_metric} AND (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro({until}, 'UTC'))
         UNION ALL
         SELECT experiment_id, first_step, first_time, last_step, last_time, last_point_id, ifNull(avg_value, nan),
                toUInt64(count - nonfinite), count, min_value, max_value
         FROM {database}.metrics_hourly FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND count > 0
-              AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv(%(hours_until)s, 1000000), 'UTC')))
+        WHERE {of_metric} AND count > 0
+              AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv({until}, 1000000), 'UTC')))
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
-MIXED_EXTENT = "SELECT sum(n) AS n, min({x}) AS first, max({x}) AS last" + MIXED
+# The end of the last hour that is known of any of the series, in microseconds; 0 where there is none. It is worked out once in a statement.
+KNOWN = """
+    (SELECT if(count() > 0, toInt64(max(toUnixTimestamp(date)) + 3600) * 1000000, 0) FROM {database}.metrics_hourly WHERE {of_metric} AND count > 0)
+"""
+UNTIL_KNOWN = "least(toInt64(%(hours_until)s), {known})"
+# Which series do not lie whole in the hours that are known and the points after them: by their summaries something is missing.
+TORN = """
+    SELECT toString(experiment_id) AS experiment FROM (
+        SELECT experiment_id, -toInt64(count) AS n FROM {database}.metric_summaries FINAL WHERE {of_metric} AND {known} > 0
+        UNION ALL
+        SELECT experiment_id, toInt64(count) FROM {database}.metrics_hourly FINAL
+        WHERE {of_metric} AND (part > 0 OR date < toDateTime(intDiv({known}, 1000000), 'UTC'))
+        UNION ALL
+        SELECT experiment_id, toInt64(1) FROM {database}.metrics FINAL
+        WHERE {of_metric} AND {known} > 0 AND timestamp >= fromUnixTimestamp64Micro({known}, 'UTC')
+    )
+    GROUP BY experiment_id HAVING sum(n) < 0
+"""
+MIXED_EXTENT = "SELECT sum(n) AS n, min({x}) AS first, max({x}) AS last {mixed}"
 MIXED_CENTRE = {True: "argMaxOrNullIf(mean, point_id, finite > 0)", False: "sumIf(mean * finite, finite > 0) / sum(finite)"}
 MIXED_GRID = """
     SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
-           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at
+           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at, 0 AS is_torn
     FROM (
         SELECT experiment_id, intDiv(toUInt64({x} - %(origin)s), %(width)s) AS bucket, min({x}) AS place, ifNull({centre}, nan) AS centre,
                ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, sum(n - finite) AS odd, minOrNullIf({x}, n > finite) AS odd_at
@@ -345,32 +363,13 @@ MIXED_GRID = """
     )
     GROUP BY experiment_id
 """
+# Told with a grid of hours: the series whose row in it is not to be believed.
+ALSO_TORN = "UNION ALL SELECT experiment, [], [], [], [], [], 0, NULL, 1 FROM ({torn})"
 MIXED_THINNED = """
     SELECT max(until_step) AS at_step, toUnixTimestamp64Micro(max(until_time)) AS at_time, max({x}) AS at_x,
            ifNull({centre}, nan) AS value, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high
     {mixed}
     GROUP BY intDiv(toUInt64({x} - %(origin)s), %(width)s) ORDER BY at_x
-"""
-# The end of the last hour that is known of any of the series, 0 where there is none.
-AGGREGATED = """
-    SELECT max(toUnixTimestamp(date) + 3600) AS until FROM {database}.metrics_hourly
-    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND count > 0
-"""
-# Which series lie whole in their hours before `until` and the points after it: by their summaries nothing is missing.
-COMPLETE = """
-    SELECT toString(experiment_id) AS experiment FROM (
-        SELECT experiment_id, -toInt64(count) AS n FROM {database}.metric_summaries FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
-        UNION ALL
-        SELECT experiment_id, toInt64(count) FROM {database}.metrics_hourly FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
-              AND (part > 0 OR date < toDateTime(intDiv(%(until)s, 1000000), 'UTC'))
-        UNION ALL
-        SELECT experiment_id, toInt64(1) FROM {database}.metrics FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
-              AND timestamp >= fromUnixTimestamp64Micro(%(until)s, 'UTC')
-    )
-    GROUP BY experiment_id HAVING sum(n) >= 0
 """
 POINT_TABLES = ("metrics", "metrics_hourly", "metric_summaries")
 NOW = "SELECT 1 AS alive"

@@ -420,9 +420,10 @@ class ClickHouseServer:
         self.start()
 
     def suspend(self) -> None:
-        """It hangs: connections open, nobody answers."""
+        """It hangs: connections open, nobody answers. Every thread of it has stopped on return."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """It goes on."""

@@ -28,6 +28,7 @@ from metrics.repository import MetricRepository
 from metrics.shapes import Place
 from metrics.states import State, states
 from tests.clickhouse_server import ClickHouseServer
+from tests.counting import Counting
 
 EMBEDDED = {"database": settings.CLICKHOUSE_DATABASE, "max_memory_bytes": 750_000_000, "max_threads": 2, "timeout_s": 30.0}
 NOW_US = 1_763_900_000_000_000
@@ -112,6 +113,14 @@ def engine_on(*servers: ClickHouseServer, **options: Any) -> ServerEngine:
 
 
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def counting(store: Any, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    """The engine of the store, counted."""
+    engine = Counting(store.repository.engine)
+    monkeypatch.setattr(store.repository, "engine", engine)
+    return engine
 
 
 @pytest.fixture

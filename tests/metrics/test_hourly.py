@@ -17,6 +17,7 @@ from tests.metrics.test_conformance import logged, state_of, store_state
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 MIDNIGHT = 1_763_856_000_000_000  # 2025-11-23 00:00 UTC
+LONG = Window("time", MIDNIGHT, MIDNIGHT + 3 * DAY)
 ROWS = """
     SELECT toUnixTimestamp(date) AS hour, metric_name AS metric, part, min_value, max_value, avg_value, last_value, count, nonfinite,
            first_step, last_step, last_point_id, toUnixTimestamp64Micro(first_time) AS first, toUnixTimestamp64Micro(last_time) AS last, version
@@ -149,7 +150,8 @@ def test_hours_show_the_chart_that_the_points_show(repository, place, width):
         repository.rebuild_hours(place, [experiment], first=0, until=MIDNIGHT + 2 * DAY)
     window = Window("time", MIDNIGHT, MIDNIGHT + 3 * DAY)
     exact = repository.sparse(place, experiments, "loss", window, width, repository_careful())
-    mixed = repository.mixed_grid(place, experiments, "loss", window, Hours(MIDNIGHT, MIDNIGHT + 2 * DAY), origin=MIDNIGHT, width=width)
+    mixed, torn = repository.mixed_grid(place, experiments, "loss", window, Hours(MIDNIGHT, MIDNIGHT + 2 * DAY), origin=MIDNIGHT, width=width)
+    assert torn == set()
     for experiment in experiments:
         for name in ("buckets", "places", "low", "high"):
             np.testing.assert_array_equal(getattr(mixed[experiment], name), getattr(exact[experiment], name), err_msg=name)
@@ -171,8 +173,27 @@ def test_a_series_is_complete_where_hours_and_points_hold_all_of_it(repository, 
     old = Points(place, late, values=[9.0], steps=[1], ids=[77_777], times=[MIDNIGHT + 5])
     repository.insert_points(old.columns())
     store_state(repository, place, late, "loss", state_of(old), spool=2)
-    assert repository.aggregated_until(place, [whole, late], "loss") == MIDNIGHT + DAY
-    assert repository.complete(place, [whole, late], "loss", until=MIDNIGHT + DAY) == [whole]
+    assert repository.torn(place, [whole, late], "loss") == [late]
+    found, torn = repository.mixed_grid(place, [whole, late], "loss", LONG, Hours(MIDNIGHT, MIDNIGHT + 2 * DAY), origin=MIDNIGHT, width=HOUR)
+    assert (set(found), torn) == ({whole}, {late})
+
+
+def test_a_series_none_of_whose_hours_are_known_is_torn_beside_one_whose_hours_are(repository, place):
+    whole, late = uuid.uuid4(), uuid.uuid4()
+    logged(repository, spread(place, whole))
+    repository.rebuild_hours(place, [whole], first=0, until=MIDNIGHT + DAY)
+    logged(repository, spread(place, late, hours=12))
+    found, torn = repository.mixed_grid(place, [whole, late], "loss", LONG, Hours(MIDNIGHT, MIDNIGHT + 2 * DAY), origin=MIDNIGHT, width=HOUR)
+    assert (set(found), torn) == ({whole}, {late})
+
+
+def test_where_no_hour_is_known_the_points_are_read(repository, place):
+    experiment = uuid.uuid4()
+    logged(repository, spread(place, experiment))
+    found, torn = repository.mixed_grid(place, [experiment], "loss", LONG, Hours(MIDNIGHT, MIDNIGHT + 2 * DAY), origin=MIDNIGHT, width=HOUR)
+    exact = repository.sparse(place, [experiment], "loss", LONG, HOUR, repository_careful())
+    np.testing.assert_array_equal(found[experiment].places, exact[experiment].places)
+    assert torn == set()
 
 
 def test_frozen_hours_stand_for_points_that_are_gone(repository, place):

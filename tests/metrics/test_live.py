@@ -21,9 +21,9 @@ from metrics.models import Drop
 from metrics.repository import MetricRepository
 from metrics.shapes import Place
 from metrics.states import states
+from tests.counting import Counting
 from tests.metrics.conftest import NOW_US, Points
 from tests.metrics.test_conformance import store_state
-from tests.metrics.test_reading import Counting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECOND = 1_000_000
@@ -281,7 +281,7 @@ def test_charts_of_many_metrics_are_one_question(runs):
         runs.add(0, [2], [3.0], metric=metric)
     counting = Counting(runs.repository.engine)
     told = live.news(MetricRepository(counting, database=runs.repository.database), runs.place, marks, {run.id: run for run in runs.runs[:2]})
-    assert counting.queries == 1
+    assert len(counting.asked) == 1
     assert [one["chart"] for one in told] == [0, 2]
 
 
@@ -321,19 +321,18 @@ def test_three_new_points_are_told_in_under_2_kb(api, project, log):
     assert len(ask(api, answers, *runs).content) < 2048
 
 
-def test_nothing_changed_is_204_without_asking_the_store(api, running, log, monkeypatch, store):
+def test_nothing_changed_is_204_without_asking_the_store(api, running, log, counting):
     log(running, {"loss": [1.0, 2.0]})
     answers = {"loss": whole(api, running)}
     first = ask(api, answers, running)
     assert first.json()["charts"] == []
-    counting = Counting(store.engine)
-    monkeypatch.setattr(store.repository, "engine", counting)
+    counting.asked.clear()
     again = ask(api, answers, running, seen=first.json()["seen"])
-    assert (again.status_code, again.content, counting.queries) == (204, b"", 0)
+    assert (again.status_code, again.content, counting.asked) == (204, b"", [])
     log(running, {"loss": [3.0]}, steps=[2])
-    counting.queries = 0
+    counting.asked.clear()
     assert ask(api, answers, running, seen=first.json()["seen"]).json()["charts"][0]["added"] == 1
-    assert counting.queries == 1
+    assert len(counting.asked) == 1
 
 
 def test_the_end_of_a_run_is_told_once_its_last_points_have_had_time(api, running, log):

@@ -6,7 +6,6 @@ A new page has its line in COSTS: `route: (questions to the record, questions to
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -25,10 +24,11 @@ from hypotheses.linking import link
 from metrics import alerts, channels, freshness, process
 from metrics.alert_models import Channel
 from metrics.block import summary_columns
-from metrics.clickhouse.client import Columns, Engine
 from metrics.repository import MetricRepository
+from metrics.shapes import Place
 from metrics.states import states
 from projects.models import Project, ProjectMetric, SavedView
+from tests.counting import Counting
 from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,8 @@ NAMES = ("loss", "accuracy", "train/loss")
 RUNS = {"e": "run-0,run-1,run-2"}
 # What programs ask, and the pages that Django and Swagger bring.
 ELSEWHERE = ("api/", "admin/", "docs", "health", "ready", "metrics", "client/")
-POINTS = re.compile(r"FROM metrics\.metrics\b")
+# Over more than twenty days, so that a chart of wall time reads hours.
+MOMENTS = [1_763_856_000, 1_763_856_000 + 10 * 86_400, 1_763_856_000 + 60 * 86_400]
 COSTS: dict[str, tuple[int, int]] = {
     "": (9, 0),
     "search": (8, 0),
@@ -77,27 +78,6 @@ ASKED: dict[str, Mapping[str, Any]] = {
     PROJECT + "lineage": {"from": "run-1"},
     PROJECT + "explore/data": {"axis": ["param:width", "metric:loss", "metric:accuracy"]},
 }
-
-
-class Counting:
-    """An engine that counts what it is asked."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.asked: list[str] = []
-
-    def query(self, sql: str, params: Mapping[str, Any] | None = None, *, timeout_s: float | None = None) -> dict[str, Any]:
-        self.asked.append(sql)
-        return self.engine.query(sql, params, timeout_s=timeout_s)
-
-    def insert(self, table: str, columns: Columns) -> None:
-        self.engine.insert(table, columns)
-
-    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
-        self.engine.execute(sql, params)
-
-    def close(self) -> None:
-        self.engine.close()
 
 
 @pytest.fixture
@@ -212,35 +192,24 @@ def test_every_page_asks_as_often_for_thirty_rows_as_for_three_and_as_often_as_i
     assert {route for route, (_, of_store) in many.items() if of_store > 1} <= {HYPOTHESIS}
 
 
-# On a wall clock a chart also asks until when hours may stand in for points.
-BESIDE = {"step": 0, "relative": 0, "time": 1}
-
-
-@pytest.mark.parametrize("x", list(BESIDE))
+@pytest.mark.parametrize("x", ["step", "relative", "time", "time with hours"])
+@pytest.mark.parametrize("last", [1.0, "NaN"])
 def test_a_chart_takes_one_question_and_how_far_all_charts_of_a_page_reach_one_more(
-    world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Callable[..., None], x: str
+    world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Callable[..., None], x: str, last: Any
 ):
     world.grow(30)
-    runs = list(Experiment.objects.filter(project=world.project, name__startswith="run").order_by("created_at"))
+    runs = list(Experiment.objects.filter(project=world.project, name__startswith="child").order_by("created_at"))
     for run in runs[:5]:
-        log(run, {"loss": [3.0, 2.0, 1.0], "accuracy": [1.0, 2.0, 3.0]})
+        log(run, {"loss": [3.0, 2.0, last], "accuracy": [last, 2.0, 3.0]}, timestamps=MOMENTS)
+    if x == "time with hours":
+        place = Place(world.project.team_id, world.project.pk)
+        world.store.repository.rebuild_hours(place, [run.pk for run in runs], first=0, until=round(MOMENTS[2]) * 1_000_000)
     for many in (2, 30):
         counting.asked.clear()
         experiments = ",".join(str(run.pk) for run in runs[:many])
         for metric in ("loss", "accuracy"):
-            query = urlencode({"metric": metric, "experiments": experiments, "x": x})
+            query = urlencode({"metric": metric, "experiments": experiments, "x": x.split()[0]})
             answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{query}")
             assert len(answer.json()["series"]) == min(many, 5)
-        assert [len(counting.asked), len([sql for sql in counting.asked if POINTS.search(sql)])] == [1 + 2 * (1 + BESIDE[x]), 2]
-
-
-def test_a_chart_asks_again_only_for_the_series_that_hold_nan(world: World, counting: Counting, browser_for: Callable[..., Client], alice: Any, log: Any):
-    world.grow(3)
-    runs = list(Experiment.objects.filter(project=world.project, name__startswith="run").order_by("created_at"))
-    for run, last in zip(runs, (1.0, "NaN", "Infinity"), strict=True):
-        log(run, {"loss": [3.0, 2.0, last]})
-    counting.asked.clear()
-    experiments = ",".join(str(run.pk) for run in runs)
-    answer = browser_for(alice).get(f"/api/v1/metrics/compare/{world.project.pk}?{urlencode({'metric': 'loss', 'experiments': experiments})}")
-    assert sorted(series["nonfinite"] for series in answer.json()["series"]) == [0, 1, 1]
-    assert len([sql for sql in counting.asked if POINTS.search(sql)]) == 2
+            assert {series["nonfinite"] for series in answer.json()["series"]} == {int(last != 1.0)}
+        assert len(counting.asked) == 1 + 2
