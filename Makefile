@@ -15,7 +15,7 @@ PARALLEL := $(if $(REDIS_URL)$(CLICKHOUSE_HOST),,-n $(WORKERS) --dist worksteal)
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
 
-# Quick parts first; kills and browser last. What takes long or needs a team's servers is in test-all.
+# Quick parts first; kills and browser last. What takes longer is in test-slow, and a team's servers are in test-all, which .ci/run runs.
 test: $(VENV)/.dev node_modules/.installed client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
