@@ -316,7 +316,7 @@ DATABASES: dict[str, Any] = {"default": pooled(addresses.postgres(DATABASE_URL))
 IN_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
 CACHES: dict[str, Any] = {
     "default": {"BACKEND": IN_PROCESS, "OPTIONS": {"MAX_ENTRIES": 20_000}},
-    # Encoded charts, up to 3 MB each: few are kept, so that memory stays bounded.
+    # Encoded answers: few of the large ones (charts, up to 4 MB each) are kept, so that memory stays bounded, and many small ones.
     "charts": {"BACKEND": IN_PROCESS, "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
     "readings": {"BACKEND": IN_PROCESS, "LOCATION": "readings", "OPTIONS": {"MAX_ENTRIES": 256}},
 }

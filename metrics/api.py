@@ -268,7 +268,7 @@ class SummaryTable(StoreView):
             found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
             return msgspec.json.encode({"project": owner.slug, "experiments": [summary_row(run, found.get(run.id, {}), how) for run in chosen]})
 
-        body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make, shelf="charts")
+        body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make)
         return HttpResponse(body, content_type="application/json")
 
 
@@ -341,7 +341,7 @@ class Names(StoreView):
         def make() -> bytes:
             return msgspec.json.encode(process.repository().names(place_of(owner), ids))
 
-        counted: dict[str, int] = msgspec.json.decode(charts.cached(["names", owner.pk, ids], ids or [owner.pk], make, shelf="readings"))
+        counted: dict[str, int] = msgspec.json.decode(charts.cached(["names", owner.pk, ids], ids or [owner.pk], make))
         defined = {metric.name: metric for metric in owner.metrics.all()}
         return as_json({"names": [name_row(name, count, defined.get(name)) for name, count in counted.items()]})
 

@@ -23,7 +23,8 @@ from metrics.shapes import Extent, GridRow, Place, Series, ThinnedSeries, Window
 DIGITS = 6
 POWERS = 10.0 ** np.arange(291)  # what they do not reach is left as it is
 CACHE_S = 3600
-LARGEST = {"charts": 4_000_000, "readings": 100_000}  # bytes; times MAX_ENTRIES of the settings it is what the caches may hold
+# Where answers are kept, by the largest that lie there, in bytes; times MAX_ENTRIES of the settings it is what the caches may hold.
+SHELVES = {"readings": 100_000, "charts": 4_000_000}
 X = ("step", "time", "relative")
 MICRO = 1_000_000
 
@@ -78,7 +79,7 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
             {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([grid.width]), asked.x)[0], "count": reach.points, "series": series}
         )
 
-    return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make, shelf="charts")
+    return cached(["compare", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
 
 
 def reach_of(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID], metric: str, x: str) -> Extent:
@@ -88,7 +89,7 @@ def reach_of(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID
         reaches = repository.reaches(place, ids, x)
         return msgspec.json.encode({name: astuple(reach) for name, reach in reaches.items()})
 
-    known = msgspec.json.decode(cached(["reach", place.project_id, x, *ids], ids, make, shelf="charts"), type=dict[str, tuple[int, int, int, int]])
+    known = msgspec.json.decode(cached(["reach", place.project_id, x, *ids], ids, make), type=dict[str, tuple[int, int, int, int]])
     return Extent(*known.get(metric, (0, 0, 0, 0)))
 
 
@@ -133,7 +134,7 @@ def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str
         listed = [dict(zip(names, row, strict=True)) for row in zip(*rows.values(), strict=True)]
         return msgspec.json.encode({**head, "count": count, "thinned": isinstance(series, ThinnedSeries), "points": listed})
 
-    return cached(["timeseries", place.project_id, metric, asked, sorted(head.items())], [run.id], make, shelf="readings")
+    return cached(["timeseries", place.project_id, metric, asked, sorted(head.items())], [run.id], make)
 
 
 def csv_series(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> bytes:
@@ -142,7 +143,7 @@ def csv_series(repository: MetricRepository, place: Place, run: Run, metric: str
     def make() -> bytes:
         return as_csv(points(repository, place, run, metric, asked)[0], asked.x).encode()
 
-    return cached(["csv", place.project_id, run.id, metric, asked], [run.id], make, shelf="readings")
+    return cached(["csv", place.project_id, run.id, metric, asked], [run.id], make)
 
 
 def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> tuple[Series, int]:
@@ -189,19 +190,23 @@ def as_csv(series: Series, x: str) -> str:
     return text.getvalue()
 
 
-def cached(parts: Sequence[object], owners: Sequence[uuid.UUID], make: Callable[[], bytes], *, shelf: str) -> bytes:
+def cached(parts: Sequence[object], owners: Sequence[uuid.UUID], make: Callable[[], bytes]) -> bytes:
     """What `make` returns, kept under `parts` and the present version of the points of `owners` (experiments or projects).
 
-    An acknowledged visible write makes it old. `shelf` is the cache: "charts" for the few that are large, "readings" for the many that are small;
-    what is larger than its shelf allows is made anew each time.
+    An acknowledged visible write makes it old. Many small answers are kept and few large ones, apart, so that these push none of those out; what is
+    too large for either is made anew each time.
     """
     name = hashlib.blake2b(f"{parts!r} {freshness.version(owners)}".encode(), digest_size=16).hexdigest()
-    known: bytes | None = caches[shelf].get(name)
-    if known is None:
-        known = make()
-        if len(known) <= LARGEST[shelf]:
-            caches[shelf].set(name, known, CACHE_S)
-    return known
+    for shelf in SHELVES:
+        known: bytes | None = caches[shelf].get(name)
+        if known is not None:
+            return known
+    made = make()
+    for shelf, largest in SHELVES.items():
+        if len(made) <= largest:
+            caches[shelf].set(name, made, CACHE_S)
+            break
+    return made
 
 
 def read_asked(query: Any, *, most: int = 10_000) -> Asked:  # Any: Django's QueryDict

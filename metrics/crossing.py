@@ -181,7 +181,7 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[charts
         head = {"metric": metric, "x_metric": asked.x_metric, "width": found.width, "count": found.points}
         return msgspec.json.encode({**head, "x": found.x.tolist(), "series": series})
 
-    return charts.cached(["crossed", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make, shelf="charts")
+    return charts.cached(["crossed", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
 
 
 def series_json(run: charts.Run, row: Row) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def chart(repository: MetricRepository, place: Place, runs: Sequence[Run], metri
         return encoded(runs, sheet, ends(repository, place, asked.x, [sheet.frame], parts), going)
 
     who = [(run.id, run.name, run.slug, run.id in set(going)) for run in runs]
-    body = cached(["live", place.project_id, metric, asked, who], ids, make, shelf="charts")
+    body = cached(["live", place.project_id, metric, asked, who], ids, make)
     return body or comparison(repository, place, runs, metric, asked)
 
 

@@ -159,12 +159,17 @@ def test_a_deleted_experiment_is_gone_from_the_names_at_once(api_for, alice, pro
     assert read(api_for(alice), "names/digits")["names"] == []
 
 
-def test_an_answer_too_large_for_its_shelf_is_not_kept(api, experiment, log, counting):
+@pytest.mark.parametrize(
+    ("largest", "is_kept"),
+    [({"readings": 1_000_000, "charts": 0}, True), ({"readings": 0, "charts": 1_000_000}, True), ({"readings": 999, "charts": 9999}, False)],
+)
+def test_an_answer_is_kept_on_the_shelf_of_its_size_and_one_too_large_for_each_is_not(largest, is_kept, api, experiment, log, counting, monkeypatch):
+    monkeypatch.setattr(charts, "SHELVES", largest)
     log(experiment, {"loss": [n / 7 for n in range(3000)]})
-    for _ in range(2):
-        before = len(counting.asked)
-        assert len(read(api, "timeseries/digits/baseline/loss?max_points=5000")["points"]) == 3000
-        assert len(counting.asked) > before
+    answers = [read(api, "timeseries/digits/baseline/loss?max_points=5000")["points"] for _ in range(2)]
+    asked = len(counting.asked)
+    assert answers[0] == answers[1] == read(api, "timeseries/digits/baseline/loss?max_points=5000")["points"]
+    assert (len(answers[0]), len(counting.asked) == asked) == (3000, is_kept)
 
 
 def test_the_table_uses_each_metrics_aggregation(api, project, experiment, log):
