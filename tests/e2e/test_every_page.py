@@ -46,6 +46,7 @@ ASKED: dict[str, list[dict[str, Any]]] = {
 RUNS = {EXPERIMENT: [slug(0), slug(NAN_RUN), slug(SINGLE_RUN), slug(4), slug(249)]}
 INJECTED = "() => window.struck !== undefined || document.querySelector('.struck, [onerror], img[src=x]') !== null"
 SIDEWAYS = "() => document.documentElement.scrollWidth - window.innerWidth"
+SPILT = "() => [...document.querySelectorAll('td.wrap')].filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent.trim())"
 LOADED = """() => [...document.querySelectorAll('[data-charts] .chart')].slice(0, 2).every((card) => card.querySelector('canvas, .chart-note'))
   && ![...document.querySelectorAll('.chart')].some((card) => card.classList.contains('is-loading'))"""
 FOUND = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
@@ -119,6 +120,7 @@ def faults(page: Page) -> list[str]:
     found = ["something of the texts became part of the page"] if page.evaluate(INJECTED) else []
     beyond = page.evaluate(SIDEWAYS)
     found += [f"{beyond} px wider than the window"] if beyond > 0 else []
+    found += [f"a text runs out of its cell: {text[:60]}" for text in page.evaluate(SPILT)]
     page.evaluate(AXE.read_text())  # by the debugger's door: the page's own policy lets no script in
     return found + list(page.evaluate(FOUND))
 
