@@ -364,6 +364,7 @@ def test_without_javascript_the_form_groups_and_the_tables_say_it(visit: Opener,
     expect(page.locator("#arms tbody tr")).to_have_count(3)
     expect(heads(page)).to_have_count(3)
     page.get_by_role("button", name="Small charts").click()
+    page.wait_for_url("**as=charts**")
     assert query(page)["group"] == ["param:lr"]
     assert query(page)["as"][-1] == "charts"
 

@@ -121,6 +121,7 @@ def test_the_whole_page_works_without_javascript_but_for_the_curves(visit: Opene
     rows = page.locator("#differences tbody tr")
     few = rows.count()
     page.get_by_role("button", name="Differences only").click()
+    page.wait_for_url("**params=all**")
     assert rows.count() > few
     page.get_by_role("link", name="Pin deeper · s1 as the baseline").click()
     expect(page.locator("#summary tr.pinned")).to_contain_text("deeper · s1")
