@@ -12,7 +12,8 @@ from django.core.cache import cache
 from django.db.models import Case, Count, Max, Value, When
 
 from experiments.filter_language import AGGREGATES
-from experiments.models import SEED_LIKE, Experiment, shown
+from experiments.models import SEED_LIKE, Experiment
+from experiments.param_values import distinct
 from projects.models import Direction, Project, ProjectMetric
 
 DEFAULT_METRICS = 6
@@ -265,6 +266,6 @@ def variation(all_params: Iterable[dict[str, Any]]) -> dict[str, bool]:
             counts[name] = counts.get(name, 0) + 1
             seen = values.setdefault(name, set())
             if len(seen) < 2:
-                seen.add(shown(value))
+                seen.add(distinct(value))
     commonest = sorted((name for name in values if name not in SEED_LIKE), key=lambda name: -counts[name])
     return {name: len(values[name]) > 1 or counts[name] < total for name in commonest}

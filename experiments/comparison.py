@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from django.db.models import Q
 from django.http import QueryDict
@@ -18,6 +17,7 @@ from experiments.colours import styles_of
 from experiments.grouping import PLAIN, Choices, Group, Grouping, Spread, by_reading, choices, groups_of, replicates_of
 from experiments.measured import Measured, is_failed, measured, replicate_counts
 from experiments.models import Experiment
+from experiments.param_values import flat
 from experiments.sections import Found, Sought, sought
 from experiments.templatetags.readings import decimals_of
 from projects.models import Project, ProjectMetric
@@ -201,15 +201,6 @@ def best_of(values: Iterable[float | None], sign: int) -> float | None:
     if not sign or len(set(finite)) < LEAST:
         return None
     return max(finite, key=lambda value: sign * value)
-
-
-def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
-    """Params with nested objects opened: {"optimizer": {"lr": 1}} gives optimizer.lr."""
-    for key, value in params.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
 
 
 Head = tuple[Group, Spread | None]

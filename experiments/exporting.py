@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from experiments.columns import NUMBERS, Column
 from experiments.models import Experiment
+from experiments.param_values import floated
 from experiments.tables import Cell, ExperimentTable, Row, records
 
 TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
@@ -118,18 +119,25 @@ def schema_of(columns: Sequence[Column], table: ExperimentTable) -> pa.Schema:
 
 
 def types_of(names: Sequence[str], all_params: Iterable[dict[str, Any]]) -> dict[str, pa.DataType]:
-    """What type holds every value of each param: numbers or booleans where all are, else text."""
+    """What type holds every value of each param: whole numbers, numbers or booleans where all are, else text."""
     seen: dict[str, set[type]] = {name: set() for name in names}
     for params in all_params:
         for name in names:
-            seen[name].add(type(params.get(name)))
+            seen[name].add(kind_of(params.get(name)))
     return {name: type_for(kinds - {type(None)}) for name, kinds in seen.items()}
 
 
+def kind_of(value: object) -> type:
+    """A value's type; a whole number that exceeds Int64 is a float."""
+    return float if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
+
+
 def type_for(kinds: set[type]) -> pa.DataType:
-    """The type for values of these kinds; whole numbers become floats too, for they may exceed Int64."""
+    """The type for values of these kinds."""
     if kinds == {bool}:
         return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
     return pa.float64() if kinds and kinds <= {int, float} else pa.string()
 
 
@@ -152,10 +160,10 @@ def value_of(experiment: Experiment, column: Column, cell: Cell, kind: pa.DataTy
 
 def param_value(value: Any, kind: pa.DataType) -> Any:  # Any: whatever JSON holds
     """A param as its column's type holds it."""
-    if value is None or pa.types.is_boolean(kind):
+    if value is None or pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return value
     if pa.types.is_floating(kind):
-        return float(value)
+        return floated(value)
     return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 

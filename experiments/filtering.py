@@ -21,8 +21,9 @@ from experiments.columns import varying_params
 from experiments.filter_language import Comparison, Expression, FilterError, Junction, Known, Negation, Subject, comparisons
 from experiments.filter_names import check_names
 from experiments.filter_parsing import compiled, parse
-from experiments.models import SEED_LIKE, Experiment, Tag, shown
+from experiments.models import SEED_LIKE, Experiment, Tag
 from experiments.numbers import Numbers
+from experiments.param_values import shown
 from experiments.stalled import stalled
 from metrics import process
 from metrics.shapes import Place, Readings

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.http import QueryDict
 
 from experiments.colours import COLOURS, style, styles_of
 from experiments.filtering import order_of, param_at
-from experiments.models import Experiment, canonical
-from experiments.templatetags.readings import as_param
+from experiments.models import SEED_LIKE, Experiment, canonical
+from experiments.param_values import distinct, flat, levelled
 
 if TYPE_CHECKING:
     from experiments.comparison import Column, Run
@@ -27,6 +27,8 @@ SHOWN = {"colour": "Colour", "dash": "Dash", "charts": "Small charts"}
 CENTRES = {"mean": "Mean", "median": "Median"}
 BANDS = {"sd": "Standard deviation", "se": "Standard error", "ci": "95% confidence interval", "range": "Min to max", "none": "None"}
 Value = tuple[int, float, str]
+Thing = TypeVar("Thing")
+TELLING_MOST, TELLING_CHARACTERS = 2, 40
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Key:
         if self.text.startswith(TAG):
             return (0, 0.0, "") if any(tag.name == self.name for tag in experiment.tags.all()) else (2, 0.0, "")
         value = param_at(experiment.params, self.name.split("."))
-        return (2, 0.0, as_param(value)) if isinstance(value, bool) or value is None else order_of(value)
+        return (2, 0.0, distinct(value)) if isinstance(value, bool) or value is None else order_of(value)
 
     def names(self, experiments: Sequence[Experiment]) -> str:
         """What the runs of one group are called."""
@@ -72,7 +74,7 @@ class Key:
             return first.replicate_group or "no replicate group"
         if self.text.startswith(TAG):
             return self.name if self.value(first)[0] == 0 else f"not {self.name}"
-        return f"{self.name} {as_param(param_at(first.params, self.name.split('.')))}"
+        return f"{self.name} {distinct(param_at(first.params, self.name.split('.')))}"
 
 
 def same_but_seed(experiment: Experiment) -> str:
@@ -84,15 +86,6 @@ def same_but_seed(experiment: Experiment) -> str:
         return experiment.replicate_key
     other = {feature: change for feature, change in experiment.features_diff.items() if feature not in experiment.params and is_set(change)}
     return "\x1f".join((canonical(levelled(experiment.params)), canonical(levelled(other)), experiment.replicate_group))
-
-
-def levelled(value: Any) -> Any:  # Any: params hold whatever JSON holds
-    """The same with whole numbers written alike, 1.0 as 1."""
-    if isinstance(value, dict):
-        return {name: levelled(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [levelled(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def is_set(change: object) -> bool:
@@ -204,11 +197,11 @@ def shared_name(replicates: Sequence[Experiment]) -> str:
     return replicates[0].replicate_group or trimmed or names[0]
 
 
-def gathered(runs: Iterable[Run], by: Callable[[Run], Any]) -> list[list[Run]]:
-    """The runs that `by` gives one value, in the order of first mention. Any: whatever can be a key."""
-    found: dict[Any, list[Run]] = {}
-    for run in runs:
-        found.setdefault(by(run), []).append(run)
+def gathered(things: Iterable[Thing], by: Callable[[Thing], Any]) -> list[list[Thing]]:
+    """The things that `by` gives one value, in the order of first mention. Any: whatever can be a key."""
+    found: dict[Any, list[Thing]] = {}
+    for thing in things:
+        found.setdefault(by(thing), []).append(thing)
     return list(found.values())
 
 
@@ -219,15 +212,30 @@ def groups_of(runs: Sequence[Run], grouping: Grouping) -> list[Group]:
     values = {run.slot: tuple(key.value(run.experiment) for key in grouping.keys) for run in runs}
     parts = gathered(runs, lambda run: values[run.slot])
     parts.sort(key=lambda part: [0 if key.text == SEED else value for key, value in zip(grouping.keys, values[part[0].slot], strict=True)])
+    names = named_apart([" · ".join(key.names([run.experiment for run in part]) for key in grouping.keys) for part in parts], parts)
     styles = styles_for(parts, [values[part[0].slot] for part in parts], grouping)
-    return [group_of(f"group-{n}", part, style, grouping) for n, (part, style) in enumerate(zip(parts, styles, strict=True))]
+    return [group_of(f"group-{n}", *each) for n, each in enumerate(zip(names, parts, styles, strict=True))]
 
 
-def group_of(id_: str, part: Sequence[Run], style: str, grouping: Grouping) -> Group:
+def group_of(id_: str, name: str, part: Sequence[Run], style: str) -> Group:
     """One group, its runs drawn alike; the baseline's is ink."""
-    name = " · ".join(key.names([run.experiment for run in part]) for key in grouping.keys)
     own = "base" if any(run.is_baseline for run in part) else style
     return Group(id_, name, [replace(run, style=own, group=id_) for run in part], own)
+
+
+def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[str]:
+    """The names of groups, each once: those that several share also say which of their params differ, or are numbered."""
+    apart = list(names)
+    for shared in gathered(range(len(names)), names.__getitem__):
+        params = [dict(flat(parts[n][0].experiment.params)) for n in shared]
+        all_names = dict.fromkeys(name for own in params for name in own if name not in SEED_LIKE)
+        telling = [name for name in all_names if len({distinct(own.get(name)) for own in params}) > 1][:TELLING_MOST]
+        for n, own in zip(shared, params, strict=True):
+            apart[n] = " · ".join([names[n], *(f"{name} {distinct(own.get(name))[:TELLING_CHARACTERS]}" for name in telling)])
+    for same in gathered(range(len(apart)), list(apart).__getitem__):
+        for count, n in enumerate(same[1:], start=2):
+            apart[n] = f"{apart[n]} ({count})"
+    return apart
 
 
 def styles_for(parts: Sequence[Sequence[Run]], values: Sequence[tuple[Value, ...]], grouping: Grouping) -> list[str]:
@@ -246,7 +254,8 @@ def replicates_of(runs: Sequence[Run]) -> list[Group]:
     if all(len(part) == 1 for part in parts):
         return []
     drawn = ["base" if any(run.is_baseline for run in part) else part[0].style for part in parts]
-    return [Group(f"arm-{n}", shared_name([run.experiment for run in part]), part, style) for n, (part, style) in enumerate(zip(parts, drawn, strict=True))]
+    names = named_apart([shared_name([run.experiment for run in part]) for part in parts], parts)
+    return [Group(f"arm-{n}", *each) for n, each in enumerate(zip(names, parts, drawn, strict=True))]
 
 
 @dataclass(frozen=True)
@@ -261,7 +270,7 @@ class Choices:
 def choices(runs: Sequence[Run], params_of: Sequence[Mapping[str, Any]], grouping: Grouping) -> Choices:  # Any: params hold whatever JSON holds
     """The params with the fewest values first, the tags by name; what all runs share is left out. `params_of`: nested params opened."""
     names = dict.fromkeys(name for params in params_of for name in params)
-    values = {name: len({as_param(params.get(name)) for params in params_of}) for name in names}
+    values = {name: len({distinct(params.get(name)) for params in params_of}) for name in names}
     varying = sorted((name for name in names if values[name] > 1), key=lambda name: values[name])
     tagged = [{tag.name for tag in run.experiment.tags.all()} for run in runs]
     telling = set().union(*(one ^ other for one, other in pairwise(tagged)))

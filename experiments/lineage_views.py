@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import caller
 from accounts.models import Role
@@ -41,9 +41,14 @@ def tree_page(request: HttpRequest, opened: OpenProject, tree: Lineage, *, refer
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def change_parent(request: HttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
-    """Hang an experiment under another one, named by slug or UUID; with nothing said it becomes a root."""
+    """Hang an experiment under another one, named by slug or UUID; with nothing said it becomes a root.
+
+    A refusal leaves a browser at this address, so that GET leads back to the form.
+    """
+    if request.method != "POST":
+        return redirect(form_address(open_project(request, team_slug, project_slug), experiment_slug))
     opened, experiment = open_experiment(request, team_slug, project_slug, experiment_slug, role=Role.EDITOR)
     reference = request.POST.get("parent", "").strip()
     try:
@@ -52,7 +57,12 @@ def change_parent(request: HttpRequest, team_slug: str, project_slug: str, exper
         tree = Lineage(opened.project, View(metric=request.POST.get("metric", ""), here=experiment_slug))
         return tree_page(request, opened, tree, reference=reference, refusal=str(error))
     messages.success(request, f"{experiment} comes from {experiment.parent_experiment} now." if reference else f"{experiment} is a root now.")
-    return redirect(opened.address("experiments:lineage") + "?" + urlencode({"from": experiment.slug}))
+    return redirect(form_address(opened, experiment.slug, request.POST.get("metric", "")))
+
+
+def form_address(opened: OpenProject, slug: str, metric: str = "") -> str:
+    """Where the tree from an experiment is, with the form of its parent, coloured by a metric."""
+    return opened.address("experiments:lineage") + "?" + urlencode({"from": slug} | ({"metric": metric} if metric else {}))
 
 
 def parent_named(opened: OpenProject, reference: str) -> Experiment | None:

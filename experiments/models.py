@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
+from experiments.param_values import distinct
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -328,7 +329,9 @@ class Change:
 def difference(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
     """What changed between two params: {feature: {"from": …, "to": …}}, None for absent, seed-like keys left out."""
     keys = sorted(set(parent) | set(child))
-    return {key: {"from": parent.get(key), "to": child.get(key)} for key in keys if key not in SEED_LIKE and parent.get(key) != child.get(key)}
+    return {
+        key: {"from": parent.get(key), "to": child.get(key)} for key in keys if key not in SEED_LIKE and distinct(parent.get(key)) != distinct(child.get(key))
+    }
 
 
 def changes(features_diff: dict[str, Any]) -> list[Change]:
@@ -336,17 +339,10 @@ def changes(features_diff: dict[str, Any]) -> list[Change]:
     rows = []
     for feature, value in features_diff.items():
         if isinstance(value, dict) and set(value) == {"from", "to"}:
-            rows.append(Change(feature, shown(value["from"]), shown(value["to"])))
+            rows.append(Change(feature, distinct(value["from"]), distinct(value["to"])))
         else:
-            rows.append(Change(feature, None, shown(value)))
+            rows.append(Change(feature, None, distinct(value)))
     return rows
-
-
-def shown(value: Any) -> str:
-    """A param's value as people read it: an en dash for absent, JSON for what is not text."""
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def canonical(value: dict[str, Any]) -> str:

@@ -17,15 +17,16 @@ from django.http import QueryDict
 
 from config.errors import Invalid
 from experiments.columns import MENU_NAMES, NUMBERS
-from experiments.comparison import Selection, flat
+from experiments.comparison import Selection
 from experiments.exporting import clean
 from experiments.filter_language import AGGREGATES, Expression, FilterError
 from experiments.filter_language import Comparison as Condition
 from experiments.filter_names import spelled
 from experiments.filter_parsing import parse
 from experiments.filtering import Rows, fields_of, is_same, order_of, param_at
-from experiments.models import SEED_LIKE, shown
+from experiments.models import SEED_LIKE
 from experiments.numbers import Numbers
+from experiments.param_values import distinct, flat, floated
 from experiments.table_query import TableQuery
 from experiments.tables import ExperimentTable
 from metrics.shapes import Place, Readings
@@ -220,30 +221,17 @@ def param_axis(key: str, name: str, all_params: Sequence[Any]) -> Axis:
     return ordinal(key, name, found, term)
 
 
-def floated(value: float) -> float:
-    """A number as a float; one that is too large is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
 def ordinal(key: str, name: str, found: Sequence[Any], term: str | None) -> Axis:  # Any: whatever JSON holds
     """Values of any type by their order: numbers by size, then text, then the rest."""
-    spelt = {identity(value): value for value in found if value is not None}
+    spelt = {distinct(value): value for value in found if value is not None}
     if len(spelt) > WORDS_MOST:
         refusal = f"{clean(name)[:60]} has {len(spelt):,} different values that are no numbers; an axis takes {WORDS_MOST:,} at most."
         return Axis(key, clean(name), "param", [None] * len(found), [], [], term, refusal)
     ordered = sorted(spelt, key=lambda each: (order_of(spelt[each]), each))
     places = {each: n for n, each in enumerate(ordered)}
-    words = [clean(shown(spelt[each]))[:WORD_LONGEST] for each in ordered]
-    values: list[Value] = [None if value is None else places[identity(value)] for value in found]
+    words = [clean(each)[:WORD_LONGEST] for each in ordered]
+    values: list[Value] = [None if value is None else places[distinct(value)] for value in found]
     return Axis(key, clean(name), "param", values, words, [literal(spelt[each]) for each in ordered], term)
-
-
-def identity(value: Any) -> str:  # Any: whatever JSON holds
-    """Equal for equal values: the text "1" is not the number 1, and true is neither."""
-    return f"{type(value).__name__ if isinstance(value, str | bool) else ''} {shown(value)}"
 
 
 def literal(value: Any) -> str | None:  # Any: whatever JSON holds
@@ -301,7 +289,7 @@ def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str]) 
             counts[name] = counts.get(name, 0) + 1
             values = seen.setdefault(name, set())
             if len(values) < 2:
-                values.add(shown(value))
+                values.add(distinct(value))
     usable = [name for name in seen if is_key(f"param:{name}")]
     told = {name for name in usable if name not in SEED_LIKE and (len(seen[name]) > 1 or counts[name] < total)}
     ordered = sorted(usable, key=lambda name: (name not in told, -counts[name]))

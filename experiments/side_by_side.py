@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.comparison import Comparison, flat
+from experiments.comparison import Comparison
 from experiments.models import Change
+from experiments.param_values import distinct, flat
 from experiments.templatetags.readings import NONE, as_param, decimals_of, exact, number
 from experiments.variation import Variation, variation
 from projects.models import ProjectMetric
@@ -15,6 +16,7 @@ from projects.models import ProjectMetric
 ROWS_MOST = 200
 WEIGHED_MOST = 20_000
 TEXT_MOST = 2000
+NULL = "null"
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,14 @@ class SideBySide:
         """Every param that any run has, nested ones opened."""
         opened = [dict(flat(run.experiment.params)) for run in self.runs]
         names = dict.fromkeys(name for params in opened for name in params)
-        return self.block("Params", (self.param(name, [params.get(name) for params in opened]) for name in names))
+        return self.block("Params", (self.param(name, opened) for name in names))
 
-    def param(self, name: str, values: list[object]) -> Row:
-        """One param."""
-        return self.row(name, values, [as_param(value) for value in values])
+    def param(self, name: str, opened: Sequence[Mapping[str, object]]) -> Row:
+        """One param: written short unless what differs would then look alike."""
+        values = [params.get(name) for params in opened]
+        whole = [NULL if value is None and name in params else distinct(value) for value, params in zip(values, opened, strict=True)]
+        brief = [NULL if text == NULL else as_param(value) for value, text in zip(values, whole, strict=True)]
+        return self.row(name, values, whole, short=lambda: brief if len(set(brief)) == len(set(whole)) else whole)
 
     @cached_property
     def changes(self) -> Block:

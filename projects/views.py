@@ -105,7 +105,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     content["explore_url"] = opened.address("experiments:explore")
     content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
     if request.htmx and table.trouble:
-        return reswap(render(request, "projects/_filter_error.html", content), "none")
+        return push_url(reswap(render(request, "projects/_filter_error.html", content), "none"), False)
     content |= undecided(opened) | view_menu(opened)
     response = render(request, partial("projects/project.html", "table", request), content)
     if request.htmx and request.htmx.trigger != LIVE:

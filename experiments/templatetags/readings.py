@@ -29,7 +29,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from experiments.colours import style_of
-from experiments.models import Change, Experiment, shown
+from experiments.models import Change, Experiment
+from experiments.param_values import distinct
 from experiments.stalled import is_stalled
 from projects.models import Direction
 
@@ -209,10 +210,10 @@ def changed(change: Change) -> SafeString:
 
 @register.filter
 def as_param(value: object) -> str:
-    """A param's value: numbers short, all else as written."""
+    """A param's value: numbers short, all else as written, in quotes where it would read as something else."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return shown(value)
+    return distinct(value)
 
 
 @register.filter

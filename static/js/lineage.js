@@ -46,9 +46,9 @@ if (frame) {
   });
   window.addEventListener("pointerup", () => {
     frame.classList.remove("is-dragged");
-    if (drag?.moved) frame.addEventListener("click", (event) => event.preventDefault(), { capture: true, once: true });
-    setTimeout(() => { drag = null; });
+    setTimeout(() => { drag = null; }); // after the click that follows where the drag ended on what it began on
   });
+  frame.addEventListener("click", (event) => { if (drag?.moved) event.preventDefault(); }, { capture: true });
   frame.addEventListener("dragstart", (event) => event.preventDefault());
 
   // The list's boxes follow the drawing's and are not sent twice.

@@ -8,6 +8,14 @@ document.addEventListener("click", (event) => {
   window.htmx.ajax("GET", link.dataset.also, { source: link.closest("#table"), target: "#table", swap: "outerHTML" });
 }, true);
 
+/* A filter that is typed is one entry of the history, whatever was asked for on the way; what leads to the same address is none. */
+let isTyped = false;
+document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
+  const wasTyped = isTyped;
+  isTyped = detail.requestConfig.triggeringEvent?.type === "input";
+  if ((isTyped && wasTyped) || new URL(detail.history.path, location.href).href === location.href) detail.history.type = "replace";
+});
+
 /* The filter is asked for while it is typed: leaving its box, perhaps for a link of the table, asks no second time. */
 document.addEventListener("change", (event) => {
   if (event.target.id === "filter-text") event.stopPropagation();

@@ -59,6 +59,18 @@ def test_it_zooms_by_buttons_and_keys_and_pans_by_dragging(visit: Opener):
     assert page.evaluate("() => document.querySelector('[data-tree]').scrollWidth <= document.querySelector('[data-tree]').clientWidth + 1")
 
 
+def test_the_first_press_after_a_pan_that_ended_elsewhere_counts(visit: Opener):
+    page = tree(visit(f"{DIGITS}lineage", width=800))
+    box = page.locator("[data-tree]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 500, box["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 400, box["y"] - 40, steps=4)
+    page.mouse.up()
+    page.locator("svg.tree a:has(.fold)").first.click()
+    page.wait_for_url("**/lineage?**fold=**")
+
+
 def test_two_arms_are_chosen_on_the_tree_and_compared_by_one_press(visit: Opener):
     page = tree(visit(f"{DIGITS}lineage"))
     boxes = page.locator("svg.tree input.pick")

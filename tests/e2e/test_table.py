@@ -110,6 +110,36 @@ def test_a_view_is_saved_shared_and_deleted(visit: Opener, made: None) -> None:
     expect(other.get_by_text("The view later seeds is deleted")).to_be_visible(timeout=PATIENCE_MS)
 
 
+def test_enter_in_the_name_of_a_view_saves_it_and_deletes_none(visit: Opener, made: None) -> None:
+    page = visit(TABLE + "?q=seed+%3E+1")
+    for name in ("first of two", "second of two"):
+        page.locator("details.views summary").click()
+        page.get_by_label("Name of the view").fill(name)
+        page.get_by_label("Name of the view").press("Enter")
+        expect(page.get_by_text(f"The view {name} is saved")).to_be_visible(timeout=PATIENCE_MS)
+    page.locator("details.views summary").click()
+    for name in ("first of two", "second of two"):
+        expect(page.get_by_role("link", name=name)).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_filter_that_is_typed_is_one_step_back_and_a_wrong_one_none(visit: Opener, made: None) -> None:
+    page = visit(TABLE)
+    before = page.evaluate("history.length")
+    box, shown = page.get_by_label("Filter by words or conditions"), page.locator("#table tbody tr")
+    for text in ("seed", "seed >", "seed > 1"):
+        with page.expect_response(lambda answer: answer.request.resource_type == "xhr" and "filter-words" not in answer.url):
+            box.fill(text)
+    expect(shown).to_have_count(2, timeout=PATIENCE_MS)
+    page.wait_for_url(re.compile(r"\?q=seed[^&]*1$"), timeout=PATIENCE_MS)
+    assert page.evaluate("history.length") == before + 1
+    with page.expect_response(lambda answer: "sort=" in answer.url):
+        box.press("Enter")
+    assert page.evaluate("history.length") == before + 1
+    page.go_back()
+    page.wait_for_url(lambda address: address.endswith(TABLE), timeout=PATIENCE_MS)
+    expect(box).to_have_value("")
+
+
 @pytest.mark.parametrize("kind", ["CSV", "Parquet"])
 def test_the_filtered_table_comes_as_a_file(visit: Opener, made: None, kind: str, tmp_path: Path) -> None:
     page = visit(TABLE + "?q=seed+%3E+1")

@@ -96,6 +96,19 @@ def test_equal_params_are_one_group_wherever_the_runs_came_from(project: Project
     assert Key("param:lr").value(base) == Key("param:lr").value(again)
 
 
+def test_groups_that_would_have_one_name_say_what_tells_them_apart(project: Project, store: Any):
+    made = [
+        lifecycle.create(project, by=None, name=f"r{n}", params={"lr": lr, "amp": amp, "seed": n}, replicate_group="ours")
+        for n, (lr, amp) in enumerate([(0.1, True), (0.1, True), (0.2, "true")])
+    ]
+    bare = [lifecycle.create(project, by=None, name=f"b{n}", params={"lr": 0.3}, features_diff={"depth": n}, replicate_group="ours") for n in range(2)]
+    comparison = Comparison(project, select(project, [run.slug for run in made + bare]), outlook(QueryDict("group=seed")))
+    names = {"ours · lr 0.1 · amp true", 'ours · lr 0.2 · amp "true"', "ours · lr 0.3 · amp –", "ours · lr 0.3 · amp – (2)"}
+    assert {group.name for group in comparison.groups} == names
+    by_param = Comparison(project, select(project, [run.slug for run in made]), outlook(QueryDict("group=param:amp")))
+    assert {group.name for group in by_param.groups} == {"amp true", 'amp "true"'}
+
+
 @pytest.mark.parametrize("query", ["group=", "group=nothing&group=param:&group=tag:", "as=pie&centre=top&band=wide", "group=%00"])
 def test_a_grouping_that_makes_no_sense_is_none(query: str):
     assert Grouping.read(QueryDict(query)) == PLAIN

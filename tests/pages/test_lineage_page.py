@@ -274,5 +274,15 @@ def test_an_experiment_of_another_project_is_refused_in_one_sentence(erin, brows
     assert Experiment.objects.get(pk=runs["wide"].pk).parent_experiment == runs["base-s1"]
 
 
+def test_the_metric_that_was_chosen_stays_when_the_parent_changed(erin, browser_for, runs):
+    answer = browser_for(erin).post(parent_url(runs["both"]), {"parent": "wide", "metric": "val loss"})
+    assert answer["Location"] == url(runs["both"].project, "from=both&metric=val+loss")
+
+
+def test_the_address_at_which_a_refusal_stands_leads_back_to_the_form(bob, carol, browser_for, runs):
+    assert browser_for(bob).get(parent_url(runs["wide"]))["Location"] == url(runs["wide"].project, "from=wide")
+    assert browser_for(carol).get(parent_url(runs["wide"])).status_code == 404
+
+
 def test_a_viewer_is_offered_no_form(bob, browser_for, runs, project):
     assert 'name="parent"' not in browser_for(bob).get(url(project, "from=wide")).content.decode()

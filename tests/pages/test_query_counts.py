@@ -55,6 +55,7 @@ COSTS: dict[str, tuple[int, int]] = {
     PROJECT + "new-experiment": (11, 0),
     EXPERIMENT: (17, 1),
     EXPERIMENT + "edit": (13, 0),
+    EXPERIMENT + "parent": (4, 0),
     EXPERIMENT + "delete": (12, 1),
     PROJECT + "lineage": (12, 1),
     "sign-in": (2, 0),

@@ -99,6 +99,16 @@ def test_params_of_mixed_type_are_ordinal_numbers_first(bob, browser_for, projec
     assert axis["literals"] == ["2", "4", '"two"', None]
 
 
+def test_words_of_an_axis_that_differ_look_different_and_its_filter_takes_what_the_word_stands_for(bob, browser_for, project):
+    for n, value in enumerate([1, 1.0, "1", True, "true"]):
+        Experiment.objects.create(project=project, name=f"r{n}", slug=f"r{n}", params={"p": value})
+    axis = axis_of(browser_for(bob).get(data_url(project, axis="param:p", e="r0,r1,r2,r3,r4")), "param:p")
+    assert sorted(axis["words"]) == ['"1"', '"true"', "1", "true"]
+    pairs, browser = zip(axis["words"], axis["literals"], strict=True), browser_for(bob)
+    found = {word: browser.get(data_url(project, axis="param:p", q=f"params.p = {literal}")).json()["slugs"] for word, literal in pairs}
+    assert found == {"1": ["r1", "r0"], '"1"': ["r2"], "true": ["r3"], '"true"': ["r4"]}
+
+
 def test_nested_params_booleans_and_odd_names_are_axes(bob, browser_for, project, runs):
     keys = ["param:optimizer.name", "param:amp", f"param:{LONG}", f"param:{ODD}"]
     answer = browser_for(bob).get(data_url(project, axis=keys, e="run-0,run-1,run-2,run-3"))

@@ -166,3 +166,19 @@ def test_what_comes_for_the_tooltip_is_bounded(bob, browser_for, project, store)
     assert "p99" in known["names"]
     assert all(len(text) <= 40 for texts in known["runs"].values() for text in texts)
     assert "88 more are in the table below" in text_of(html)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "written"),
+    [(True, "true", ["true", '"true"']), (1, "1", ["1", '"1"']), (None, "null", ["null", '"null"']), (0.1000000001, 0.1, ["0.1000000001", "0.1"])],
+)
+def test_values_that_only_look_alike_differ_and_can_be_told_apart(project: Project, store: Any, first: object, second: object, written: list[str]):
+    made = [lifecycle.create(project, by=None, name=f"r{n}", params={"p": value, "same": 1}) for n, value in enumerate((first, second))]
+    shown = SideBySide(Comparison(project, select(project, [run.slug for run in made]), Outlook())).params.shown
+    assert [[cell.text for cell in row.cells] for row in shown] == [written]
+
+
+def test_a_param_that_is_null_differs_from_one_that_is_absent(project: Project, store: Any):
+    made = [lifecycle.create(project, by=None, name=f"r{n}", params=params) for n, params in enumerate(({"p": None}, {}))]
+    shown = SideBySide(Comparison(project, select(project, [run.slug for run in made]), Outlook())).params.shown
+    assert [[cell.text for cell in row.cells] for row in shown] == [["null", "–"]]

@@ -104,7 +104,7 @@ def test_an_error_is_shown_under_the_box_and_points_at_the_word(browser_for, bob
 def test_htmx_leaves_the_table_alone_while_a_filter_is_half_typed(browser_for, bob, runs):
     answer = browser_for(bob).get(asked(q="params.lr <"), headers=PART)
     assert answer["HX-Reswap"] == "none"
-    assert "HX-Push-Url" not in answer
+    assert answer["HX-Push-Url"] == "false"
     assert b'id="filter-error"' in answer.content
     assert b'hx-swap-oob="true"' in answer.content
     assert b'id="table"' not in answer.content
@@ -253,6 +253,16 @@ def test_the_whole_filtered_table_is_exported_in_its_order_with_its_columns(brow
     assert table["name"].to_pylist()[:4] == ["run 2", "run 1", "run 0", "e0000"]
     one = browser_for(bob).get(asked(q="seed = 1", format="csv")).getvalue().decode()
     assert one.count("\r\n") == 2
+
+
+def test_whole_numbers_are_exported_as_such_and_the_largest_as_they_can_be(browser_for, bob, project):
+    params = [{"width": 18, "huge": 10**400}, {"width": 2**53 + 1, "huge": 1}, {"width": None}]
+    Experiment.objects.bulk_create([Experiment(project=project, name=f"e{n}", slug=f"e{n}", params=each) for n, each in enumerate(params)])
+    query = {"columns": ["param:width", "param:huge"], "sort": "name"}
+    rows = list(csv.DictReader(io.StringIO(browser_for(bob).get(asked(**query, format="csv")).getvalue().decode())))
+    assert [(row["param:width"], row["param:huge"]) for row in rows] == [("18", "Infinity"), (str(2**53 + 1), "1.0"), ("", "")]
+    table = pq.read_table(io.BytesIO(browser_for(bob).get(asked(**query, format="parquet")).getvalue()))
+    assert table["param:width"].to_pylist() == [18, 2**53 + 1, None]
 
 
 def test_a_file_is_refused_where_the_filter_is_not_understood(browser_for, bob, runs):

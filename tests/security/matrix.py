@@ -84,7 +84,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     EXPERIMENT + "status": {"POST": change(status="complete")},
     EXPERIMENT + "archive": {"POST": change()},
     PROJECT + "lineage": {"GET": PAGE},
-    EXPERIMENT + "parent": {"POST": change(parent="")},
+    EXPERIMENT + "parent": {"GET": call(302, 404, 302, 302, 302), "POST": change(parent="")},
     PROJECT + "explore": {"GET": PAGE},
     PROJECT + "explore/data": {"GET": PAGE},
     # Who is signed in is sent on, whatever the verb.
