@@ -125,6 +125,10 @@ export class Card {
       this.empty(`No step of these runs has both ${this.metric} and ${view.xMetric}.`);
       return;
     }
+    if (runs.every((run) => run.isHidden)) {
+      this.empty("Every run is hidden: open an eye in the list.");
+      return;
+    }
     if (this.plot) this.plot.update({ answer, runs, view, theme });
     else {
       this.host.replaceChildren();
@@ -142,12 +146,12 @@ export class Card {
   describe() {
     const { view } = this.board, answer = /** @type {import("./chart_plot.js").Answer} */ (this.answer), lines = this.plot?.lines ?? [];
     const shown = lines.filter((line) => line.unsmoothed.length);
-    const leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
+    const hasSpread = shown.some((line) => line.low), leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
     const { groups, grouping } = this.board, isGrouped = groups.length > 0;
     const parts = [
       isGrouped ? described(grouping) : "", isGrouped ? said(shown.map((line) => line.n ?? [])) : "",
-      view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)}${isGrouped ? "" : " over raw"}` : "", this.buckets(answer, !isGrouped && shown.some((line) => line.low)), this.direction,
-      leftOut ? `${leftOut} values ≤ 0 left out` : "",
+      view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)}${isGrouped ? "" : " over raw"}` : "", this.buckets(answer, hasSpread && !isGrouped), this.direction,
+      leftOut ? `${leftOut} ${this.isThinned(answer, hasSpread) ? "bucket" : "value"}${leftOut === 1 ? "" : "s"} ≤ 0 left out` : "",
     ];
     const odd = nonFinite(shown, view);
     this.how.textContent = parts.filter(Boolean).join(", ");
@@ -162,9 +166,13 @@ export class Card {
   buckets(answer, hasSpread) {
     const { view } = this.board;
     if (view.x === "metric") return crossingText(answer, view, hasSpread);
-    const isThinned = view.x === "step" ? answer.width > 1 : hasSpread;
-    if (!isThinned) return "";
+    if (!this.isThinned(answer, hasSpread)) return "";
     return `buckets of ${view.x === "step" ? step(answer.width) : span(answer.width)}${hasSpread ? " with their range" : ""}`;
+  }
+
+  /** Whether one place of the answer stands for several points. @param {import("./chart_plot.js").Answer} answer @param {boolean} hasSpread */
+  isThinned(answer, hasSpread) {
+    return this.board.view.x === "step" ? answer.width > 1 : hasSpread;
   }
 
   /** @param {string} text */
@@ -176,6 +184,7 @@ export class Card {
   /** A sentence where the plot would be. @param {string} text */
   empty(text) {
     this.clear();
+    this.how.textContent = this.how.title = "";
     this.host.removeAttribute("role"); // an image would hide the sentence and its button
     this.host.removeAttribute("aria-label");
     this.host.replaceChildren(Object.assign(document.createElement("p"), { className: "chart-note", textContent: text }));

@@ -51,7 +51,7 @@ async function namesAt(address) {
 export function crossingText(answer, view, hasSpread) {
   const unplaced = answer.series.reduce((sum, series) => sum + (series.unplaced ?? 0), 0);
   const how = hasSpread ? `mean and range of buckets of ${reading(answer.width, 3)} of ${view.xMetric}` : `over ${view.xMetric}`;
-  return unplaced ? `${how}, ${step(unplaced)} points without it left out` : how;
+  return unplaced ? `${how}, ${step(unplaced)} point${unplaced === 1 ? "" : "s"} without it left out` : how;
 }
 
 /** Where the cursor stands. @param {View} view @param {number} x */

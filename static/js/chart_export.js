@@ -32,8 +32,7 @@ function menuOf(card) {
   menu.append(summary, body);
   menu.addEventListener("toggle", () => {
     if (!menu.open) return;
-    files[0].href = fileAddress(card, "csv");
-    files[1].href = fileAddress(card, "parquet");
+    ["csv", "parquet"].forEach((format, i) => offer(files[i], fileAddress(card, format)));
     picture.disabled = !card.plot;
   });
   for (const file of files) file.addEventListener("click", () => { menu.open = false; });
@@ -59,13 +58,22 @@ function link(text) {
   return Object.assign(document.createElement("a"), { textContent: text, download: "" });
 }
 
+/** Where a link leads; without an address it is no link. @param {HTMLAnchorElement} file @param {string} address */
+function offer(file, address) {
+  for (const [name, value] of Object.entries({ href: address, "aria-disabled": address ? "" : "true" })) {
+    if (value) file.setAttribute(name, value);
+    else file.removeAttribute(name);
+  }
+}
+
 /**
- * The file of what a chart shows: its runs whose eye is open, x and range of the view; over another metric, all points by step.
+ * The file of what a chart shows, "" where every run is hidden: its runs whose eye is open, x and range of the view; over another metric, all points by step.
  * @param {Card} card @param {string} format
  */
 export function fileAddress(card, format) {
   const { runs, view, source } = card.board, shown = runs.filter((run) => !run.isHidden), isCrossing = view.x === "metric";
-  const query = new URLSearchParams({ metric: card.metric, experiments: (shown.length ? shown : runs).map((run) => run.id).join(","), x: isCrossing ? "step" : view.x, format });
+  if (!shown.length) return "";
+  const query = new URLSearchParams({ metric: card.metric, experiments: shown.map((run) => run.id).join(","), x: isCrossing ? "step" : view.x, format });
   if (view.zoom && !isCrossing) {
     query.set("from", String(view.zoom[0]));
     query.set("to", String(view.zoom[1]));
@@ -115,8 +123,9 @@ function single(plot, { title, how }) {
   const write = writer(context, theme.font);
   write(title, PAD, PAD + 13, { colour: theme.ink, size: 14, weight: 600, most: width - 2 * PAD });
   write(how, PAD, PAD + TITLE + 10, { colour: theme.muted, most: width - 2 * PAD });
-  const ticks = ticksOf(plot, width), left = PAD + LINE + GAP + Math.max(...ticks.y.map(({ text }) => context.measureText(text).width), 20);
-  const box = { left, top, width: width - left - PAD, height: HEIGHT }, at = scales(plot, box);
+  const ticks = ticksOf(plot, width), wide = (/** @type {string} */ text) => context.measureText(text).width;
+  const left = PAD + LINE + GAP + Math.max(...ticks.y.map(({ text }) => wide(text)), 20), right = Math.max(PAD, Math.max(0, ...ticks.x.slice(-1).map(({ text }) => wide(text))) / 2 + GAP / 2);
+  const box = { left, top, width: width - left - right, height: HEIGHT }, at = scales(plot, box);
   axes(context, plot, box, at, ticks, write);
   write(X_TITLES[/** @type {"step"} */ (plot.view.x)] ?? plot.view.xMetric, left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
   upright(context, PAD + 10, top + HEIGHT / 2, () => write(title, 0, 0, { colour: theme.muted, align: "center", most: HEIGHT }));

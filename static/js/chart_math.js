@@ -34,6 +34,25 @@ export const positive = (values) => values.map((value) => (value !== null && val
 export const nonPositive = (values) => values.reduce((/** @type {number} */ count, value) => count + (value !== null && value <= 0 ? 1 : 0), 0);
 
 /**
+ * A curve without its peaks that are narrower than `width` places: the largest, around each place, of the smallest values of so many neighbours.
+ * @param {number[]} values @param {number} width
+ */
+export function opened(values, width) {
+  const count = values.length, reach = Math.min(width, count), least = [], kept = [];
+  for (let i = 0; i + reach <= count; i++) {
+    let value = values[i];
+    for (let k = 1; k < reach; k++) value = Math.min(value, values[i + k]);
+    least.push(value);
+  }
+  for (let i = 0; i < count; i++) {
+    let value = -Infinity;
+    for (let k = Math.max(0, i - reach + 1); k <= Math.min(i, count - reach); k++) value = Math.max(value, least[k]);
+    kept.push(value);
+  }
+  return kept;
+}
+
+/**
  * Smallest and largest value from index `first` to `last`, [Infinity, -Infinity] where there is none.
  * @param {Values} values @param {number} first @param {number} last
  * @returns {[number, number]}

@@ -1,5 +1,10 @@
 /* Painting on a plot's canvas: bands, raw lines, lines, marks. Coordinates come from uPlot's scales. */
 
+import { opened } from "./chart_math.js";
+
+// A tip of a range that is narrower than TIP_WIDTH is a line as well, for its area alone is too thin to be seen: from TIP_LEAST on (CSS pixels), and where it
+// is TIP_SHARE times as high as the range around it, which the tips of mere noise are not.
+const TIP_WIDTH = 6, TIP_LEAST = 6, TIP_SHARE = 1.25, TIP_PLACES_MOST = 24, TIP = 1.25, TIP_ALPHA = 0.8;
 const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
 
 /** @typedef {import("./chart_plot.js").Line} Line */
@@ -41,17 +46,44 @@ function path(xs, ys, at) {
 }
 
 /**
- * The area between two curves.
- * @param {ArrayLike<number>} xs @param {(number | null)[]} low @param {(number | null)[]} high @param {Scaler} at
+ * The area between two curves, and its narrow tips. A spike of one bucket is a pixel wide at its foot and nothing at its tip.
+ * @param {CanvasRenderingContext2D} context @param {ArrayLike<number>} xs @param {Line} line @param {Scaler} at @param {number} ratio canvas pixels a CSS pixel
  */
-function area(xs, low, high, at) {
+function band(context, xs, { low, high, style }, at, ratio) {
+  if (!low || !high) return;
+  const columns = [], tops = [], feet = [];
+  for (let i = 0; i < xs.length; i++) {
+    const least = low[i], most = high[i];
+    if (least === null || most === null) continue;
+    columns.push(at.x(xs[i]));
+    tops.push(at.y(most));
+    feet.push(at.y(least));
+  }
   const shape = new Path2D();
-  const there = [];
-  for (let i = 0; i < xs.length; i++) if (low[i] !== null && high[i] !== null) there.push(i);
-  there.forEach((i, place) => (place ? shape.lineTo(at.x(xs[i]), at.y(/** @type {number} */ (high[i]))) : shape.moveTo(at.x(xs[i]), at.y(/** @type {number} */ (high[i])))));
-  for (const i of there.reverse()) shape.lineTo(at.x(xs[i]), at.y(/** @type {number} */ (low[i])));
+  columns.forEach((x, i) => shape.lineTo(x, tops[i]));
+  for (let i = columns.length - 1; i >= 0; i--) shape.lineTo(columns[i], feet[i]);
   shape.closePath();
-  return shape;
+  fill(context, shape, style.colour, BAND);
+  stroke(context, tips(columns, tops, feet, ratio), style.colour, { width: TIP * ratio, alpha: TIP_ALPHA, dash: [] });
+}
+
+/**
+ * What of a range stands out beyond everything TIP_WIDTH wide, as upright lines. A single place is such a line whole.
+ * @param {number[]} columns @param {number[]} tops @param {number[]} feet pixels @param {number} ratio
+ */
+function tips(columns, tops, feet, ratio) {
+  const lines = new Path2D(), count = columns.length;
+  const upright = (/** @type {number} */ x, /** @type {number} */ from, /** @type {number} */ to) => { lines.moveTo(x, from); lines.lineTo(x, to); };
+  if (count === 1) upright(columns[0], tops[0], feet[0]);
+  const places = Math.min(TIP_PLACES_MOST, Math.ceil((TIP_WIDTH * ratio * (count - 1)) / (columns[count - 1] - columns[0])));
+  if (!(places > 1)) return lines;
+  const ceiling = opened(tops.map((y) => -y), places).map((y) => -y), floor = opened(feet, places);
+  for (let i = 0; i < count; i++) {
+    const least = Math.max(TIP_LEAST * ratio, TIP_SHARE * (floor[i] - ceiling[i]));
+    if (ceiling[i] - tops[i] >= least) upright(columns[i], tops[i], ceiling[i]);
+    if (feet[i] - floor[i] >= least) upright(columns[i], feet[i], floor[i]);
+  }
+  return lines;
 }
 
 /**
@@ -60,7 +92,7 @@ function area(xs, low, high, at) {
  */
 export function paintLines(context, xs, lines, at, ratio) {
   context.lineJoin = "round";
-  for (const line of lines) if (line.low && line.high) fill(context, area(xs, line.low, line.high, at), line.style.colour, BAND);
+  for (const line of lines) band(context, xs, line, at, ratio);
   for (const line of lines) if (line.raw) stroke(context, path(xs, line.raw, at), line.style.colour, { width: ratio, alpha: RAW, dash: [] });
   for (const line of lines) {
     const width = (line.style.isBase ? BASE : LINE) * ratio;
@@ -82,7 +114,7 @@ export function paintHot(context, xs, { hot, base }, at, ground) {
   context.restore();
   context.lineJoin = "round";
   if (base && base !== hot) stroke(context, path(xs, base.values, at), base.style.colour, { width: BASE, alpha: 1, dash: [] });
-  if (hot.low && hot.high) fill(context, area(xs, hot.low, hot.high, at), hot.style.colour, BAND);
+  band(context, xs, hot, at, 1);
   if (hot.raw) stroke(context, path(xs, hot.raw, at), hot.style.colour, { width: 1, alpha: RAW, dash: [] });
   stroke(context, path(xs, hot.values, at), hot.style.colour, { width: HOT, alpha: 1, dash: hot.style.dash });
 }

@@ -3,7 +3,7 @@
 import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
 import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
 
-const TICKS = 6, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
+const TICKS = 6, RIGHT = 14, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
 // A linear axis ends here, so that its length is still a number.
 const LARGEST = 8e307;
 
@@ -27,11 +27,11 @@ export function lineOf(run, series, view, length) {
   if (!series || run.isHidden) return nothing;
   const shown = view.isLog ? positive(series.avg) : series.avg;
   const isSmooth = view.smoothing > 0 && !series.n; // the runs of a group were smoothed one by one
-  const hasSpread = !isSmooth && series.avg.some((value, i) => series.min[i] !== series.max[i]);
-  const edge = (/** @type {(number | null)[]} */ values) => (view.isLog ? positive(values) : values);
+  const hasSpread = series.avg.some((value, i) => series.min[i] !== series.max[i]);
+  const high = view.isLog ? positive(series.max) : series.max;
   return {
     ...nothing, values: isSmooth ? smoothed(shown, view.smoothing) : shown, unsmoothed: shown, raw: isSmooth ? shown : null,
-    low: hasSpread ? edge(series.min) : null, high: hasSpread ? edge(series.max) : null,
+    low: !hasSpread ? null : view.isLog ? positive(series.min).map((value, i) => value ?? shown[i] ?? high[i]) : series.min, high: hasSpread ? high : null,
     nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, leftOut: view.isLog ? nonPositive(series.avg) : 0, n: series.n ?? null,
   };
 }
@@ -86,7 +86,7 @@ export class Plot {
 
   options() {
     return {
-      ...this.size(), padding: [8, 14, 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
+      ...this.size(), padding: [8, (/** @type {any} */ u) => this.overhang(u), 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
       scales: {
         x: { time: false, range: () => this.xRange() },
         y: { distr: this.view.isLog ? 3 : 1, range: () => (this.listener.range ?? this.yRange.bind(this))(...this.xRange()) },
@@ -109,7 +109,7 @@ export class Plot {
       {
         stroke, font, incrs, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
         splits: (/** @type {any} */ u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width),
-        values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u),
+        values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u.scales.x.max - u.scales.x.min),
       },
       {
         stroke, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false }, filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks,
@@ -198,10 +198,17 @@ export class Plot {
     return this.view.x === "step" ? linearTicks(min, max, most, true) : timeTicks(min, max, most);
   }
 
-  /** @param {number[]} ticks @param {any} u */
-  xTexts(ticks, u) {
-    if (this.view.x === "metric") return tickTexts(ticks);
-    return ticks.map((tick) => xText(tick, this.view.x, u.scales.x.max - u.scales.x.min));
+  /** @param {number[]} ticks @param {number} range */
+  xTexts(ticks, range) {
+    return this.view.x === "metric" ? tickTexts(ticks) : ticks.map((tick) => xText(tick, this.view.x, range));
+  }
+
+  /** Room at the right, in CSS pixels: for the half of the last x text that stands beyond the plot. @param {any} u */
+  overhang(u) {
+    const [min, max] = this.xRange(), ticks = this.xTicks(min, max, u.width);
+    if (!ticks.length) return RIGHT;
+    const beyond = ((max - ticks[ticks.length - 1]) / (max - min)) * (u.bbox.width / devicePixelRatio);
+    return Math.max(RIGHT, Math.ceil(this.textWidth(u, this.xTexts(ticks, max - min).slice(-1)) / 2 - beyond) + 2);
   }
 
   /** @param {any} u @param {string[] | null} texts */

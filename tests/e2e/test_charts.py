@@ -37,16 +37,41 @@ def maths(browser: Browser, site: Site) -> Callable[[str], Any]:
     return lambda call: page.evaluate(f"async () => {{ const math = await import('/static/js/chart_math.js'); return {call}; }}")
 
 
+# A canvas as one that may be read from.
+READ = """(canvas) => {
+  const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height }), context = copy.getContext('2d', { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  return context;
+}"""
+
+
 def colours(canvas: Locator) -> list[list[int]]:
     """Every colour that a canvas shows opaquely."""
     return canvas.evaluate(
-        """canvas => {
-          const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
-          const context = copy.getContext('2d', { willReadFrequently: true }), seen = new Set();
-          context.drawImage(canvas, 0, 0);
-          const { data } = context.getImageData(0, 0, copy.width, copy.height);
+        f"canvas => {{ const context = ({READ})(canvas);"
+        """
+          const seen = new Set(), { data } = context.getImageData(0, 0, canvas.width, canvas.height);
           for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
           return [...seen].map((text) => text.split(',').map(Number));
+        }"""
+    )
+
+
+def inked_rows(canvas: Locator) -> float:
+    """The share of a plot's rows, but for the lowest and the highest tenth, in which some pixel is more painted than not."""
+    return canvas.evaluate(
+        f"canvas => {{ const context = ({READ})(canvas);"
+        """
+          const over = canvas.parentElement.querySelector('.u-over'), ratio = devicePixelRatio;
+          const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight].map((value) => Math.round(value * ratio));
+          const first = top + Math.round(height / 10), rows = Math.round(height * 0.8), { data } = context.getImageData(left, first, width, rows);
+          let inked = 0;
+          for (let row = 0; row < rows; row++) for (let at = row * width * 4; at < (row + 1) * width * 4; at += 4) {
+            if (data[at + 3] < 128) continue;
+            inked++;
+            break;
+          }
+          return inked / rows;
         }"""
     )
 
@@ -109,8 +134,7 @@ def test_a_run_of_the_list_is_brought_to_the_front_in_the_charts(visit: Opener):
 def test_hidden_runs_leave_the_charts_and_the_address_says_so(visit: Opener):
     page = settled(visit(THREE))
     page.get_by_role("button", name="None", exact=True).click()
-    over(page, 0, 0.5)
-    expect(page.locator(".chart-tooltip:visible")).to_have_count(0)
+    expect(page.locator(".chart .u-over")).to_have_count(0)
     page.get_by_role("button", name="First", exact=True).click()
     over(page, 0, 0.52)
     expect(page.locator(".chart-tooltip:visible li")).to_have_count(3)
@@ -133,6 +157,41 @@ def test_smoothing_is_drawn_over_the_raw_line_and_said(visit: Opener):
     over(page, 0, 0.5)
     expect(page.locator(".chart-tooltip:visible header")).to_contain_text("smoothed, raw")
     page.wait_for_url(re.compile("smooth=0.9"))
+
+
+@pytest.mark.parametrize("look", ["", "&smooth=0.9", "&log=1"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_spike_of_one_step_among_many_is_seen_up_to_its_tip(visit: Opener, site: Site, sign: int, look: str):
+    level = 1.0 if sign > 0 else 9.0
+    slug = site.run("odd", f"spike {sign}", {"spiky": [level + sign * 8 * (step == 4321) for step in range(10_000)]})
+    plain = site.run("odd", f"plain {sign}", {"spiky": [level, level]})
+    page = settled(visit(f"/projects/research-team/odd/compare?e={plain}&e={slug}{look}"))
+    assert inked_rows(page.locator(".chart .uplot > .u-wrap > canvas").first) > 0.95
+
+
+def test_a_chart_of_hidden_runs_says_so_and_offers_no_file(visit: Opener):
+    page = settled(visit(THREE))
+    page.get_by_role("button", name="None", exact=True).click()
+    expect(page.locator(".chart .canvas").first).to_have_text("Every run is hidden: open an eye in the list.")
+    page.locator(".chart .menu.export summary").first.click()
+    expect(page.get_by_text("CSV, every point").first).not_to_have_attribute("href", re.compile("."))
+    expect(page.get_by_role("button", name="PNG, as drawn").first).to_be_disabled()
+    page.get_by_role("button", name="First", exact=True).click()
+    expect(page.locator(".chart .uplot")).to_have_count(3)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_last_text_of_the_x_axis_is_whole(visit: Opener, site: Site, width: int):
+    slugs = [site.run("odd", f"long {n}", {"long": [float(value) for value in range(1001 + n)]}) for n in range(2)]
+    page = settled(visit("/projects/research-team/odd/compare?x=step&e=" + "&e=".join(slugs), width=width))
+    edge = page.locator(".chart .uplot > .u-wrap > canvas").first.evaluate(
+        f"canvas => {{ const context = ({READ})(canvas);"
+        """
+          const ground = context.getImageData(0, 0, 1, 1).data, { data } = context.getImageData(canvas.width - 1, 0, 1, canvas.height);
+          return data.some((value, i) => value !== ground[i % 4]);
+        }"""
+    )
+    assert not edge
 
 
 def test_a_log_axis_says_what_it_leaves_out_and_nan_is_marked(visit: Opener, site: Site):
@@ -236,6 +295,21 @@ def test_smoothing_takes_the_bias_of_its_start_out(maths: Callable[[str], Any]):
     assert maths("math.smoothed([2, 2, null, 2], 0.9)") == pytest.approx([2, 2, None, 2])
     assert maths("math.smoothed([1, 3], 0.5)") == pytest.approx([1, 7 / 3])
     assert maths("math.smoothed([1, 3], 0)") == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "expected"),
+    [
+        ([1, 1, 9, 1, 1], 2, [1, 1, 1, 1, 1]),
+        ([1, 9, 9, 1], 2, [1, 9, 9, 1]),
+        ([1, 9, 9, 1], 3, [1, 1, 1, 1]),
+        ([9, 1, 2], 2, [1, 1, 1]),
+        ([4, 2], 9, [2, 2]),
+        ([3], 2, [3]),
+    ],
+)
+def test_a_curve_is_opened_by_what_is_wide(maths: Callable[[str], Any], values: list[int], width: int, expected: list[int]):
+    assert maths(f"math.opened({values}, {width})") == expected
 
 
 @pytest.mark.parametrize("span", [(0, 1), (0.67, 0.98), (0, 49), (-5, 5), (0, 1e9), (1e-9, 3e-9), (0.1, 0.10001), (-1e300, 1e300), (7, 7)])
