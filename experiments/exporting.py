@@ -13,12 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
+from config.errors import Invalid
 from experiments.columns import NUMBERS, Column
 from experiments.models import Experiment
 from experiments.param_values import floated
 from experiments.tables import Cell, ExperimentTable, Row, records
 
+AWAY = "The metric store is unavailable, and a file without its numbers would mislead: try again when it is back."
 TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 PIECE_ROWS = 500
 NAMES = ("id", "slug", "name")
@@ -53,6 +57,20 @@ class Pipe(io.RawIOBase):
         return piece
 
 
+def known_kind(kind: str) -> str:
+    """One of TYPES. Raises Invalid for another."""
+    if kind not in TYPES:
+        raise Invalid(f"format is csv or parquet; got {kind[:40]!r}.")
+    return kind
+
+
+def answer(content: Iterable[bytes], kind: str, name: str) -> StreamingHttpResponse:
+    """A file as what browsers save under `name`."""
+    response = StreamingHttpResponse(content, content_type=TYPES[kind])
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{name}.{kind}") or ""
+    return response
+
+
 def table_file(table: ExperimentTable, kind: str) -> Iterator[bytes]:
     """All rows of a table, not only the page's, with the columns that it shows; `kind` is one of TYPES.
 
@@ -68,6 +86,12 @@ def table_file(table: ExperimentTable, kind: str) -> Iterator[bytes]:
 def file_of(schema: pa.Schema, pieces: Iterable[Sequence[Values]], kind: str) -> Iterator[bytes]:
     """Rows as a file of `kind`, sent in the pieces in which they come."""
     return parquet(schema, pieces) if kind == "parquet" else csv_text(schema, pieces)
+
+
+def columns_file(columns: Sequence[tuple[str, pa.DataType, Sequence[Any]]], kind: str) -> Iterator[bytes]:  # Any: values of the columns' types
+    """Columns of one length, each with its name and type, as a file of `kind`."""
+    schema = pa.schema([pa.field(clean(name), type_) for name, type_, _ in columns])
+    return file_of(schema, [list(zip(*(values for _, _, values in columns), strict=True))], kind)
 
 
 def csv_text(schema: pa.Schema, pieces: Iterable[Sequence[Values]]) -> Iterator[bytes]:

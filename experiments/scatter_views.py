@@ -8,10 +8,9 @@ import msgspec
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from config.errors import Invalid, Unavailable
+from config.errors import Unavailable
 from config.htmx import HtmxHttpRequest
 from experiments import exporting
 from experiments.comparison import select
@@ -62,10 +61,9 @@ def data(request: HttpRequest, team_slug: str, project_slug: str) -> HttpRespons
 
     Raises Invalid for an axis or a filter that is not understood, Unavailable where a file would lack its numbers.
     """
-    opened, numbers, kind = open_project(request, team_slug, project_slug), Numbers(), request.GET.get("format")
+    opened, numbers = open_project(request, team_slug, project_slug), Numbers()
+    kind = exporting.known_kind(request.GET["format"]) if "format" in request.GET else None
     keys = keys_of(request.GET.getlist("axis"))
-    if kind is not None and kind not in exporting.TYPES:
-        raise Invalid(f"format is csv or parquet; got {kind[:40]!r}.")
     if "e" in request.GET:
         points = points_of(select(opened.project, request.GET.getlist("e")))
     else:
@@ -78,7 +76,5 @@ def exported(opened: OpenProject, drawn: Scatter, kind: str) -> StreamingHttpRes
     """The data behind the drawing as a file. Raises Unavailable without the metric store."""
     schema, lines = drawn.schema, list(drawn.lines)
     if drawn.numbers.is_away:
-        raise Unavailable("The metric store is unavailable, and a file without its numbers would mislead: try again when it is back.")
-    response = StreamingHttpResponse(exporting.file_of(schema, [lines], kind), content_type=exporting.TYPES[kind])
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{opened.project.slug}-axes.{kind}") or ""
-    return response
+        raise Unavailable(exporting.AWAY)
+    return exporting.answer(exporting.file_of(schema, [lines], kind), kind, f"{opened.project.slug}-axes")

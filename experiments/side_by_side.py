@@ -58,13 +58,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one kind: all of them in the order of first mention, and those that are shown. `total` counts what was not weighed, too."""
+    """The rows of one kind: all of them in the order of first mention, and those that the reader wants. `total` counts what was not weighed, too."""
 
     title: str
     rows: list[Row]
-    shown: list[Row]
+    wanted: list[Row]
     total: int
-    wanted: int
+
+    @property
+    def shown(self) -> list[Row]:
+        """As many of those that are wanted as a page holds."""
+        return self.wanted[:ROWS_MOST]
 
     @property
     def unweighed(self) -> int:
@@ -79,7 +83,7 @@ class Block:
     @property
     def beyond(self) -> int:
         """How many rows that were asked for are not shown."""
-        return self.wanted - len(self.shown)
+        return len(self.wanted) - len(self.shown)
 
 
 class SideBySide:
@@ -101,7 +105,7 @@ class SideBySide:
         known = list(rows)
         wanted = [row for row in known if self.look.shows_equal or row.is_different]
         ordered = wanted if self.look.is_by_mention else sorted(wanted, key=lambda row: row.variation.order)
-        return Block(title, known, ordered[:ROWS_MOST], len(known) if total is None else total, len(wanted))
+        return Block(title, known, ordered, len(known) if total is None else total)
 
     @cached_property
     def params(self) -> Block:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from config.errors import Invalid, Unavailable
 from config.htmx import HtmxHttpRequest, partial
+from experiments import comparison_tables, exporting
 from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select
 from experiments.measured import measured
 from experiments.models import Experiment
@@ -47,14 +49,16 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
 @login_required
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")
-def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
-    """Two to a hundred experiments beside each other, all of the view in the address."""
+def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
+    """Two to a hundred experiments beside each other, all of the view in the address. With `format` one `table` of it as a file."""
     opened = open_project(request, team_slug, project_slug)
     look, selection = outlook(request.GET), select(opened.project, request.GET.getlist("e"))
     if not selection.is_enough:
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
+    if "format" in request.GET:
+        return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
     if request.htmx and request.htmx.target == GROUPS:
         return render(request, "experiments/_groups.html", page)
@@ -63,6 +67,16 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     side = SideBySide(comparison)
     page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
     return render(request, partial("experiments/compare.html", "differences", request), page)
+
+
+def exported(opened: OpenProject, comparison: Comparison, table: str, kind: str) -> StreamingHttpResponse:
+    """One of the comparison's tables as a file. Raises Invalid for one that there is not, Unavailable without the metric store."""
+    if table not in comparison_tables.TABLES:
+        raise Invalid(f"table is one of {', '.join(comparison_tables.TABLES)}; got {table[:40]!r}.")
+    exporting.known_kind(kind)
+    if comparison.measured.is_store_away:
+        raise Unavailable(exporting.AWAY)
+    return exporting.answer(exporting.columns_file(comparison_tables.TABLES[table](comparison), kind), kind, f"{opened.project.slug}-{table}")
 
 
 def is_for_metrics(request: HtmxHttpRequest) -> bool:

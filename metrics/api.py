@@ -12,7 +12,6 @@ import msgspec
 import pyarrow as pa
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -276,9 +275,7 @@ def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | No
     """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
     pieces = summary_pieces(place_of(owner), chosen, names, how)
     first = next(pieces, [])
-    response = StreamingHttpResponse(exporting.file_of(SUMMARY_FILE, chain([first], pieces), kind), content_type=exporting.TYPES[kind])
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{owner.slug}-summary.{kind}") or ""
-    return response
+    return exporting.answer(exporting.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
 
 
 def summary_pieces(place: Place, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str]) -> Iterator[list[exporting.Values]]:

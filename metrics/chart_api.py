@@ -9,7 +9,6 @@ from itertools import chain
 
 import pyarrow as pa
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils.http import content_disposition_header
 from django.utils.text import get_valid_filename
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -91,10 +90,8 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     """The file, its first piece made before so that errors are answered."""
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
-    response = StreamingHttpResponse(exporting.file_of(points_schema(asked.x), chain([first], pieces), kind), content_type=exporting.TYPES[kind])
-    name = f"{owner.slug}-{get_valid_filename(metric.replace('/', '-') or 'metric')}.{kind}"
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
-    return response
+    name = get_valid_filename(metric.replace("/", "-") or "metric")
+    return exporting.answer(exporting.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, f"{owner.slug}-{name}")
 
 
 def window_of(asked: charts.Asked) -> Window:

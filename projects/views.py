@@ -13,7 +13,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
@@ -126,15 +125,11 @@ def view_menu(opened: OpenProject) -> dict[str, Any]:  # Any: a template's conte
 
 def exported(opened: OpenProject, query: TableQuery, kind: str) -> StreamingHttpResponse:
     """The whole filtered table as a file. Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store."""
-    if kind not in exporting.TYPES:
-        raise Invalid(f"format is csv or parquet; got {kind[:40]!r}.")
     try:
-        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), kind)
+        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), exporting.known_kind(kind))
     except StoreError as error:
-        raise Unavailable("The metric store is unavailable, and a file without its numbers would mislead: try again when it is back.") from error
-    response = StreamingHttpResponse(content, content_type=exporting.TYPES[kind])
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{opened.project.slug}.{kind}") or ""
-    return response
+        raise Unavailable(exporting.AWAY) from error
+    return exporting.answer(content, kind, opened.project.slug)
 
 
 @login_required

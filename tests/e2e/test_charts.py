@@ -39,7 +39,8 @@ def maths(browser: Browser, site: Site) -> Callable[[str], Any]:
 
 # A canvas as one that may be read from.
 READ = """(canvas) => {
-  const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height }), context = copy.getContext('2d', { willReadFrequently: true });
+  const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+  const context = copy.getContext('2d', { willReadFrequently: true });
   context.drawImage(canvas, 0, 0);
   return context;
 }"""

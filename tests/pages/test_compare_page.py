@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import lifecycle
-from experiments.comparison import Comparison, Outlook, best_of, flat, outlook, select
+from experiments.comparison import Comparison, Outlook, best_of, outlook, select
 from experiments.grouping import shared_name
 from experiments.models import Experiment
+from experiments.param_values import flat
 from metrics import process
 from projects.models import Project, ProjectMetric
 
