@@ -16,10 +16,11 @@ from accounts.slugs import is_uuid
 from experiments.colours import styles_of
 from experiments.grouping import PLAIN, Choices, Group, Grouping, Spread, by_reading, choices, groups_of, replicates_of
 from experiments.measured import Measured, is_failed, measured, replicate_counts
-from experiments.models import Experiment
+from experiments.models import Experiment, digest
 from experiments.param_values import flat
 from experiments.sections import Found, Sought, sought
 from experiments.templatetags.readings import decimals_of
+from metrics import freshness
 from projects.models import Project, ProjectMetric
 
 LEAST, MOST = 2, 100
@@ -59,6 +60,11 @@ def select(project: Project, references: Iterable[str]) -> Selection:
     found = {text: known.get(uuid.UUID(text) if is_uuid(text) else text) for text in asked}
     chosen = list(dict.fromkeys(row for row in found.values() if row is not None))
     return Selection(chosen[:MOST], [text for text, row in found.items() if row is None], max(0, len(chosen) - MOST))
+
+
+def version_of(experiments: Sequence[Experiment]) -> str:
+    """One word that changes when a point or a record of these experiments does."""
+    return digest(freshness.version([row.pk for row in experiments]), *(f"{row.updated_at.timestamp():.6f}{row.state}" for row in experiments))
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,16 @@ class Comparison:
         self.groups = groups_of(runs, look.grouping)
         self.runs = sorted((run for group in self.groups for run in group.runs), key=lambda run: run.slot) or runs
         self.measured = measured(project, selection.experiments)
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether any of the runs may still change."""
+        return any(not run.experiment.is_ended for run in self.runs)
+
+    @property
+    def version(self) -> str:
+        """As of the experiments that are compared."""
+        return version_of(self.selection.experiments)
 
     @property
     def baseline(self) -> Run:

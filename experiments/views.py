@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from config.errors import Invalid, Unavailable
 from config.htmx import HtmxHttpRequest, partial
 from experiments import comparison_tables, exporting
-from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select
+from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select, version_of
 from experiments.measured import measured
 from experiments.models import Experiment
 from experiments.overview import Overview
@@ -23,7 +23,8 @@ from experiments.tooltip_params import TooltipParams
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
-METRICS, GROUPS = "metrics", "arms"
+METRICS, LIVE = "metrics", "compare-live"
+PARTS = {"arms": "experiments/_groups.html", LIVE: "experiments/_compare_live.html"}
 OFFERED = 30
 
 
@@ -56,12 +57,14 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if not selection.is_enough:
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
+    if request.htmx.target == LIVE and request.headers.get("X-Seen") == version_of(selection.experiments):
+        return HttpResponse(status=UNCHANGED)
     comparison = Comparison(opened.project, selection, look)
     if "format" in request.GET:
         return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
-    if request.htmx and request.htmx.target == GROUPS:
-        return render(request, "experiments/_groups.html", page)
+    if request.htmx and request.htmx.target in PARTS:
+        return render(request, PARTS[request.htmx.target], page)
     if is_for_metrics(request):
         return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
     side = SideBySide(comparison)

@@ -112,27 +112,28 @@ document.addEventListener("visibilitychange", () => {
   for (const live of document.querySelectorAll("[data-live]")) window.htmx.trigger(live, "resumed");
 });
 
-/* A table that is swapped keeps its place: how far it was scrolled, and what in it had the focus. */
-let place = null;
+/* A table that is swapped, out of band too, keeps its place: how far it was scrolled, and what in it had the focus. */
+const places = new Map();
 
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const scroller = event.detail.target.querySelector?.(".table-wrap");
-  const focused = event.detail.target.contains(document.activeElement) ? document.activeElement : null;
-  const isLive = event.detail.requestConfig.elt.matches("[data-live]");
-  place = {
-    left: scroller?.scrollLeft ?? 0,
-    top: isLive ? scroller?.scrollTop ?? 0 : 0,
+function leave(target, isLive) {
+  const focused = target.contains(document.activeElement) ? document.activeElement : null;
+  places.set(target.id, {
+    scrolled: [...target.querySelectorAll(".table-wrap")].map(({ scrollLeft, scrollTop }) => [scrollLeft, isLive ? scrollTop : 0]),
     focus: focused && (focused.href ? `a[href="${CSS.escape(focused.getAttribute("href"))}"]` : focused.value && `input[value="${CSS.escape(focused.value)}"]`),
-  };
-});
+  });
+}
 
-document.addEventListener("htmx:afterSwap", (event) => {
-  const target = document.getElementById(event.detail.target.id);
+function comeBack({ id }) {
+  const place = places.get(id), target = document.getElementById(id);
+  places.delete(id);
   if (!place || !target) return;
-  target.querySelector(".table-wrap")?.scrollTo(place.left, place.top);
+  target.querySelectorAll(".table-wrap").forEach((table, i) => table.scrollTo(...(place.scrolled[i] ?? [0, 0])));
   if (place.focus) target.querySelector(place.focus)?.focus({ preventScroll: true });
-  place = null;
-});
+}
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => leave(detail.target, detail.requestConfig.elt.matches("[data-live]")));
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => leave(detail.target, true));
+for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, ({ detail }) => comeBack(detail.target));
 
 /* A refused or failed request says so, instead of nothing. */
 function complain(text) {

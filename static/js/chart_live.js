@@ -176,11 +176,9 @@ class Live {
   /** These runs get no more points. @param {string[]} ended */
   end(ended) {
     this.running = this.running.filter((id) => !ended.includes(id));
-    for (const id of ended) {
-      const item = /** @type {HTMLElement | null} */ (document.querySelector(`[data-run="${CSS.escape(id)}"]`)), said = item?.querySelector(".run-name small");
-      item?.removeAttribute("data-running");
-      if (said?.textContent === "running") said.textContent = "ended";
-    }
+    for (const id of ended) document.querySelector(`[data-run="${CSS.escape(id)}"]`)?.removeAttribute("data-running");
+    // @ts-ignore: htmx comes as a plain script
+    if (ended.length && marker()) window.htmx.trigger(marker(), "resumed");
   }
 }
 
@@ -193,8 +191,41 @@ export function hasRunning() {
 export function followLive(board) {
   const running = [...document.querySelectorAll("[data-run][data-running]")].map((item) => /** @type {HTMLElement} */ (item).dataset.run ?? "");
   const source = board ? board.source.replace("/compare/", "/live/") : /** @type {HTMLElement | null} */ (document.querySelector("[data-waits]"))?.dataset.waits;
-  const live = running.length && source ? new Live(board, source, running) : null;
+  let live = running.length && source ? new Live(board, source, running) : null;
   followPage(board, live);
+  followComparison(board, (ids) => {
+    const begun = ids.filter((id) => !live?.running.includes(id));
+    if (!begun.length || !source) return;
+    for (const id of begun) document.querySelector(`[data-run="${CSS.escape(id)}"]`)?.setAttribute("data-running", "");
+    live ??= new Live(board, source, []);
+    live.running.push(...begun);
+    live.plan(TICK_MS);
+    board?.refresh();
+  });
+}
+
+/** What asks for the numbers of a comparison while runs of it go on. */
+const marker = () => document.getElementById("compare-live");
+
+/**
+ * The list and the tables of a comparison came back: what runs now (one that ended is told by its charts, which wait for late points), and a metric that has no chart yet.
+ * @param {Board | null} board @param {(running: string[]) => void} follow */
+function followComparison(board, follow) {
+  let known = { ...marker()?.dataset };
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { detail } = /** @type {any} */ (event);
+    if (detail.elt === marker()) detail.path = location.pathname + location.search;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const { metrics, running = "" } = marker()?.dataset ?? {};
+    if (!marker() || (metrics === known.metrics && running === known.running)) return;
+    if (running !== known.running) follow(running.split(" ").filter(Boolean));
+    // @ts-ignore: htmx comes as a plain script
+    if (metrics !== known.metrics && board) window.htmx.ajax("GET", location.href, { target: board.root, swap: "innerHTML" });
+    const finder = /** @type {HTMLElement | null} */ (document.querySelector(".finder"));
+    if (finder) finder.hidden &&= Number(metrics) <= Number(finder.dataset.from);
+    known = { metrics, running };
+  });
 }
 
 /** The live part of an experiment's page came back: a first point or a new metric needs a card that this page does not have. @param {Board | null} board @param {Live | null} live */

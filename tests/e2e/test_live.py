@@ -44,10 +44,16 @@ def hide(page: Page, *, is_hidden: bool) -> None:
     )
 
 
-def end(site: Site, project: str, slug: str) -> None:
-    """The run is complete, and has been for a while."""
+def end(site: Site, project: str, slug: str, status: str = "complete", **more: str) -> None:
+    """The run is complete, and has been for a while; or whatever `status` says."""
     (row,) = [row for row in site.call("GET", f"/api/v1/experiments?project={project}")["results"] if row["slug"] == slug]
-    site.call("PATCH", f"/api/v1/experiments/{row['id']}", {"status": "complete"})
+    site.call("PATCH", f"/api/v1/experiments/{row['id']}", {"status": status, **more})
+
+
+def look_again(page: Page) -> None:
+    """What the page does every ten seconds."""
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-target") == "compare-live"):
+        page.evaluate("htmx.trigger('#compare-live', 'resumed')")
 
 
 def test_a_comparison_gains_points_without_a_reload_and_without_being_asked_whole(visit: Opener, site: Site):
@@ -66,6 +72,53 @@ def test_a_comparison_gains_points_without_a_reload_and_without_being_asked_whol
     assert page.evaluate("window.isSame")
     assert whole == []
     assert max(bodies) < 2048
+
+
+def test_the_list_and_the_tables_follow_and_say_how_a_run_ended(visit: Opener, site: Site):
+    slugs = [site.run("tables", name, {"loss": [3.0, 2.0]}) for name in ("one", "two")]
+    page = settled(visit(f"/projects/research-team/tables/compare?e={slugs[0]}&e={slugs[1]}"))
+    page.evaluate("window.isSame = true")
+    listed, rows = page.locator(".runs [data-run]").nth(1), page.locator("#summary tbody tr")
+    page.locator(".runs .eye").first.click()  # the address says now what the page did not come with
+    site.log("tables", slugs[1], {"loss": [0.25]}, first=2)
+    look_again(page)
+    expect(rows.nth(1)).to_contain_text("0.250")
+    expect(listed.locator(".value")).to_contain_text("0.250")
+    assert "hide=one" in page.url
+    expect(page.locator("#differences header")).to_contain_text("numbers as of")
+    end(site, "tables", slugs[1], "failed", failure_kind="crashed")
+    look_again(page)
+    expect(listed.locator(".run-name small")).to_have_text("crashed")
+    expect(rows.nth(1)).to_contain_text("crashed")
+    end(site, "tables", slugs[0])
+    look_again(page)
+    expect(page.locator("#compare-live[data-live]")).to_have_count(0)
+    assert page.evaluate("window.isSame")
+
+
+def test_a_new_metric_gets_its_chart_and_the_others_stay(visit: Opener, site: Site):
+    slugs = [site.run("growing", name, {"loss": [3.0, 2.0]}) for name in ("one", "two")]
+    page = settled(visit(f"/projects/research-team/growing/compare?e={slugs[0]}&e={slugs[1]}"))
+    page.evaluate("document.querySelector('.chart canvas').isSame = true")
+    site.log("growing", slugs[0], {"accuracy": [0.5, 0.6]})
+    look_again(page)
+    expect(page.locator('.chart[data-metric="accuracy"] .uplot')).to_have_count(1)
+    expect(page.locator("#summary thead")).to_contain_text("accuracy")
+    assert page.locator('.chart[data-metric="loss"] canvas').first.evaluate("canvas => canvas.isSame")
+
+
+def test_a_run_that_starts_later_is_followed_from_then_on(visit: Opener, site: Site):
+    ended = site.run("later", "ended", {"loss": [3.0, 2.0]})
+    end(site, "later", ended)
+    planned = site.call("POST", "/api/v1/experiments", {"project": "later", "name": "planned", "status": "planned"})["slug"]
+    page = settled(visit(f"/projects/research-team/later/compare?e={ended}&e={planned}"))
+    end(site, "later", planned, "running")
+    site.log("later", planned, {"loss": [9.0, 8.0]})
+    look_again(page)
+    expect(page.locator(f'.runs [data-slug="{planned}"] .run-name small')).to_have_text("running")
+    before = drawn(page)
+    site.log("later", planned, {"loss": [7.0, 6.0]}, first=2)
+    page.wait_for_function("before => document.querySelector('.chart canvas').toDataURL() !== before", arg=before, timeout=30_000)
 
 
 def test_one_request_serves_all_the_charts_in_sight(visit: Opener, site: Site):
@@ -110,7 +163,6 @@ def test_it_ends_when_nothing_runs_any_more(visit: Opener, site: Site):
     settled(page)
     with page.expect_response(LIVE, timeout=30_000):
         pass
-    expect(page.locator(".runs .run-name small").nth(1)).to_have_text("ended")
     asked = counted(page, LIVE)
     page.wait_for_timeout(7000)
     assert asked == []

@@ -12,6 +12,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.comparison import Comparison, Outlook, best_of, outlook, select
@@ -350,3 +351,44 @@ def test_select_takes_no_harm_from_odd_references(project, runs):
     selection = select(project, ["", ",", "baseline", "%00", str(uuid.uuid4()), "a" * 5000])
     assert [run.slug for run in selection.experiments] == ["baseline"]
     assert len(selection.unknown) == 3
+
+
+# While runs go on --------------------------------------------------------------------------------------------------------------------------
+
+LIVE = {"HX-Request": "true", "HX-Target": "compare-live"}
+
+
+def seen(html: str) -> str:
+    return html.split('"X-Seen": "', 1)[1].split('"', 1)[0]
+
+
+def test_the_numbers_of_runs_that_go_on_are_told_again_only_where_something_changed(bob, browser_for, project, logged, log):
+    browser, address = browser_for(bob), url(project, "e=baseline,wider")
+    for run in logged:
+        run.start(at=timezone.now())
+        run.save()
+    version = seen(browser.get(address).content.decode())
+    assert browser.get(address, headers=LIVE | {"X-Seen": version}).status_code == 204
+    log(logged[1], {"accuracy": [0.1, 0.1, 0.1, 0.9875]})
+    told = browser.get(address, headers=LIVE | {"X-Seen": version})
+    assert (told.status_code, told["Content-Type"]) == (200, "text/html; charset=utf-8")
+    html = told.content.decode()
+    assert "0.9875" in row(section(html, "summary"), "wider")
+    assert f'id="value-{logged[1].pk}" hx-swap-oob="true" title="0.9875"' in html
+    assert seen(html) != version
+    logged[1].fail(Experiment.FailureKind.CRASHED, at=timezone.now())
+    logged[1].save()
+    ended = browser.get(address, headers=LIVE | {"X-Seen": seen(html)}).content.decode()
+    assert "crashed" in ended.split(f'id="state-{logged[1].pk}"', 1)[1][:100]
+    logged[0].complete(at=timezone.now())
+    logged[0].save()
+    assert "X-Seen" not in browser.get(address, headers=LIVE | {"X-Seen": seen(ended)}).content.decode()
+
+
+def test_a_comparison_of_ended_runs_does_not_ask_again(bob, browser_for, project, logged):
+    for run in logged:
+        run.complete(at=timezone.now())
+        run.save()
+    html = browser_for(bob).get(url(project, "e=baseline,wider")).content.decode()
+    assert "compare-live" not in html
+    assert "numbers as of" not in text_of(html)
