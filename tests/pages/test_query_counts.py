@@ -71,7 +71,7 @@ COSTS: dict[str, tuple[int, int]] = {
     PROJECT + "views/<int:view_id>": (5, 0),
 }
 # Of a cache that can be away the record is asked for the epoch, too: how often, by page.
-EPOCHS = {EXPERIMENT: 2, HYPOTHESIS: 1}
+EPOCHS = {EXPERIMENT: 2, HYPOTHESIS: 1, PROJECT + "compare": 1}
 # Pages whose address is asked more than itself.
 ASKED: dict[str, Mapping[str, Any]] = {
     "search": {"q": "run"},
