@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from metrics.repository import MetricRepository, floats, ints
 from metrics.shapes import Floats, Ints, Place, Window
-from metrics.statements import BEGAN, WINDOW
 
 # The key leads to each page, in the order in which the points lie.
 PAGE = """
     SELECT step, toUnixTimestamp64Micro(timestamp) AS time, {x} AS x, metric_value AS value, point_id
     FROM (
         SELECT experiment_id, step, timestamp, point_id, metric_value FROM {database}.metrics FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+        WHERE {of_metric}
               AND step >= %(step)s AND NOT (step = %(step)s AND point_id <= %(point)s)
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
@@ -38,8 +37,7 @@ class Page:
 
 def pages(repository: MetricRepository, place: Place, experiment: uuid.UUID, metric: str, window: Window, *, most: int = PAGE_ROWS) -> Iterator[Page]:
     """The points of one series in the window, `most` at a time; nothing where there is none."""
-    text = repository.sql(PAGE, began=BEGAN if window.kind == "relative" else "")
-    sql = repository.sql(text, x=WINDOW[window.kind])
+    sql = repository.of_window(PAGE, window)
     step, point = -(2**63), -1
     while True:
         bound = repository.bound(place, [experiment], metric, window, step=step, point=point, most=most)

@@ -46,7 +46,7 @@ class MetricRepository:
 
     def sql(self, text: str, **parts: str) -> str:
         """A constant with its fixed parts put in. Parts are constants of this module, never a caller's text."""
-        for name, part in parts.items():
+        for name, part in (parts | statements.FIXED).items():
             text = text.replace("{" + name + "}", part)
         return text.replace("{database}", self.database)
 
@@ -220,7 +220,7 @@ class MetricRepository:
 
     def torn(self, place: Place, experiments: Sequence[uuid.UUID], metric: str) -> list[uuid.UUID]:
         """The experiments whose series does not lie whole in the hours that are known of any of them and the points after these."""
-        found = self.engine.query(self.hourly(statements.TORN), self.narrowed(place, experiments, None) | {"metric": metric})
+        found = self.engine.query(self.sql(statements.TORN), self.narrowed(place, experiments, None) | {"metric": metric})
         return [uuid.UUID(experiment) for experiment in found.get("experiment", ())]
 
     def mixed_extent(self, place: Place, experiment: uuid.UUID, metric: str, window: Window) -> Extent:
@@ -251,11 +251,7 @@ class MetricRepository:
     def mixed(self, text: str, window: Window, hours: Hours, **parts: str) -> str:
         """A constant over statements.MIXED."""
         until = statements.UNTIL_KNOWN if hours else "%(hours_until)s"
-        return self.of_window(self.hourly(text, mixed=statements.MIXED.replace("{until}", until), torn=statements.TORN, **parts), window)
-
-    def hourly(self, text: str, **parts: str) -> str:
-        """A constant over hours."""
-        return self.sql(text, **parts, known=statements.KNOWN, of_metric=statements.OF_METRIC)
+        return self.of_window(self.sql(text, mixed=statements.MIXED.replace("{until}", until), torn=statements.TORN, **parts), window)
 
     def spanning(self, place: Place, experiments: Sequence[uuid.UUID], first: int, until: int) -> dict[str, Any]:
         """The parameters of work on a span of time."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+# Parts of many statements. They are put in wherever they are named.
+FIXED = {
+    # The end of the last hour that is known of any of the series, in microseconds; 0 where there is none. It is worked out once in a statement.
+    "known": "(SELECT if(count() > 0, toInt64(max(toUnixTimestamp(date)) + 3600) * 1000000, 0) FROM {database}.metrics_hourly WHERE {of_metric} AND count > 0)",
+    "of_metric": "team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s",
+}
 WINDOW = {"step": "step", "time": "toUnixTimestamp64Micro(timestamp)", "relative": "toUnixTimestamp64Micro(timestamp) - began"}
 
 # The x of a point is its step, its time, or its time since the experiment's first point; `began` is joined only for the last.
@@ -14,7 +20,7 @@ BEGAN = """
 OF_SERIES = """
     FROM (
         SELECT experiment_id, step, timestamp, point_id, metric_value FROM {database}.metrics FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s
+        WHERE {of_metric}
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
@@ -125,7 +131,7 @@ AT_BEST = """
         WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s AND isFinite(metric_value)
         GROUP BY experiment_id
     ) AS best USING (experiment_id)
-    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s AND step <= best_step
+    WHERE {of_metric} AND step <= best_step
     GROUP BY experiment_id
 """
 # Whole series from what is stored of them: the points, and the hours that stand for points that were dropped.
@@ -316,7 +322,6 @@ DROP_POINTS = """
 """
 # Reading hours and points as one. Hours of part 0 count within [hours_from, {until}), the points outside it; hours of other parts always, as their
 # points are gone. A row of an hour stands at its first point.
-OF_METRIC = "team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s"
 MIXED = """
     FROM (
         SELECT experiment_id, step, timestamp, step AS until_step, timestamp AS until_time, point_id, metric_value AS mean,
@@ -331,10 +336,6 @@ MIXED = """
               AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv({until}, 1000000), 'UTC')))
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
-"""
-# The end of the last hour that is known of any of the series, in microseconds; 0 where there is none. It is worked out once in a statement.
-KNOWN = """
-    (SELECT if(count() > 0, toInt64(max(toUnixTimestamp(date)) + 3600) * 1000000, 0) FROM {database}.metrics_hourly WHERE {of_metric} AND count > 0)
 """
 UNTIL_KNOWN = "least(toInt64(%(hours_until)s), {known})"
 # Which series do not lie whole in the hours that are known and the points after them: by their summaries something is missing.
