@@ -195,6 +195,18 @@ def test_4_all_but_the_seed_is_one_click_and_n_leaves_out_who_has_no_number(visi
     page.get_by_label("Centre").select_option("median")
     page.get_by_label("Band").select_option("range")
     expect(how).to_contain_text("median, min to max")
+    for band, words in (("se", "median, mean ± standard error"), ("ci", "median, 95% CI of the mean"), ("sd", "median, mean ± sd")):
+        before = painted(page)
+        page.get_by_label("Band").select_option(band)
+        expect(how).to_contain_text(words)
+        assert painted(page) != before
+    page.get_by_role("button", name="Dash").click()
+    page.wait_for_url(re.compile("as=dash"))
+    drawn_as = heads(settled(page)).locator(".swatch").evaluate_all("all => all.map((each) => getComputedStyle(each).getPropertyValue('--dash'))")
+    assert len(set(drawn_as)) == 3
+    page.get_by_role("button", name="Colour", exact=True).click()
+    page.wait_for_url(lambda address: "as=" not in address)
+    settled(page)
     page.get_by_label("Group by", exact=True).select_option(f"tag:{HOSTILE[:100]}")
     page.wait_for_url(re.compile("group=tag"))
     settled(page)
@@ -345,6 +357,16 @@ def test_10_a_brush_hides_runs_on_the_whole_page_and_on_the_thousand_becomes_a_f
     expect(page.locator("[data-shown-count]")).to_have_text("5")
     run(page, 1).hover()
     expect(page.locator("[data-hot]")).to_contain_text(HOSTILE)
+    page.keyboard.press("Escape")
+    expect(page.locator(".runs li:not(.hidden)")).to_have_count(6)
+    brush(page, over_axes(page, "scatter"), (70 + 30, 46), (-14, -70))
+    fit = re.compile(r"^(\d) of 6 runs fit")
+    expect(page.locator("[data-said]")).to_have_text(fit)
+    said = fit.match(page.locator("[data-said]").inner_text())
+    assert said
+    assert 0 < int(said[1]) < 6
+    expect(page.locator(".runs li:not(.hidden)")).to_have_count(int(said[1]))
+    expect(page.locator("#summary tbody tr:visible")).to_have_count(int(said[1]))
     page.keyboard.press("Escape")
     expect(page.locator(".runs li:not(.hidden)")).to_have_count(6)
 
