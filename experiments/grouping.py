@@ -224,14 +224,14 @@ def group_of(id_: str, name: str, part: Sequence[Run], style: str) -> Group:
 
 
 def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[str]:
-    """The names of groups, each once: those that several share also say which of their params differ, or are numbered."""
+    """The names of groups, each once: those that several share say first which of their params differ, or are numbered."""
     apart = list(names)
     for shared in gathered(range(len(names)), names.__getitem__):
         params = [dict(flat(parts[n][0].experiment.params)) for n in shared]
         all_names = dict.fromkeys(name for own in params for name in own if name not in SEED_LIKE)
         telling = [name for name in all_names if len({distinct(own.get(name)) for own in params}) > 1][:TELLING_MOST]
         for n, own in zip(shared, params, strict=True):
-            apart[n] = " · ".join([names[n], *(f"{name} {distinct(own.get(name))[:TELLING_CHARACTERS]}" for name in telling)])
+            apart[n] = " · ".join([*(f"{name} {distinct(own.get(name))[:TELLING_CHARACTERS]}" for name in telling), names[n]])
     for same in gathered(range(len(apart)), list(apart).__getitem__):
         for count, n in enumerate(same[1:], start=2):
             apart[n] = f"{apart[n]} ({count})"

@@ -104,7 +104,7 @@ def test_groups_that_would_have_one_name_say_what_tells_them_apart(project: Proj
     ]
     bare = [lifecycle.create(project, by=None, name=f"b{n}", params={"lr": 0.3}, features_diff={"depth": n}, replicate_group="ours") for n in range(2)]
     comparison = Comparison(project, select(project, [run.slug for run in made + bare]), outlook(QueryDict("group=seed")))
-    names = {"ours · lr 0.1 · amp true", 'ours · lr 0.2 · amp "true"', "ours · lr 0.3 · amp –", "ours · lr 0.3 · amp – (2)"}
+    names = {"lr 0.1 · amp true · ours", 'lr 0.2 · amp "true" · ours', "lr 0.3 · amp – · ours", "lr 0.3 · amp – · ours (2)"}
     assert {group.name for group in comparison.groups} == names
     by_param = Comparison(project, select(project, [run.slug for run in made]), outlook(QueryDict("group=param:amp")))
     assert {group.name for group in by_param.groups} == {"amp true", 'amp "true"'}
