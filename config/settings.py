@@ -265,6 +265,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.htmx.SignedOutMiddleware",
     "config.answers.RefusalMiddleware",
 ]
 if CORS_ALLOWED_ORIGINS:  # before the short way for points, whose answers need its headers too

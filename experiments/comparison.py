@@ -17,7 +17,7 @@ from experiments.colours import styles_of
 from experiments.grouping import PLAIN, Choices, Group, Grouping, Spread, by_reading, choices, groups_of, replicates_of
 from experiments.measured import Measured, is_failed, measured, replicate_counts
 from experiments.models import Experiment, digest
-from experiments.param_values import flat
+from experiments.param_values import by_name, distinct
 from experiments.sections import Found, Sought, sought
 from experiments.templatetags.readings import decimals_of
 from metrics import freshness
@@ -25,6 +25,7 @@ from projects.models import Project, ProjectMetric
 
 LEAST, MOST = 2, 100
 COLUMNS_MOST = 12
+WORD_MOST, WORDS_MOST = 80, 2000
 CLAIMED_MOST = 5
 X = ("step", "relative", "time")
 METRIC = "metric"
@@ -63,8 +64,10 @@ def select(project: Project, references: Iterable[str]) -> Selection:
 
 
 def version_of(experiments: Sequence[Experiment]) -> str:
-    """One word that changes when a point or a record of these experiments does."""
-    return digest(freshness.version([row.pk for row in experiments]), *(f"{row.updated_at.timestamp():.6f}{row.state}" for row in experiments))
+    """How many these are, and a word that changes when a point or a record of theirs does."""
+    return f"{len(experiments)}." + digest(
+        freshness.version([row.pk for row in experiments]), *(f"{row.updated_at.timestamp():.6f}{row.state}" for row in experiments)
+    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,13 @@ class Run:
     def is_failed(self) -> bool:
         """Whether the run ended badly."""
         return is_failed(self.experiment)
+
+    @property
+    def words(self) -> str:
+        """What it is found by in the list, besides its name: its params, what it changed and its tags, as many as WORDS_MOST characters take."""
+        params = (f"{name} {distinct(value)[:WORD_MOST]}" for name, value in by_name(self.experiment.params).items())
+        changed = (f"{change.feature} {change.now[:WORD_MOST]}" for change in self.experiment.changes)
+        return " ".join(dict.fromkeys([*(tag.name for tag in self.experiment.tags.all()), *changed, *params]))[:WORDS_MOST]
 
 
 def runs_of(project: Project, experiments: Sequence[Experiment], look: Outlook) -> list[Run]:
@@ -341,4 +351,4 @@ class Comparison:
     @cached_property
     def groupable(self) -> Choices:
         """What the runs can be grouped by."""
-        return choices(self.runs, [dict(flat(run.experiment.params)) for run in self.runs], self.look.grouping)
+        return choices(self.runs, [by_name(run.experiment.params) for run in self.runs], self.look.grouping)

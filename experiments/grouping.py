@@ -15,7 +15,7 @@ from django.http import QueryDict
 from experiments.colours import COLOURS, style, styles_of
 from experiments.filtering import order_of, param_at
 from experiments.models import SEED_LIKE, Experiment, canonical
-from experiments.param_values import distinct, flat, levelled
+from experiments.param_values import by_name, distinct, levelled
 
 if TYPE_CHECKING:
     from experiments.comparison import Column, Run
@@ -227,7 +227,7 @@ def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[st
     """The names of groups, each once: those that several share say first which of their params differ, or are numbered."""
     apart = list(names)
     for shared in gathered(range(len(names)), names.__getitem__):
-        params = [dict(flat(parts[n][0].experiment.params)) for n in shared]
+        params = [by_name(parts[n][0].experiment.params) for n in shared]
         all_names = dict.fromkeys(name for own in params for name in own if name not in SEED_LIKE)
         telling = [name for name in all_names if len({distinct(own.get(name)) for own in params}) > 1][:TELLING_MOST]
         for n, own in zip(shared, params, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -16,7 +17,7 @@ from config.errors import Invalid, NotFound
 from experiments import lifecycle
 from experiments.edit_views import open_experiment
 from experiments.lineage import DEEPEST, Lineage
-from experiments.lineage_address import View, view
+from experiments.lineage_address import view
 from experiments.models import Experiment
 from projects.opened import OpenProject, open_project
 
@@ -45,24 +46,19 @@ def tree_page(request: HttpRequest, opened: OpenProject, tree: Lineage, *, refer
 def change_parent(request: HttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
     """Hang an experiment under another one, named by slug or UUID; with nothing said it becomes a root.
 
-    A refusal leaves a browser at this address, so that GET leads back to the form.
+    The address says how the tree is looked at, as the tree's own does. A refusal leaves a browser there, so that GET leads back to the form.
     """
+    asked = replace(view(request.GET), here=experiment_slug)
     if request.method != "POST":
-        return redirect(form_address(open_project(request, team_slug, project_slug), experiment_slug))
+        return redirect(open_project(request, team_slug, project_slug).address("experiments:lineage") + asked.link())
     opened, experiment = open_experiment(request, team_slug, project_slug, experiment_slug, role=Role.EDITOR)
     reference = request.POST.get("parent", "").strip()
     try:
         lifecycle.edit(experiment, by=caller(request).user, parent=parent_named(opened, reference))
     except Invalid as error:
-        tree = Lineage(opened.project, View(metric=request.POST.get("metric", ""), here=experiment_slug))
-        return tree_page(request, opened, tree, reference=reference, refusal=str(error))
+        return tree_page(request, opened, Lineage(opened.project, asked), reference=reference, refusal=str(error))
     messages.success(request, f"{experiment} comes from {experiment.parent_experiment} now." if reference else f"{experiment} is a root now.")
-    return redirect(form_address(opened, experiment.slug, request.POST.get("metric", "")))
-
-
-def form_address(opened: OpenProject, slug: str, metric: str = "") -> str:
-    """Where the tree from an experiment is, with the form of its parent, coloured by a metric."""
-    return opened.address("experiments:lineage") + "?" + urlencode({"from": slug} | ({"metric": metric} if metric else {}))
+    return redirect(opened.address("experiments:lineage") + replace(asked, here=experiment.slug).link())
 
 
 def parent_named(opened: OpenProject, reference: str) -> Experiment | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 ABSENT = "–"
+NOTHING = "none"  # as axes name it
 # From here on a float no longer holds every whole number, and is written with an exponent.
 WHOLE_MOST = 1e16
 
@@ -19,6 +20,15 @@ def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
+
+
+def by_name(params: Mapping[str, Any]) -> dict[str, Any]:  # Any: params hold whatever JSON a script holds
+    """Params with nested objects opened. A nested one that would have the name of another says that it is nested."""
+    found: dict[str, Any] = {}
+    for name, value in flat(params):
+        is_taken = name in found or (name in params and params[name] is not value)
+        found[f"{name} (nested)" if is_taken else name] = value
+    return found
 
 
 def shown(value: Any) -> str:  # Any: params hold whatever JSON holds
@@ -37,7 +47,7 @@ def distinct(value: Any) -> str:  # Any: params hold whatever JSON holds
 
 def reads_as_other(text: str) -> bool:
     """Whether text looks like a number, a truth value, a list, nothing, or another text in quotes."""
-    if text in ("", ABSENT) or text != text.strip():
+    if text in ("", ABSENT, NOTHING) or text != text.strip():
         return True
     try:
         json.loads(text)

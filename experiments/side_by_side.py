@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.comparison import Comparison
 from experiments.models import Change
-from experiments.param_values import distinct, flat
+from experiments.param_values import by_name, distinct
 from experiments.templatetags.readings import NONE, as_param, decimals_of, exact, number
 from experiments.variation import Variation, variation
 from projects.models import ProjectMetric
@@ -110,7 +111,7 @@ class SideBySide:
     @cached_property
     def params(self) -> Block:
         """Every param that any run has, nested ones opened."""
-        opened = [dict(flat(run.experiment.params)) for run in self.runs]
+        opened = [by_name(run.experiment.params) for run in self.runs]
         names = dict.fromkeys(name for params in opened for name in params)
         return self.block("Params", (self.param(name, opened) for name in names))
 
@@ -150,10 +151,23 @@ class SideBySide:
     @cached_property
     def words(self) -> Block:
         """Notes and tags."""
-        notes = [run.experiment.notes[:TEXT_MOST].strip() or NONE for run in self.runs]
-        tags = [", ".join(sorted(tag.name for tag in run.experiment.tags.all())) or NONE for run in self.runs]
-        rows = [(name, texts) for name, texts in (("Notes", notes), ("Tags", tags)) if set(texts) != {NONE}]
-        return self.block("Words", (self.row(name, texts, texts, is_prose=True) for name, texts in rows))
+        notes = [run.experiment.notes.strip() or NONE for run in self.runs]
+        named = [sorted(tag.name for tag in run.experiment.tags.all()) for run in self.runs]
+        tags = [json.dumps(names, ensure_ascii=False) if names else NONE for names in named]
+        rows = [
+            ("Notes", notes, [text[:TEXT_MOST] + "…" * (len(text) > TEXT_MOST) for text in notes]),
+            ("Tags", tags, [", ".join(names) or NONE for names in named]),
+        ]
+        return self.block("Words", (self.prose(*row) for row in rows if set(row[1]) != {NONE}))
+
+    def prose(self, name: str, whole: Sequence[str], short: Sequence[str]) -> Row:
+        """A row of texts."""
+        return self.row(name, whole, whole, is_prose=True, short=lambda: short)
+
+    @property
+    def size(self) -> int:
+        """How many cells are shown."""
+        return len(self.runs) * sum(len(block.shown) for block in self.blocks)
 
     @property
     def blocks(self) -> list[Block]:

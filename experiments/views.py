@@ -7,6 +7,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import HttpResponseClientRefresh
 
 from config.errors import Invalid, Unavailable
 from config.htmx import HtmxHttpRequest, partial
@@ -23,8 +24,8 @@ from experiments.tooltip_params import TooltipParams
 from projects.opened import OpenProject, open_project
 
 UNCHANGED = 204
-METRICS, LIVE = "metrics", "compare-live"
-PARTS = {"arms": "experiments/_groups.html", LIVE: "experiments/_compare_live.html"}
+METRICS, GROUPS, LIVE = "metrics", "arms", "compare-live"
+LIVE_CELLS = 2000  # of a table that is sent again and again
 OFFERED = 30
 
 
@@ -54,22 +55,33 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     """Two to a hundred experiments beside each other, all of the view in the address. With `format` one `table` of it as a file."""
     opened = open_project(request, team_slug, project_slug)
     look, selection = outlook(request.GET), select(opened.project, request.GET.getlist("e"))
+    if request.htmx.target == LIVE and (answer := unchanged(selection, request.headers.get("X-Seen", ""))):
+        return answer
     if not selection.is_enough:
         return choose(request, opened, selection, look)
     page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
-    if request.htmx.target == LIVE and request.headers.get("X-Seen") == version_of(selection.experiments):
-        return HttpResponse(status=UNCHANGED)
     comparison = Comparison(opened.project, selection, look)
     if "format" in request.GET:
         return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
-    if request.htmx and request.htmx.target in PARTS:
-        return render(request, PARTS[request.htmx.target], page)
+    if request.htmx and request.htmx.target == GROUPS:
+        return render(request, "experiments/_groups.html", page)
+    if request.htmx and request.htmx.target == LIVE:
+        side, is_grown = SideBySide(comparison), request.headers.get("X-Metrics") != str(len(comparison.measured.metrics))
+        return render(request, "experiments/_compare_live.html", page | {"side": side if side.size <= LIVE_CELLS else None, "is_grown": is_grown})
     if is_for_metrics(request):
         return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
     side = SideBySide(comparison)
     page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
     return render(request, partial("experiments/compare.html", "differences", request), page)
+
+
+def unchanged(selection: Selection, seen: str) -> HttpResponse | None:
+    """What a page gets that saw all that there is: nothing; and one of whose experiments some are gone: to be loaded anew. None where there is news."""
+    version = version_of(selection.experiments)
+    if seen == version:
+        return HttpResponse(status=UNCHANGED)
+    return HttpResponseClientRefresh() if seen.partition(".")[0] != version.partition(".")[0] else None
 
 
 def exported(opened: OpenProject, comparison: Comparison, table: str, kind: str) -> StreamingHttpResponse:

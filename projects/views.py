@@ -145,12 +145,13 @@ def filter_words(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
 @login_required
 @require_POST
 def save_view(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
-    """Keep the table as it is asked for under a name. A name that is taken is refused."""
+    """Keep the table as it is asked for under a name. A name that is taken is refused, on the table that was to be saved."""
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
     form = SavedViewForm(opened.project, request.POST)
+    query = TableQuery.read(QueryDict(request.POST.get("query", "").removeprefix("?")))
     if not form.is_valid():
-        raise Invalid(" ".join(str(message) for messages in form.errors.values() for message in messages))
-    query = TableQuery.read(QueryDict(form.cleaned_data["query"].removeprefix("?")))
+        messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
+        return redirect(opened.url + query.string())
     made, is_new = SavedView.objects.get_or_create(
         project=opened.project, name=form.cleaned_data["name"], defaults={"query": replace(query, page=1).string(), "by": caller(request).user}
     )

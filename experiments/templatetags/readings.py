@@ -212,7 +212,7 @@ def changed(change: Change) -> SafeString:
 def as_param(value: object) -> str:
     """A param's value: numbers short, all else as written, in quotes where it would read as something else."""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"  # no -0
     return distinct(value)
 
 

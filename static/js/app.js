@@ -148,8 +148,8 @@ function complain(text) {
 
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (event.target.matches("[data-live]")) return;
-  complain(status === 403 ? "This is not yours to do, or you are signed out: load the page again." : `The server answered ${status}: load the page again.`);
+  if (event.target.matches("[data-live]") && status !== 401) return;
+  complain(status === 401 || status === 403 ? "This is not yours to do, or you are signed out: load the page again." : `The server answered ${status}: load the page again.`);
 });
 document.addEventListener("htmx:sendError", (event) => {
   if (!event.target.matches("[data-live]")) complain("The server does not answer: is it running?");

@@ -81,7 +81,7 @@ export function reach(values, band) {
  */
 export function together(xs, members, { centre, band, smoothing }) {
   const lines = members.map(({ avg }) => bridged(xs, smoothed(avg, smoothing)));
-  const edges = (/** @type {"min" | "max"} */ name) => members.map((member, i) => (smoothing > 0 ? lines[i] : member[name].map((value, at) => value ?? lines[i][at])));
+  const edges = (/** @type {"min" | "max"} */ name) => members.map((member, i) => member[name].map((value, at) => value ?? lines[i][at]));
   const [lows, highs] = band === "range" ? [edges("min"), edges("max")] : [[], []];
   const made = { avg: /** @type {Values} */ ([]), min: /** @type {Values} */ ([]), max: /** @type {Values} */ ([]), n: /** @type {number[]} */ ([]) };
   for (let at = 0; at < xs.length; at++) {

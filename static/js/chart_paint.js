@@ -3,8 +3,8 @@
 import { opened } from "./chart_math.js";
 
 // A tip of a range that is narrower than TIP_WIDTH is a line as well, for its area alone is too thin to be seen: from TIP_LEAST on (CSS pixels), and where it
-// is TIP_SHARE times as high as the range around it, which the tips of mere noise are not.
-const TIP_WIDTH = 6, TIP_LEAST = 6, TIP_SHARE = 1.25, TIP_PLACES_MOST = 24, TIP = 1.25, TIP_ALPHA = 0.8;
+// is TIP_TIMES as long as nine in ten of the tips of its curve, which the tips of mere noise are not.
+const TIP_WIDTH = 6, TIP_LEAST = 6, TIP_TIMES = 3.5, TIP_PLACES_MOST = 24, TIP = 1.25, TIP_ALPHA = 0.8;
 const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
 
 /** @typedef {import("./chart_plot.js").Line} Line */
@@ -77,11 +77,10 @@ function tips(columns, tops, feet, ratio) {
   if (count === 1) upright(columns[0], tops[0], feet[0]);
   const places = Math.min(TIP_PLACES_MOST, Math.ceil((TIP_WIDTH * ratio * (count - 1)) / (columns[count - 1] - columns[0])));
   if (!(places > 1)) return lines;
-  const ceiling = opened(tops.map((y) => -y), places).map((y) => -y), floor = opened(feet, places);
-  for (let i = 0; i < count; i++) {
-    const least = Math.max(TIP_LEAST * ratio, TIP_SHARE * (floor[i] - ceiling[i]));
-    if (ceiling[i] - tops[i] >= least) upright(columns[i], tops[i], ceiling[i]);
-    if (feet[i] - floor[i] >= least) upright(columns[i], feet[i], floor[i]);
+  for (const [edges, sign] of /** @type {[number[], number][]} */ ([[tops, -1], [feet, 1]])) {
+    const outward = edges.map((edge) => sign * edge), wide = opened(outward, places), out = outward.map((edge, i) => edge - wide[i]);
+    const usual = Float64Array.from(out).sort()[Math.floor(count * 0.9)], least = Math.max(TIP_LEAST * ratio, TIP_TIMES * usual);
+    out.forEach((length, i) => { if (length >= least) upright(columns[i], edges[i], sign * wide[i]); });
   }
   return lines;
 }

@@ -69,7 +69,10 @@ if (frame) {
       return url;
     };
     history.replaceState(history.state, "", carry(location.href));
-    for (const link of document.querySelectorAll("[data-keeps]")) link.setAttribute("href", carry(link.getAttribute("href")).href);
+    for (const each of document.querySelectorAll("[data-keeps]")) {
+      const name = each.matches("form") ? "action" : "href";
+      each.setAttribute(name, carry(each.getAttribute(name)).href);
+    }
     for (const form of document.querySelectorAll("[data-carries]")) {
       for (const old of form.querySelectorAll("input[name=e]")) old.remove();
       for (const value of chosen) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "e", value }));

@@ -47,7 +47,7 @@ class Site:
         head = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=json.dumps(body).encode() if body else None, method=method, headers=head)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
 
     def run(self, project: str, name: str, metrics: dict[str, list[Any]] | None = None, **fields: Any) -> str:
         """A new experiment with these points, by its slug."""

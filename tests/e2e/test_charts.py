@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -168,6 +169,37 @@ def test_a_spike_of_one_step_among_many_is_seen_up_to_its_tip(visit: Opener, sit
     plain = site.run("odd", f"plain {sign}", {"spiky": [level, level]})
     page = settled(visit(f"/projects/research-team/odd/compare?e={plain}&e={slug}{look}"))
     assert inked_rows(page.locator(".chart .uplot > .u-wrap > canvas").first) > 0.95
+
+
+STICKS = """
+  const over = canvas.parentElement.querySelector('.u-over'), ratio = devicePixelRatio;
+  const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight].map((value) => Math.round(value * ratio));
+  const { data } = context.getImageData(left, top, width, height), longest = [];
+  for (let x = 0; x < width; x++) {
+    let run = 0, most = 0;
+    for (let y = 0; y < height; y++) most = Math.max(most, run = data[4 * (y * width + x) + 3] >= 128 ? run + 1 : 0);
+    longest.push(most);
+  }
+  return longest;
+"""
+
+
+@pytest.mark.parametrize("kind", ["gauss", "expovariate"])
+@pytest.mark.parametrize("look", ["", "&log=1"])
+def test_the_tips_of_noise_are_no_spikes_and_a_spike_among_them_is_one(visit: Opener, site: Site, kind: str, look: str):
+    chance = random.Random(5)
+    noise = [5 + 0.2 * (chance.gauss(0, 1) if kind == "gauss" else chance.expovariate(1)) for _ in range(10_000)]
+    slugs = [site.run("odd", f"{kind} {n}", {"noise": [*noise[:7000], 15.0 if n else 5.0, *noise[7001:]]}) for n in range(2)]
+    page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs) + f"&hide={slugs[1]}{look}"))
+    canvas = page.locator(".chart .uplot > .u-wrap > canvas").first
+    read = f"canvas => {{ const context = ({READ})(canvas); {STICKS} }}"
+    plain = canvas.evaluate(read)
+    usual = sorted(plain)[len(plain) // 2]
+    assert sum(length > 4 * usual + 8 for length in plain) <= 0.02 * len(plain)
+    page.locator(".runs .eye").nth(1).click()
+    page.locator(".runs .eye").first.click()
+    expect(page).to_have_url(re.compile(f"hide={slugs[0]}"))
+    assert max(canvas.evaluate(read)) > 100
 
 
 def test_a_chart_of_hidden_runs_says_so_and_offers_no_file(visit: Opener):

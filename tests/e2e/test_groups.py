@@ -100,10 +100,11 @@ def test_students_t_is_that_of_scipy_for_every_number_of_runs(groups: Callable[.
     assert made == pytest.approx(stats.t.ppf(0.975, degrees).tolist(), rel=1e-6)
 
 
-def test_the_range_of_thinned_runs_is_that_of_their_envelopes(groups: Callable[..., Any]):
+@pytest.mark.parametrize("smoothing", [0, 0.9])
+def test_the_range_of_thinned_runs_is_that_of_their_envelopes_smoothed_or_not(groups: Callable[..., Any], smoothing: float):
     members = series([[1.0, 2.0], [3.0, 4.0]])
     members[0]["min"], members[1]["max"] = [-5.0, 1.5], [3.5, 90.0]
-    made = groups("math.together([0, 1], given, {centre: 'mean', band: 'range', smoothing: 0})", members)
+    made = groups(f"math.together([0, 1], given, {{centre: 'mean', band: 'range', smoothing: {smoothing}}})", members)
     assert (made["min"], made["max"]) == ([-5.0, 1.5], [3.5, 90.0])
 
 

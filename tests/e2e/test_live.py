@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.e2e.conftest import Opener, Site, settled
+from tests.e2e.conftest import Console, Opener, Site, settled
 
 pytestmark = pytest.mark.browser
 LIVE = re.compile("/metrics/live/")
@@ -94,6 +94,28 @@ def test_the_list_and_the_tables_follow_and_say_how_a_run_ended(visit: Opener, s
     look_again(page)
     expect(page.locator("#compare-live[data-live]")).to_have_count(0)
     assert page.evaluate("window.isSame")
+
+
+def test_who_is_signed_out_is_told_and_sees_no_page_within_the_page(visit: Opener, site: Site, console: Console):
+    console.allowed.append("401")
+    slugs = [site.run("leaving", name, {"loss": [3.0, 2.0]}) for name in ("one", "two")]
+    page = settled(visit(f"/projects/research-team/leaving/compare?e={slugs[0]}&e={slugs[1]}"))
+    page.context.clear_cookies()
+    site.log("leaving", slugs[1], {"loss": [0.25]}, first=2)
+    look_again(page)
+    expect(page.get_by_role("alert").first).to_contain_text("you are signed out")
+    expect(page.locator("#main")).to_have_count(1)
+    expect(page.locator("h1")).to_have_text("2 experiments")
+
+
+def test_a_page_of_which_a_run_was_deleted_is_loaded_anew(visit: Opener, site: Site):
+    slugs = [site.run("fading", name, {"loss": [3.0, 2.0]}) for name in ("one", "two", "three")]
+    page = settled(visit(f"/projects/research-team/fading/compare?e={','.join(slugs)}"))
+    (gone,) = [row for row in site.call("GET", "/api/v1/experiments?project=fading")["results"] if row["slug"] == slugs[2]]
+    site.call("DELETE", f"/api/v1/experiments/{gone['id']}")
+    page.evaluate("htmx.trigger('#compare-live', 'resumed')")
+    expect(page.locator("h1")).to_have_text("2 experiments", timeout=30_000)
+    expect(page.locator(".runs [data-run]")).to_have_count(2)
 
 
 def test_a_new_metric_gets_its_chart_and_the_others_stay(visit: Opener, site: Site):

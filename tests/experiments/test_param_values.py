@@ -7,10 +7,10 @@ from itertools import combinations
 import pytest
 
 from experiments.models import changes, difference
-from experiments.param_values import distinct, floated
+from experiments.param_values import by_name, distinct, floated
 from experiments.templatetags.readings import as_param
 
-DIFFERENT = [None, True, "true", False, "false", 1, "1", "1.0", 1.5, "1.5", "null", "", "–", "\u2060–", [1], "[1]", {}, "{}"]
+DIFFERENT = [None, True, "true", False, "false", 1, "1", "1.0", 1.5, "1.5", "null", "none", "", "–", "\u2060–", [1], "[1]", {}, "{}"]
 DIFFERENT += ['"1"', '"true"', " 1", "sgd", "SGD", 0.1, 0.1000000001, "NaN", 1e300]
 
 
@@ -21,7 +21,7 @@ def test_no_two_different_values_are_written_alike():
 
 def test_text_is_in_quotes_only_where_it_would_read_as_something_else():
     assert [distinct(text) for text in ("adam", "1e-3 ·", "true", "18", "[[", "[" * 100_000)] == ["adam", "1e-3 ·", '"true"', '"18"', "[[", "[" * 100_000]
-    assert [as_param(value) for value in (1 / 3, 18, "18", True, "true", None)] == ["0.333333", "18", '"18"', "true", '"true"', "–"]
+    assert [as_param(value) for value in (1 / 3, -0.0, 18, "18", True, "true", None)] == ["0.333333", "0", "18", '"18"', "true", '"true"', "–"]
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 1.0), ([1, 2.0], [1.0, 2]), ({"a": 1, "b": 2}, {"b": 2.0, "a": 1}), (-0.0, 0)])
@@ -32,6 +32,11 @@ def test_equal_values_are_written_alike(one: object, other: object):
 def test_a_param_that_changes_its_type_is_a_change():
     found = changes(difference({"amp": True, "n": 1, "k": 2}, {"amp": "true", "n": True, "k": 2.0}))
     assert [(change.feature, change.was, change.now) for change in found] == [("amp", "true", '"true"'), ("n", "1", "true")]
+
+
+def test_a_nested_param_with_the_name_of_another_is_told_apart_from_it():
+    assert by_name({"o": {"lr": 2, "x": {}}, "o.lr": 1, "a": 3}) == {"o.lr (nested)": 2, "o.x": {}, "o.lr": 1, "a": 3}
+    assert by_name({"o.lr": 1, "o": {"lr": 2}}) == {"o.lr": 1, "o.lr (nested)": 2}
 
 
 def test_a_whole_number_beyond_every_float_is_infinite():

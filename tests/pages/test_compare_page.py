@@ -385,6 +385,43 @@ def test_the_numbers_of_runs_that_go_on_are_told_again_only_where_something_chan
     assert "X-Seen" not in browser.get(address, headers=LIVE | {"X-Seen": seen(ended)}).content.decode()
 
 
+def test_a_page_whose_runs_are_no_longer_all_there_is_loaded_anew(bob, browser_for, project, runs):
+    browser, address = browser_for(bob), url(project, "e=baseline,wider,slower")
+    version = seen(browser.get(address).content.decode())
+    for gone in runs[2:0:-1]:  # the second leaves too few for a comparison
+        gone.delete()
+        answer = browser.get(address, headers=LIVE | {"X-Seen": version})
+        assert (answer.status_code, answer["HX-Refresh"], answer.content) == (200, "true", b"")
+
+
+def test_a_metric_that_came_is_in_the_menus_of_the_page(bob, browser_for, project, logged, log):
+    browser, address = browser_for(bob), url(project, "e=baseline,wider")
+    page = browser.get(address).content.decode()
+    log(logged[0], {"brand new": [1.0]})
+    told = browser.get(address, headers=LIVE | {"X-Seen": seen(page), "X-Metrics": "3"}).content.decode()
+    assert "<option>brand new</option>" in told.split('id="order"', 1)[1].split("</select>")[0]
+    assert '<option value="brand new">' in told.split('id="x-metrics"', 1)[1].split("</datalist>")[0]
+    assert "brand new, last" in section(told, "differences")
+    assert 'id="order"' not in browser.get(address, headers=LIVE | {"X-Seen": seen(page), "X-Metrics": "4"}).content.decode()
+
+
+def test_the_list_is_searched_by_params_too(bob, browser_for, project, runs):
+    html = browser_for(bob).get(url(project, "e=baseline,wider")).content.decode()
+    words = html.split('data-slug="baseline"', 1)[1].split('data-words="', 1)[1].split('"', 1)[0]
+    assert words == "lr 0.1 layers 2 optimizer.name sgd optimizer.momentum 0.9"
+
+
+@pytest.mark.parametrize(("seed", "said"), [(1, "seed 1, crashed"), (None, "crashed")])
+def test_the_list_says_how_every_run_ended(bob, browser_for, project, runs, seed, said):
+    for run in runs[:2]:
+        run.seed = seed
+        run.fail(Experiment.FailureKind.CRASHED, at=timezone.now())
+        run.save()
+    html = browser_for(bob).get(url(project, "e=baseline,wider")).content.decode()
+    states = [text_of(html.split(f'id="state-{run.pk}">', 1)[1].split("</small>")[0]) for run in runs[:2]]
+    assert states == ["baseline, crashed", said]
+
+
 def test_a_comparison_of_ended_runs_does_not_ask_again(bob, browser_for, project, logged):
     for run in logged:
         run.complete(at=timezone.now())

@@ -80,6 +80,14 @@ def test_side_by_side_has_the_rows_that_the_reader_wants_whole(rows, project, st
     assert [row["row"] for row in rows("side", "e=one,two&rows=mention")][:3] == ["lr", "text", "none"]
 
 
+def test_notes_are_whole_and_tags_with_commas_are_no_other_tags(rows, project, store):
+    for slug, end, tags in (("one", "ONE", ["a, b"]), ("two", "TWO", ["a", "b"])):
+        lifecycle.create(project, by=None, name=slug, notes="a" * 2500 + end, tags=tags)
+    found = {row["row"]: row for row in rows("side", "e=one,two")}
+    assert [found["Notes"][f"run:{slug}"][2500:] for slug in ("one", "two")] == ["ONE", "TWO"]
+    assert [found["Tags"][f"run:{slug}"] for slug in ("one", "two")] == ['["a, b"]', '["a", "b"]']
+
+
 def test_parquet_keeps_types_and_nan(bob, browser_for, project, log, runs):  # noqa: F811
     log(runs[0], {"loss": [1.0, float("nan")]})
     table = pq.read_table(io.BytesIO(browser_for(bob).get(url(project, f"{THREE}&table=summary&format=parquet")).getvalue()))

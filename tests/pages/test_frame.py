@@ -158,6 +158,12 @@ def test_a_user_without_a_team_is_told_what_to_do(browser_for, django_user_model
     assert browser_for(loner).get("/projects/new").status_code == 403
 
 
+def test_a_part_for_somebody_who_is_signed_out_is_a_refusal_and_no_sign_in_page(client):
+    answer = client.get("/account", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert client.get("/account", headers={"HX-Request": "true", "HX-Boosted": "true"}).status_code == 302
+
+
 def test_the_header_names_the_one_team_or_counts_them(browser_for, alice):
     assert "Vision team" in page(browser_for(alice), "/")
     Membership.objects.create(user=alice, team=Team.objects.create(name="Second"), role=Role.VIEWER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -275,12 +276,18 @@ def test_an_experiment_of_another_project_is_refused_in_one_sentence(erin, brows
 
 
 def test_the_metric_that_was_chosen_stays_when_the_parent_changed(erin, browser_for, runs):
-    answer = browser_for(erin).post(parent_url(runs["both"]), {"parent": "wide", "metric": "val loss"})
-    assert answer["Location"] == url(runs["both"].project, "from=both&metric=val+loss")
+    look = "?metric=val+loss&from=both&e=both&e=wide"
+    html = browser_for(erin).get(url(runs["both"].project) + look).content.decode()
+    assert f'action="{parent_url(runs["both"])}{look}"' in unescape(html)
+    answer = browser_for(erin).post(parent_url(runs["both"]) + look, {"parent": "wide"})
+    assert answer["Location"] == url(runs["both"].project) + look
+    refused = browser_for(erin).post(parent_url(runs["both"]) + look, {"parent": "both"})
+    assert f'action="{parent_url(runs["both"])}{look}"' in unescape(refused.content.decode())
 
 
 def test_the_address_at_which_a_refusal_stands_leads_back_to_the_form(bob, carol, browser_for, runs):
     assert browser_for(bob).get(parent_url(runs["wide"]))["Location"] == url(runs["wide"].project, "from=wide")
+    assert browser_for(bob).get(parent_url(runs["wide"]) + "?metric=loss&e=both")["Location"] == url(runs["wide"].project, "metric=loss&from=wide&e=both")
     assert browser_for(carol).get(parent_url(runs["wide"])).status_code == 404
 
 
