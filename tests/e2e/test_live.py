@@ -126,6 +126,8 @@ def test_a_new_metric_gets_its_chart_and_the_others_stay(visit: Opener, site: Si
     look_again(page)
     expect(page.locator('.chart[data-metric="accuracy"] .uplot')).to_have_count(1)
     expect(page.locator("#summary thead")).to_contain_text("accuracy")
+    expect(page.get_by_label("Sort by")).to_have_count(1)
+    expect(page.get_by_label("Sort by").locator("option")).to_have_text(["as chosen", "accuracy", "loss"])
     assert page.locator('.chart[data-metric="loss"] canvas').first.evaluate("canvas => canvas.isSame")
 
 

@@ -402,6 +402,7 @@ def test_a_metric_that_came_is_in_the_menus_of_the_page(bob, browser_for, projec
     assert "<option>brand new</option>" in told.split('id="order"', 1)[1].split("</select>")[0]
     assert '<option value="brand new">' in told.split('id="x-metrics"', 1)[1].split("</datalist>")[0]
     assert "brand new, last" in section(told, "differences")
+    assert "<form" not in told.split('id="compare-live"')[0] + told.split('id="order"')[1]
     assert 'id="order"' not in browser.get(address, headers=LIVE | {"X-Seen": seen(page), "X-Metrics": "4"}).content.decode()
 
 
