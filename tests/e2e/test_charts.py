@@ -161,8 +161,8 @@ def test_smoothing_is_drawn_over_the_raw_line_and_said(visit: Opener):
     page.wait_for_url(re.compile("smooth=0.9"))
 
 
-@pytest.mark.parametrize("look", ["", "&smooth=0.9", "&log=1"])
-@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("look", ["", *(pytest.param(look, marks=pytest.mark.slow) for look in ("&smooth=0.9", "&log=1"))])
+@pytest.mark.parametrize("sign", [1, pytest.param(-1, marks=pytest.mark.slow)])
 def test_a_spike_of_one_step_among_many_is_seen_up_to_its_tip(visit: Opener, site: Site, sign: int, look: str):
     level = 1.0 if sign > 0 else 9.0
     slug = site.run("odd", f"spike {sign}", {"spiky": [level + sign * 8 * (step == 4321) for step in range(10_000)]})
@@ -184,8 +184,8 @@ STICKS = """
 """
 
 
-@pytest.mark.parametrize("kind", ["gauss", "expovariate"])
-@pytest.mark.parametrize("look", ["", "&log=1"])
+@pytest.mark.parametrize("kind", ["gauss", pytest.param("expovariate", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("look", ["", pytest.param("&log=1", marks=pytest.mark.slow)])
 def test_the_tips_of_noise_are_no_spikes_and_a_spike_among_them_is_one(visit: Opener, site: Site, kind: str, look: str):
     chance = random.Random(5)
     noise = [5 + 0.2 * (chance.gauss(0, 1) if kind == "gauss" else chance.expovariate(1)) for _ in range(10_000)]
@@ -213,7 +213,7 @@ def test_a_chart_of_hidden_runs_says_so_and_offers_no_file(visit: Opener):
     expect(page.locator(".chart .uplot")).to_have_count(3)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_the_last_text_of_the_x_axis_is_whole(visit: Opener, site: Site, width: int):
     slugs = [site.run("odd", f"long {n}", {"long": [float(value) for value in range(1001 + n)]}) for n in range(2)]
     page = settled(visit("/projects/research-team/odd/compare?x=step&e=" + "&e=".join(slugs), width=width))

@@ -96,6 +96,7 @@ def test_the_list_and_the_tables_follow_and_say_how_a_run_ended(visit: Opener, s
     assert page.evaluate("window.isSame")
 
 
+@pytest.mark.slow
 def test_who_is_signed_out_is_told_and_sees_no_page_within_the_page(visit: Opener, site: Site, console: Console):
     console.allowed.append("401")
     slugs = [site.run("leaving", name, {"loss": [3.0, 2.0]}) for name in ("one", "two")]
@@ -108,6 +109,7 @@ def test_who_is_signed_out_is_told_and_sees_no_page_within_the_page(visit: Opene
     expect(page.locator("h1")).to_have_text("2 experiments")
 
 
+@pytest.mark.slow
 def test_a_page_of_which_a_run_was_deleted_is_loaded_anew(visit: Opener, site: Site):
     slugs = [site.run("fading", name, {"loss": [3.0, 2.0]}) for name in ("one", "two", "three")]
     page = settled(visit(f"/projects/research-team/fading/compare?e={','.join(slugs)}"))
@@ -131,6 +133,7 @@ def test_a_new_metric_gets_its_chart_and_the_others_stay(visit: Opener, site: Si
     assert page.locator('.chart[data-metric="loss"] canvas').first.evaluate("canvas => canvas.isSame")
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_later_is_followed_from_then_on(visit: Opener, site: Site):
     ended = site.run("later", "ended", {"loss": [3.0, 2.0]})
     end(site, "later", ended)
@@ -192,6 +195,7 @@ def test_it_ends_when_nothing_runs_any_more(visit: Opener, site: Site):
     assert asked == []
 
 
+@pytest.mark.slow
 def test_a_page_without_runs_that_go_on_asks_for_nothing(visit: Opener, site: Site):
     slugs = [site.run("over", name, {"loss": [3.0, 2.0, 1.0]}) for name in ("one", "two")]
     for slug in slugs:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.e2e.conftest import Opener, Site, photograph, settled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STEPS = 60
 

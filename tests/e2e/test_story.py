@@ -147,7 +147,8 @@ def test_a_run_that_goes_on_shows_its_points_as_they_come(visit: Opener, site: S
     expect(page.locator("#head .status")).to_have_text("complete", timeout=20_000)
 
 
-@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390])
 def test_no_page_scrolls_sideways_on_a_phone(visit: Opener, width: int):
     page = visit("/", width=width)
     wide = []

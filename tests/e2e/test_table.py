@@ -165,8 +165,8 @@ def test_without_scripts_filters_sorting_and_views_work(visit: Opener, made: Non
     expect(page.locator("thead .pinned")).to_have_count(1)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_table_is_looked_at(visit: Opener, made: None, width: int, dark: bool) -> None:
     page = visit(TABLE + "?q=seed+%3E+0+and+metrics.acuracy.max+%3E+0.9", width=width, dark=dark)
     photograph(page, f"table-error-{width}-{'dark' if dark else 'light'}")
