@@ -21,6 +21,7 @@ from experiments.models import Experiment
 from experiments.param_values import flat
 from metrics import freshness, process
 from projects.models import Project, ProjectMetric
+from tests.counting import Counting
 
 
 def url(project: Project, query: str = "") -> str:
@@ -383,6 +384,24 @@ def test_the_numbers_of_runs_that_go_on_are_told_again_only_where_something_chan
     logged[0].complete(at=timezone.now())
     logged[0].save()
     assert "X-Seen" not in browser.get(address, headers=LIVE | {"X-Seen": seen(ended)}).content.decode()
+
+
+def test_to_ask_again_costs_a_hundred_runs_no_more_than_two_and_the_store_nothing_where_nothing_changed(bob, browser_for, project, store):
+    Experiment.objects.bulk_create([Experiment(project=project, name=f"run {i}", slug=f"run-{i}", status="running") for i in range(100)])
+    counting = process.repository().engine = Counting(store.engine)
+    browser, counts = browser_for(bob), []
+    try:
+        for many in (2, 100):
+            address = url(project, "e=" + ",".join(f"run-{i}" for i in range(many)))
+            version = seen(browser.get(address).content.decode())
+            before = len(counting.asked)
+            with CaptureQueriesContext(connection) as asked:
+                assert browser.get(address, headers=LIVE | {"X-Seen": version}).status_code == 204
+            counts.append((len(asked), len(counting.asked) - before))
+    finally:
+        process.repository().engine = store.engine
+    assert counts[0] == counts[1]
+    assert counts[1] <= (7 + freshness.can_be_away(), 0)
 
 
 def test_a_page_whose_runs_are_no_longer_all_there_is_loaded_anew(bob, browser_for, project, runs):
