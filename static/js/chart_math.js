@@ -35,19 +35,17 @@ export const nonPositive = (values) => values.reduce((/** @type {number} */ coun
 
 /**
  * A curve without its peaks that are narrower than `width` places: the largest, around each place, of the smallest values of so many neighbours.
- * @param {number[]} values @param {number} width
+ * At the ends two neighbours are enough, so that a curve that begins steeply has no peak there.
+ * @param {number[]} values @param {number} width 2 or more
  */
 export function opened(values, width) {
-  const count = values.length, reach = Math.min(width, count), least = [], kept = [];
-  for (let i = 0; i + reach <= count; i++) {
-    let value = values[i];
-    for (let k = 1; k < reach; k++) value = Math.min(value, values[i + k]);
-    least.push(value);
-  }
-  for (let i = 0; i < count; i++) {
-    let value = -Infinity;
-    for (let k = Math.max(0, i - reach + 1); k <= Math.min(i, count - reach); k++) value = Math.max(value, least[k]);
-    kept.push(value);
+  const count = values.length, kept = new Array(count).fill(-Infinity);
+  if (count < 2) return values.slice();
+  for (let start = 2 - width; start <= count - 2; start++) {
+    const first = Math.max(0, start), end = Math.min(count, start + width);
+    let least = Infinity;
+    for (let i = first; i < end; i++) least = Math.min(least, values[i]);
+    for (let i = first; i < end; i++) kept[i] = Math.max(kept[i], least);
   }
   return kept;
 }

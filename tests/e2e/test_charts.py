@@ -339,6 +339,8 @@ def test_smoothing_takes_the_bias_of_its_start_out(maths: Callable[[str], Any]):
         ([9, 1, 2], 2, [1, 1, 1]),
         ([4, 2], 9, [2, 2]),
         ([3], 2, [3]),
+        ([9, 6, 4, 3, 3, 3], 3, [6, 6, 4, 3, 3, 3]),
+        ([3, 3, 3, 4, 9], 4, [3, 3, 3, 4, 4]),
     ],
 )
 def test_a_curve_is_opened_by_what_is_wide(maths: Callable[[str], Any], values: list[int], width: int, expected: list[int]):
