@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 from django.http import QueryDict
 
@@ -128,7 +127,6 @@ class Found:
 
     all: Sequence[ProjectMetric]
     sought: Sought = field(default_factory=Sought)
-    finder_from: ClassVar[int] = FINDER_FROM
 
     @cached_property
     def trouble(self) -> Trouble | None:
@@ -158,7 +156,7 @@ class Found:
     @property
     def has_finder(self) -> bool:
         """Whether looking for a name is worth its place."""
-        return len(self.all) > self.finder_from or bool(self.sought.text)
+        return len(self.all) > FINDER_FROM or bool(self.sought.text)
 
     @cached_property
     def groups(self) -> dict[str, list[ProjectMetric]]:

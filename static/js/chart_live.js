@@ -222,8 +222,7 @@ function followComparison(board, follow) {
     if (running !== known.running) follow(running.split(" ").filter(Boolean));
     // @ts-ignore: htmx comes as a plain script
     if (metrics !== known.metrics && board) window.htmx.ajax("GET", location.href, { target: board.root, swap: "innerHTML" });
-    const finder = /** @type {HTMLElement | null} */ (document.querySelector(".finder"));
-    if (finder) finder.hidden &&= Number(metrics) <= Number(finder.dataset.from);
+    if (marker()?.matches("[data-finder]")) document.querySelector(".finder")?.removeAttribute("hidden");
     known = { metrics, running };
   });
 }

@@ -47,6 +47,14 @@ READ = """(canvas) => {
 }"""
 
 
+# What is painted in the plot of a chart: `isInk(x, y)` whether a pixel is more painted than not.
+PLOT = """
+  const over = canvas.parentElement.querySelector('.u-over'), ratio = devicePixelRatio;
+  const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight].map((value) => Math.round(value * ratio));
+  const { data } = context.getImageData(left, top, width, height), isInk = (x, y) => data[4 * (y * width + x) + 3] >= 128;
+"""
+
+
 def colours(canvas: Locator) -> list[list[int]]:
     """Every colour that a canvas shows opaquely."""
     return canvas.evaluate(
@@ -62,17 +70,11 @@ def colours(canvas: Locator) -> list[list[int]]:
 def inked_rows(canvas: Locator) -> float:
     """The share of a plot's rows, but for the lowest and the highest tenth, in which some pixel is more painted than not."""
     return canvas.evaluate(
-        f"canvas => {{ const context = ({READ})(canvas);"
+        f"canvas => {{ const context = ({READ})(canvas); {PLOT}"
         """
-          const over = canvas.parentElement.querySelector('.u-over'), ratio = devicePixelRatio;
-          const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight].map((value) => Math.round(value * ratio));
-          const first = top + Math.round(height / 10), rows = Math.round(height * 0.8), { data } = context.getImageData(left, first, width, rows);
+          const first = Math.round(height / 10), rows = Math.round(height * 0.8);
           let inked = 0;
-          for (let row = 0; row < rows; row++) for (let at = row * width * 4; at < (row + 1) * width * 4; at += 4) {
-            if (data[at + 3] < 128) continue;
-            inked++;
-            break;
-          }
+          for (let y = first; y < first + rows; y++) for (let x = 0; x < width; x++) if (isInk(x, y)) { inked++; break; }
           return inked / rows;
         }"""
     )
@@ -172,12 +174,10 @@ def test_a_spike_of_one_step_among_many_is_seen_up_to_its_tip(visit: Opener, sit
 
 
 STICKS = """
-  const over = canvas.parentElement.querySelector('.u-over'), ratio = devicePixelRatio;
-  const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight].map((value) => Math.round(value * ratio));
-  const { data } = context.getImageData(left, top, width, height), longest = [];
+  const longest = [];
   for (let x = 0; x < width; x++) {
     let run = 0, most = 0;
-    for (let y = 0; y < height; y++) most = Math.max(most, run = data[4 * (y * width + x) + 3] >= 128 ? run + 1 : 0);
+    for (let y = 0; y < height; y++) most = Math.max(most, run = isInk(x, y) ? run + 1 : 0);
     longest.push(most);
   }
   return longest;
@@ -192,7 +192,7 @@ def test_the_tips_of_noise_are_no_spikes_and_a_spike_among_them_is_one(visit: Op
     slugs = [site.run("odd", f"{kind} {n}", {"noise": [*noise[:7000], 15.0 if n else 5.0, *noise[7001:]]}) for n in range(2)]
     page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs) + f"&hide={slugs[1]}{look}"))
     canvas = page.locator(".chart .uplot > .u-wrap > canvas").first
-    read = f"canvas => {{ const context = ({READ})(canvas); {STICKS} }}"
+    read = f"canvas => {{ const context = ({READ})(canvas); {PLOT} {STICKS} }}"
     plain = canvas.evaluate(read)
     usual = sorted(plain)[len(plain) // 2]
     assert sum(length > 4 * usual + 8 for length in plain) <= 0.02 * len(plain)

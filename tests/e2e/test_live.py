@@ -131,6 +131,11 @@ def test_a_new_metric_gets_its_chart_and_the_others_stay(visit: Opener, site: Si
     expect(page.get_by_label("Sort by")).to_have_count(1)
     expect(page.get_by_label("Sort by").locator("option")).to_have_text(["as chosen", "accuracy", "loss"])
     assert page.locator('.chart[data-metric="loss"] canvas').first.evaluate("canvas => canvas.isSame")
+    expect(page.get_by_label("Find metrics by name")).to_be_hidden()
+    site.log("growing", slugs[0], {f"metric {n}": [0.5] for n in range(12)})
+    look_again(page)
+    expect(page.get_by_label("Find metrics by name")).to_be_visible()
+    expect(page.locator("#metric-count")).to_have_text("14 metrics")
 
 
 @pytest.mark.slow
