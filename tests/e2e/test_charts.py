@@ -32,10 +32,10 @@ def over(page: Page, card: int, share: float, down: float = 60) -> dict[str, flo
 
 @pytest.fixture(scope="module")
 def maths(browser: Browser, site: Site) -> Callable[[str], Any]:
-    """maths("math.step(5)"): the value of an expression over the functions of chart_math.js."""
+    """maths("math.step(5)"): the value of an expression over the functions of frame/numbers.js."""
     page = browser.new_page(base_url=site.url)
     page.goto("/sign-in")
-    return lambda call: page.evaluate(f"async () => {{ const math = await import('/static/js/chart_math.js'); return {call}; }}")
+    return lambda call: page.evaluate(f"async () => {{ const math = await import('/static/js/frame/numbers.js'); return {call}; }}")
 
 
 # A canvas as one that may be read from.

@@ -90,5 +90,5 @@ def test_the_scripts_of_the_comparison_weigh_less_than_they_may(page: Page, caps
     with capsys.disabled():
         print(f"\nScripts of the comparison: {sum(weights.values()):,} bytes gzip in {len(weights)} files")
     assert any("uPlot" in path for path in weights)
-    assert any("charts.js" in path for path in weights)
+    assert any("charts/board.js" in path for path in weights)
     assert sum(weights.values()) < SCRIPT_MOST_BYTES, weights

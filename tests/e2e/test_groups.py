@@ -26,10 +26,10 @@ Numbers = list[float | None]
 
 @pytest.fixture(scope="module")
 def groups(browser: Browser, site: Site) -> Callable[..., Any]:
-    """groups("student(3)", given): the value of an expression over the functions of chart_groups.js and what is `given`."""
+    """groups("student(3)", given): the value of an expression over the functions of charts/groups.js and what is `given`."""
     page = browser.new_page(base_url=site.url)
     page.goto("/sign-in")
-    return lambda call, given=None: page.evaluate(f"async (given) => {{ const math = await import('/static/js/chart_groups.js'); return {call}; }}", given)
+    return lambda call, given=None: page.evaluate(f"async (given) => {{ const math = await import('/static/js/charts/groups.js'); return {call}; }}", given)
 
 
 def series(lines: Lines) -> list[dict[str, Any]]:

@@ -225,10 +225,10 @@ def test_a_comparison_without_a_point_shows_its_first_ones(visit: Opener, site: 
 
 @pytest.fixture(scope="module")
 def merge(browser: Browser, site: Site) -> Callable[..., Any]:
-    """merge(answer, news, order): the answer as chart_live.js brings it up to date."""
+    """merge(answer, news, order): the answer as charts/live.js brings it up to date."""
     page = browser.new_page(base_url=site.url)
     page.goto("/sign-in")
-    script = "async ([answer, told, how]) => (await import('/static/js/chart_live.js')).merged(answer, told, how)"
+    script = "async ([answer, told, how]) => (await import('/static/js/charts/live.js')).merged(answer, told, how)"
     return lambda answer, news, order: page.evaluate(script, [answer, news["series"], {"added": news["added"], "order": order}])
 
 

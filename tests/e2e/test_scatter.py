@@ -215,7 +215,7 @@ def test_a_scale_places_every_number_and_gives_back_what_a_hand_aims_at(visit: O
     page = visit("/account")
     found = page.evaluate(
         """async ([values, log]) => {
-          const { Scale } = await import('/static/js/axes.js');
+          const { Scale } = await import('/static/js/scatter/axes.js');
           const axis = { key: 'param:x', name: 'x', how: 'param', words: [], literals: [], term: 'params.x', refusal: '', missing: 0, odd: 0 };
           const scale = new Scale({ ...axis, values }, log);
           return { range: scale.range(2, -1), middle: scale.value(0.5), shares: values.map((value) => scale.share(value)), ticks: scale.ticks(6).length };

@@ -30,7 +30,7 @@ SECOND = 1_000_000
 
 
 def merged(answer: dict[str, Any], news: dict[str, Any], order: list[str]) -> dict[str, Any]:
-    """What `merged` of chart_live.js does; tests/e2e/test_live.py holds the two against the same server."""
+    """What `merged` of charts/live.js does; tests/e2e/test_live.py holds the two against the same server."""
     kind, first, width = answer["frame"].split(".")[0], *map(int, answer["frame"].split(".")[1:3])
     unit = 1 if kind == "step" else SECOND
 

@@ -1,6 +1,6 @@
 /* Params beside a run's name in the tooltip: which, and what they are. Both come with the page. */
 
-import { remember } from "./chart_address.js";
+import { remember } from "../frame/address.js";
 
 const NONE = "."; // an address that says nothing would mean the usual
 

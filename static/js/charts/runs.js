@@ -1,6 +1,6 @@
 /* The list of runs beside the charts: eyes (a range of them with shift), the filter, the first of them, All, None. What points at a run here shows it in the charts. */
 
-/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./board.js").Board} Board */
 
 /** @param {Board} board */
 export function wireRuns(board) {

@@ -1,15 +1,15 @@
 /* Groups of runs as curves: centre, band and n at every place of the grid that all runs lie on. Pure functions, no page. */
 
-import { smoothed } from "./chart_math.js";
+import { smoothed } from "../frame/numbers.js";
 
 /** @typedef {(number | null)[]} Values */
 /** @typedef {"mean" | "median"} Centre */
 /** @typedef {"sd" | "se" | "ci" | "range" | "none"} Band */
 /** @typedef {{centre: Centre, band: Band, smoothing: number, isLog: boolean}} How */
-/** @typedef {{id: string, name: string, style: import("./chart_theme.js").RunStyle, members: string[]}} Group */
-/** @typedef {import("./chart_plot.js").Series} Series */
-/** @typedef {import("./chart_plot.js").Answer} Answer */
-/** @typedef {import("./chart_plot.js").Run} Run */
+/** @typedef {{id: string, name: string, style: import("../frame/theme.js").RunStyle, members: string[]}} Group */
+/** @typedef {import("./plot.js").Series} Series */
+/** @typedef {import("./plot.js").Answer} Answer */
+/** @typedef {import("./plot.js").Run} Run */
 
 /** Student's t at 97.5 % for 1 to 30 degrees of freedom. */
 const STUDENT = [

@@ -1,10 +1,10 @@
 /* Parallel coordinates: an upright axis each, a line each experiment, a brush by dragging along an axis. */
 
-import { cut, draggable, Layers } from "./axes_canvas.js";
+import { cut, draggable, Layers } from "./layers.js";
 
 const TOP = 36, BOTTOM = 26, SIDE = 44, LANE = 22, GAP = 64, GRAB = 20, NEAR = 10, MANY = 500;
 
-/** @typedef {import("./explore.js").Desk} Desk */
+/** @typedef {import("./desk.js").Desk} Desk */
 /** @typedef {import("./axes.js").Scale} Scale */
 
 export class Parallel {

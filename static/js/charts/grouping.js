@@ -1,14 +1,14 @@
 /* Groups on the page: their eyes, their count, the toolbar that makes them, and what the run list is sorted by. */
 
-import { remember } from "./chart_address.js";
-import { readRunStyle } from "./chart_theme.js";
+import { remember } from "../frame/address.js";
+import { readRunStyle } from "../frame/theme.js";
 
 const PAUSE_MS = 300;
 // What goes without saying stays out of the address.
 const PLAIN = { as: "colour", centre: "mean", band: "sd" };
 
-/** @typedef {import("./charts.js").Board} Board */
-/** @typedef {import("./chart_groups.js").Group} Group */
+/** @typedef {import("./board.js").Board} Board */
+/** @typedef {import("./groups.js").Group} Group */
 
 /** The groups that the page lists. @returns {Group[]} */
 export function readGroups() {

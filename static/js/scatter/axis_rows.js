@@ -2,7 +2,7 @@
 
 import { withAggregate } from "./axes.js";
 
-/** @typedef {import("./explore.js").Desk} Desk */
+/** @typedef {import("./desk.js").Desk} Desk */
 /** @typedef {import("./axes.js").Scale} Scale */
 /** @typedef {HTMLInputElement | HTMLSelectElement} Field */
 

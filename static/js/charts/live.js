@@ -2,9 +2,9 @@
 
 const TICK_MS = 3000, SLOWEST_MS = 60_000, UNMARKED_MS = 30_000, ADDRESS_MOST = 48_000;
 
-/** @typedef {import("./charts.js").Board} Board */
-/** @typedef {import("./chart_card.js").Card} Card */
-/** @typedef {import("./chart_plot.js").Answer & {frame?: string, marks?: Record<string, string>}} LiveAnswer */
+/** @typedef {import("./board.js").Board} Board */
+/** @typedef {import("./card.js").Card} Card */
+/** @typedef {import("./plot.js").Answer & {frame?: string, marks?: Record<string, string>}} LiveAnswer */
 /** @typedef {{experiment: string, mark: string, name?: string, slug?: string, x?: number[], avg?: (number | null)[], min?: (number | null)[], max?: (number | null)[],
  *   nonfinite?: number, nonfinite_at?: number}} SeriesNews */
 /** @typedef {{chart: number, anew?: boolean, added?: number, series?: SeriesNews[]}} News */
@@ -33,7 +33,7 @@ export function merged(answer, told, { added, order }) {
 
 /**
  * One series with its last buckets.
- * @param {import("./chart_plot.js").Series | undefined} before @param {SeriesNews} told @param {number[]} at where its buckets lie @param {number} length
+ * @param {import("./plot.js").Series | undefined} before @param {SeriesNews} told @param {number[]} at where its buckets lie @param {number} length
  */
 function grown(before, told, at, length) {
   const { experiment, name, slug, avg = [] } = told, nothing = () => new Array(length).fill(null);

@@ -1,15 +1,15 @@
 /* The readings beside the cursor, sorted by value. It never lies over the cursor. */
 
-import { reading } from "./chart_math.js";
-import { tipOf } from "./chart_tips.js";
+import { reading } from "../frame/numbers.js";
+import { tipOf } from "./tips.js";
 
 const ROWS_MOST = 12, AWAY = 12;
 
-/** @typedef {{run: import("./chart_plot.js").Run, value: number, raw: number | null, low: number | null, high: number | null, n: number | null}} Row */
+/** @typedef {{run: import("./plot.js").Run, value: number, raw: number | null, low: number | null, high: number | null, n: number | null}} Row */
 
 /**
  * The readings at an index of a plot, largest first.
- * @param {import("./chart_plot.js").Plot} plot
+ * @param {import("./plot.js").Plot} plot
  * @returns {Row[]}
  */
 export function rowsAt(plot) {
@@ -50,7 +50,7 @@ export class Tooltip {
     this.box.hidden = true;
   }
 
-  /** @param {import("./chart_plot.js").Plot} plot @param {string} x what the cursor stands on @param {(run: import("./chart_plot.js").Run) => Element} swatch @param {string | null} hot */
+  /** @param {import("./plot.js").Plot} plot @param {string} x what the cursor stands on @param {(run: import("./plot.js").Run) => Element} swatch @param {string | null} hot */
   show(plot, x, swatch, hot) {
     const rows = rowsAt(plot);
     this.box.hidden = rows.length === 0;
@@ -69,7 +69,7 @@ export class Tooltip {
     return head;
   }
 
-  /** @param {Row[]} rows @param {(run: import("./chart_plot.js").Run) => Element} swatch @param {string | null} hot */
+  /** @param {Row[]} rows @param {(run: import("./plot.js").Run) => Element} swatch @param {string | null} hot */
   list(rows, swatch, hot) {
     const list = document.createElement("ul");
     for (const row of rows) {
@@ -87,7 +87,7 @@ export class Tooltip {
     return list;
   }
 
-  /** Right of the cursor where there is room, else left; under the plot where there is none on either side. @param {import("./chart_plot.js").Plot} plot */
+  /** Right of the cursor where there is room, else left; under the plot where there is none on either side. @param {import("./plot.js").Plot} plot */
   place(plot) {
     const card = this.card.getBoundingClientRect(), over = plot.u.over.getBoundingClientRect(), box = this.box;
     const cursor = over.left - card.left + plot.u.cursor.left, page = document.documentElement.clientWidth;

@@ -1,17 +1,17 @@
 /* One chart of a page: asks the server once it is near the window, says what it draws, and what went wrong. */
 
-import { crossingText, xWhere } from "./chart_crossing.js";
-import { Facets } from "./chart_facets.js";
-import { described, said } from "./chart_groups.js";
-import { hasRunning } from "./chart_live.js";
-import { span, step } from "./chart_math.js";
-import { Plot, xText } from "./chart_plot.js";
-import { Tooltip } from "./chart_tooltip.js";
+import { crossingText, xWhere } from "./crossing.js";
+import { Facets } from "./facets.js";
+import { described, said } from "./groups.js";
+import { hasRunning } from "./live.js";
+import { span, step } from "../frame/numbers.js";
+import { Plot, xText } from "./plot.js";
+import { Tooltip } from "./tooltip.js";
 
 const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500, KEPT_DRAWN = 60;
 const X_NAMES = { step: "step", relative: "time since the start", time: "wall time" };
 
-/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./board.js").Board} Board */
 
 export class Card {
   /** @param {HTMLElement} figure @param {Board} board */
@@ -23,7 +23,7 @@ export class Card {
     this.host = /** @type {HTMLElement} */ (figure.querySelector(".canvas"));
     this.how = /** @type {HTMLElement} */ (figure.querySelector(".how"));
     this.plot = /** @type {Plot | null} */ (null);
-    this.answer = /** @type {import("./chart_plot.js").Answer | null} */ (null);
+    this.answer = /** @type {import("./plot.js").Answer | null} */ (null);
     this.asking = /** @type {AbortController | null} */ (null);
     this.isNear = false;
     this.isStale = true;
@@ -144,7 +144,7 @@ export class Card {
 
   /** Say in the head what the lines are, and to those who do not see it what the chart shows. */
   describe() {
-    const { view } = this.board, answer = /** @type {import("./chart_plot.js").Answer} */ (this.answer), lines = this.plot?.lines ?? [];
+    const { view } = this.board, answer = /** @type {import("./plot.js").Answer} */ (this.answer), lines = this.plot?.lines ?? [];
     const shown = lines.filter((line) => line.unsmoothed.length);
     const hasSpread = shown.some((line) => line.low), leftOut = shown.reduce((sum, line) => sum + line.leftOut, 0);
     const { groups, grouping } = this.board, isGrouped = groups.length > 0;
@@ -162,7 +162,7 @@ export class Card {
     this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)] ?? view.xMetric}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
   }
 
-  /** @param {import("./chart_plot.js").Answer} answer @param {boolean} hasSpread */
+  /** @param {import("./plot.js").Answer} answer @param {boolean} hasSpread */
   buckets(answer, hasSpread) {
     const { view } = this.board;
     if (view.x === "metric") return crossingText(answer, view, hasSpread);
@@ -170,7 +170,7 @@ export class Card {
     return `buckets of ${view.x === "step" ? step(answer.width) : span(answer.width)}${hasSpread ? " with their range" : ""}`;
   }
 
-  /** Whether one place of the answer stands for several points. @param {import("./chart_plot.js").Answer} answer @param {boolean} hasSpread */
+  /** Whether one place of the answer stands for several points. @param {import("./plot.js").Answer} answer @param {boolean} hasSpread */
   isThinned(answer, hasSpread) {
     return this.board.view.x === "step" ? answer.width > 1 : hasSpread;
   }
@@ -243,7 +243,7 @@ export class Card {
   }
 }
 
-/** @param {import("./chart_plot.js").Line[]} lines @param {import("./chart_plot.js").View} view */
+/** @param {import("./plot.js").Line[]} lines @param {import("./plot.js").View} view */
 function nonFinite(lines, { x: kind, zoom }) {
   const odd = lines.filter((line) => line.nonfiniteAt !== null);
   if (!odd.length) return "";

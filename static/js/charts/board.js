@@ -1,21 +1,21 @@
 /* The charts of a page: one view, one cursor, one highlighted run for all of them. */
 
-import { remember } from "./chart_address.js";
-import { Card } from "./chart_card.js";
-import { wireExport } from "./chart_export.js";
-import { readGroups, rememberGrouping, wireGroups } from "./chart_grouping.js";
-import { inGroups } from "./chart_groups.js";
-import { wireChartKeys } from "./chart_keys.js";
-import { followLive } from "./chart_live.js";
-import { wireRuns } from "./chart_runs.js";
-import { wireSections } from "./chart_sections.js";
-import { onThemeChange, readRunStyle, readTheme } from "./chart_theme.js";
-import { wireTips } from "./chart_tips.js";
-import { wireToolbar } from "./chart_toolbar.js";
-import { wireXMetric } from "./chart_crossing.js";
+import { remember } from "../frame/address.js";
+import { Card } from "./card.js";
+import { wireExport } from "./export.js";
+import { readGroups, rememberGrouping, wireGroups } from "./grouping.js";
+import { inGroups } from "./groups.js";
+import { wireChartKeys } from "./keys.js";
+import { followLive } from "./live.js";
+import { wireRuns } from "./runs.js";
+import { wireSections } from "./sections.js";
+import { onThemeChange, readRunStyle, readTheme } from "../frame/theme.js";
+import { wireTips } from "./tips.js";
+import { wireToolbar } from "./toolbar.js";
+import { wireXMetric } from "./crossing.js";
 
-/** @typedef {import("./chart_plot.js").Run} Run */
-/** @typedef {import("./chart_plot.js").View} View */
+/** @typedef {import("./plot.js").Run} Run */
+/** @typedef {import("./plot.js").View} View */
 
 /** @param {HTMLElement} root @returns {View} the view that the server wrote into the page */
 function readView(root) {
@@ -51,7 +51,7 @@ export class Board {
     this.theme = readTheme(root);
     this.runs = readRuns();
     this.groups = readGroups();
-    this.grouping = /** @type {{as: string, centre: import("./chart_groups.js").Centre, band: import("./chart_groups.js").Band}} */ (
+    this.grouping = /** @type {{as: string, centre: import("./groups.js").Centre, band: import("./groups.js").Band}} */ (
       { as: root.dataset.as ?? "colour", centre: root.dataset.centre ?? "mean", band: root.dataset.band ?? "sd" });
     this.hot = /** @type {string | null} */ (null);
     this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
@@ -102,7 +102,7 @@ export class Board {
     for (const watcher of this.watchers) watcher(this);
   }
 
-  /** What a chart draws of an answer: the runs, or the groups that they are in. @param {import("./chart_plot.js").Answer} answer */
+  /** What a chart draws of an answer: the runs, or the groups that they are in. @param {import("./plot.js").Answer} answer */
   arranged(answer) {
     if (!this.groups.length) return { answer, runs: this.runs };
     const made = inGroups(answer, this.runs, this.groups, { ...this.grouping, smoothing: this.view.smoothing, isLog: this.view.isLog });

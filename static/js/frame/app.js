@@ -1,7 +1,7 @@
 "use strict";
 /* Small behaviour of every page. Each part works on marks in the HTML, and every page works without it. */
 
-/* "/" goes to the search box, unless something is being typed, or keys of one letter are turned off (keys.js). */
+/* "/" goes to the search box, unless something is being typed, or keys of one letter are turned off (frame/keys.js). */
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, [contenteditable]");
   if (event.key !== "/" || typing || localStorage.getItem("keys") === "off" || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,14 +1,14 @@
 /* What a chart shows, to take away: every point as CSV or Parquet from the server, and the picture as it is drawn, in the present theme, as PNG. */
 
-import { linearTicks, logTexts, logTicks, tickTexts } from "./chart_math.js";
-import { paintLines, paintNonFinite } from "./chart_paint.js";
-import { xText } from "./chart_plot.js";
+import { linearTicks, logTexts, logTicks, tickTexts } from "../frame/numbers.js";
+import { paintLines, paintNonFinite } from "./paint.js";
+import { xText } from "./plot.js";
 
 const RATIO = 2, PAD = 16, TICKS = 6, LEAST_WIDTH = 560, HEIGHT = 300, TITLE = 20, LINE = 18, ENTRY = 210, SWATCH = 24, GAP = 8;
 const X_TITLES = { step: "step", relative: "time since the start", time: "wall time, UTC" };
 
-/** @typedef {import("./chart_card.js").Card} Card */
-/** @typedef {import("./chart_plot.js").Plot} Plot */
+/** @typedef {import("./card.js").Card} Card */
+/** @typedef {import("./plot.js").Plot} Plot */
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
 
 /** A menu on a chart. @param {Card} card */
@@ -162,13 +162,13 @@ function ticksOf(plot, width) {
   };
 }
 
-/** From values to CSS pixels. @param {Plot} plot @param {Box} box @returns {import("./chart_paint.js").Scaler} */
+/** From values to CSS pixels. @param {Plot} plot @param {Box} box @returns {import("./paint.js").Scaler} */
 function scales(plot, { left, top, width, height }) {
   const [from, to] = plot.xRange(), turn = plot.view.isLog ? Math.log10 : (/** @type {number} */ value) => value, [low, high] = rangeOf(plot, from, to).map(turn);
   return { x: (value) => left + ((value - from) / (to - from || 1)) * width, y: (value) => top + height - ((turn(value) - low) / (high - low || 1)) * height };
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./chart_paint.js").Scaler} at @param {ReturnType<ticksOf>} ticks @param {Write} write */
+/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./paint.js").Scaler} at @param {ReturnType<ticksOf>} ticks @param {Write} write */
 function axes(context, { theme }, { left, top, width, height }, at, ticks, write) {
   context.lineWidth = 1;
   for (const tick of ticks.y) {
@@ -197,7 +197,7 @@ function upright(context, x, y, draw) {
   context.restore();
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./chart_paint.js").Scaler} at */
+/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./paint.js").Scaler} at */
 function curves(context, plot, { left, top, width, height }, at) {
   context.save();
   context.beginPath();
@@ -211,7 +211,7 @@ function curves(context, plot, { left, top, width, height }, at) {
   }
 }
 
-/** One run of the legend. @param {CanvasRenderingContext2D} context @param {import("./chart_plot.js").Line} line @param {number} x @param {number} y @param {Write} write @param {string} ink */
+/** One run of the legend. @param {CanvasRenderingContext2D} context @param {import("./plot.js").Line} line @param {number} x @param {number} y @param {Write} write @param {string} ink */
 function entry(context, { run, style }, x, y, write, ink) {
   context.lineWidth = style.isBase ? 2 : 1.75;
   context.setLineDash(style.dash);

@@ -1,10 +1,10 @@
 /* The keys of pages with charts. */
 
-import { offer, seen, walk, wireKeys } from "./keys.js";
+import { offer, seen, walk, wireKeys } from "../frame/keys.js";
 
 const KINDS = ["step", "relative", "time"], SMOOTHER = 0.1, SMOOTHEST = 0.99;
 
-/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./board.js").Board} Board */
 
 /** The run of the list that has the focus, or that the mouse is on. */
 const chosen = () => document.activeElement?.closest("[data-run]") ?? document.querySelector(".runs [data-run]:hover");

@@ -1,10 +1,10 @@
 /* A scatter of two axes, coloured by a third: dots on a canvas, a rectangle as a brush, the dot under the pointer. */
 
-import { cut, draggable, Layers } from "./axes_canvas.js";
+import { cut, draggable, Layers } from "./layers.js";
 
 const LEFT = 64, RIGHT = 12, TOP = 44, BOTTOM = 40, LANE = 20, RADIUS = 4, SMALL = 2.5, MANY = 500, NEAR = 12;
 
-/** @typedef {import("./explore.js").Desk} Desk */
+/** @typedef {import("./desk.js").Desk} Desk */
 
 export class Scatter {
   /** @param {HTMLElement} host @param {Desk} desk */

@@ -1,9 +1,9 @@
 /* Scatter and parallel coordinates among the charts of a comparison: what a brush leaves out is hidden on the whole page, and pointing goes both ways. */
 
-import { remember } from "./chart_address.js";
-import { readRunStyle } from "./chart_theme.js";
-import { Board } from "./charts.js";
-import { Desk } from "./explore.js";
+import { remember } from "../frame/address.js";
+import { readRunStyle } from "../frame/theme.js";
+import { Board } from "../charts/board.js";
+import { Desk } from "./desk.js";
 
 const CALM_MS = 120;
 const board = Board.made;

@@ -1,8 +1,8 @@
 /* Sections of charts: which are open is kept in the address; a section that comes without charts asks for them when it is opened. */
 
-import { changed, remember } from "./chart_address.js";
+import { changed, remember } from "../frame/address.js";
 
-/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./board.js").Board} Board */
 
 /** @param {Board} board */
 export function wireSections(board) {

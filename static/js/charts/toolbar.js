@@ -1,6 +1,6 @@
 /* The toolbar over the charts: does at once what its form would ask the server for. */
 
-/** @typedef {import("./charts.js").Board} Board */
+/** @typedef {import("./board.js").Board} Board */
 
 /** @param {Board} board */
 export function wireToolbar(board) {

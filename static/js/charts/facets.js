@@ -1,12 +1,12 @@
 /* Small charts, one for each group, in the place of one plot: the same x, the same y scale, one cursor. To its card it is a plot like any other. */
 
-import { Plot } from "./chart_plot.js";
+import { Plot } from "./plot.js";
 
-/** @typedef {import("./chart_plot.js").Answer} Answer */
-/** @typedef {import("./chart_plot.js").Run} Run */
-/** @typedef {import("./chart_plot.js").View} View */
-/** @typedef {import("./chart_plot.js").Listener} Listener */
-/** @typedef {{answer: Answer, runs: Run[], view: View, theme: import("./chart_theme.js").Theme}} Drawn */
+/** @typedef {import("./plot.js").Answer} Answer */
+/** @typedef {import("./plot.js").Run} Run */
+/** @typedef {import("./plot.js").View} View */
+/** @typedef {import("./plot.js").Listener} Listener */
+/** @typedef {{answer: Answer, runs: Run[], view: View, theme: import("../frame/theme.js").Theme}} Drawn */
 
 // What a plot's own uPlot is where no group is shown.
 const NOTHING = Object.freeze({ cursor: { left: -10, top: -10, idxs: [] }, scales: { x: { min: 0, max: 1 } } });

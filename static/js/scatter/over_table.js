@@ -1,6 +1,6 @@
 /* Scatter and parallel coordinates over a project's experiments: a brush becomes a filter of the table, and a comparison of what fits. */
 
-import { Desk } from "./explore.js";
+import { Desk } from "./desk.js";
 
 const COMPARED = 100, NAMED = 20, LONGEST = 2000;
 

@@ -1,6 +1,6 @@
 /* Axes of scatter and parallel coordinates: where a value stands, what a brush takes in, and how a filter says it. Pure functions, no page. */
 
-import { extent, linearTicks, logTexts, logTicks, reading, tickTexts } from "./chart_math.js";
+import { extent, linearTicks, logTexts, logTicks, reading, tickTexts } from "../frame/numbers.js";
 
 /** @typedef {number | string | null} Value a number, a place among words, "NaN" or an infinity, or none */
 /** @typedef {{key: string, name: string, how: string, values: Value[], words: string[], literals: (string | null)[], term: string | null, refusal: string, missing: number, odd: number}} Axis */

@@ -1,13 +1,13 @@
 /* Painting on a plot's canvas: bands, raw lines, lines, marks. Coordinates come from uPlot's scales. */
 
-import { opened } from "./chart_math.js";
+import { opened } from "../frame/numbers.js";
 
 // A tip of a range that is narrower than TIP_WIDTH is a line as well, for its area alone is too thin to be seen: from TIP_LEAST on (CSS pixels), and where it
 // is TIP_TIMES as long as nine in ten of the tips of its curve, which the tips of mere noise are not.
 const TIP_WIDTH = 6, TIP_LEAST = 6, TIP_TIMES = 3.5, TIP_PLACES_MOST = 24, TIP = 1.25, TIP_ALPHA = 0.8;
 const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
 
-/** @typedef {import("./chart_plot.js").Line} Line */
+/** @typedef {import("./plot.js").Line} Line */
 /** @typedef {{x: (value: number) => number, y: (value: number) => number}} Scaler */
 
 /**

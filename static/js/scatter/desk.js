@@ -2,11 +2,11 @@
 
 import { AGGREGATES, condition, fitting, keyOf, read, Scale, Shades, withAggregate, written } from "./axes.js";
 import { AxisRows } from "./axis_rows.js";
-import { remember } from "./chart_address.js";
-import { reading } from "./chart_math.js";
-import { onThemeChange, readTheme } from "./chart_theme.js";
+import { remember } from "../frame/address.js";
+import { reading } from "../frame/numbers.js";
+import { onThemeChange, readTheme } from "../frame/theme.js";
 import { Parallel } from "./parallel.js";
-import { Scatter } from "./scatter.js";
+import { Scatter } from "./dots.js";
 
 /** @typedef {import("./axes.js").Axis} Axis */
 /** @typedef {import("./axes.js").Range} Range */

@@ -1,13 +1,13 @@
-/* One plot: uPlot keeps scales, axes and the cursor; chart_paint.js draws the runs. */
+/* One plot: uPlot keeps scales, axes and the cursor; charts/paint.js draws the runs. */
 
-import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "./chart_math.js";
-import { paintHot, paintLines, paintNonFinite, scaler } from "./chart_paint.js";
+import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "../frame/numbers.js";
+import { paintHot, paintLines, paintNonFinite, scaler } from "./paint.js";
 
 const TICKS = 6, RIGHT = 14, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
 // A linear axis ends here, so that its length is still a number.
 const LARGEST = 8e307;
 
-/** @typedef {import("./chart_theme.js").RunStyle} RunStyle */
+/** @typedef {import("../frame/theme.js").RunStyle} RunStyle */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
 /** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
@@ -44,7 +44,7 @@ export function xText(value, kind, range) {
 }
 
 export class Plot {
-  /** @param {HTMLElement} host @param {import("./chart_theme.js").Theme} theme @param {Run[]} runs the baseline last @param {Answer} answer @param {View} view @param {Listener} listener */
+  /** @param {HTMLElement} host @param {import("../frame/theme.js").Theme} theme @param {Run[]} runs the baseline last @param {Answer} answer @param {View} view @param {Listener} listener */
   constructor(host, theme, runs, answer, view, listener) {
     Object.assign(this, { host, theme, runs, answer, view, listener });
     /** @type {Line[]} */

@@ -1,6 +1,6 @@
 /* The keys of a project's table of experiments, and of the page that asks which to compare. */
 
-import { offer, seen, walk, wireKeys } from "./keys.js";
+import { offer, seen, walk, wireKeys } from "../frame/keys.js";
 
 const ROWS = "tbody tr:has(input[type='checkbox'])";
 const box = (/** @type {HTMLElement} */ row) => /** @type {HTMLElement | null} */ (row.querySelector("input[type='checkbox']"));

@@ -1,11 +1,11 @@
 /* x is another metric: its chooser in the toolbar, and what the head and the cursor of a chart say then. */
 
-import { reading, step } from "./chart_math.js";
+import { reading, step } from "../frame/numbers.js";
 
 const OFFERED_MOST = 300;
 
-/** @typedef {import("./charts.js").Board} Board */
-/** @typedef {import("./chart_plot.js").View} View */
+/** @typedef {import("./board.js").Board} Board */
+/** @typedef {import("./plot.js").View} View */
 
 /** @param {Board} board */
 export function wireXMetric(board) {
@@ -46,7 +46,7 @@ async function namesAt(address) {
 
 /**
  * What such a chart shows. A curve may turn back in x, so it is drawn as what fell into each bucket.
- * @param {import("./chart_plot.js").Answer} answer @param {View} view @param {boolean} hasSpread
+ * @param {import("./plot.js").Answer} answer @param {View} view @param {boolean} hasSpread
  */
 export function crossingText(answer, view, hasSpread) {
   const unplaced = answer.series.reduce((sum, series) => sum + (series.unplaced ?? 0), 0);
