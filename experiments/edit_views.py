@@ -31,7 +31,7 @@ def new(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse
         form.initial["parent"] = request.GET["parent"]
     if request.method == "POST" and form.is_valid() and (made := created(form, opened, by=caller(request).user)):
         return redirect(opened.experiment_url(made))
-    return render(request, "experiments/experiment_new.html", {"opened": opened, "tab": "experiments", "form": form}, status=422 if form.errors else 200)
+    return render(request, "experiments/page/experiment_new.html", {"opened": opened, "tab": "experiments", "form": form}, status=422 if form.errors else 200)
 
 
 def created(form: NewExperimentForm, opened: OpenProject, *, by: User) -> Experiment | None:
@@ -53,7 +53,7 @@ def edit(request: HttpRequest, team_slug: str, project_slug: str, experiment_slu
         messages.success(request, "Saved.")
         return redirect(opened.experiment_url(experiment))
     content = {"opened": opened, "tab": "experiments", "form": form, "experiment": experiment, "name": name}
-    return render(request, "experiments/experiment_edit.html", content, status=422 if form.errors else 200)
+    return render(request, "experiments/page/experiment_edit.html", content, status=422 if form.errors else 200)
 
 
 def is_edited(form: ExperimentForm, experiment: Experiment, *, by: User) -> bool:
@@ -109,7 +109,7 @@ def delete(request: HttpRequest, team_slug: str, project_slug: str, experiment_s
         return redirect(opened.url)
     children = list(experiment.children.values_list("name", flat=True))
     content = {"opened": opened, "tab": "experiments", "experiment": experiment, "children": children[:CHILDREN_SHOWN], "child_count": len(children)}
-    return render(request, "experiments/experiment_delete.html", content | {"points": point_count(opened, experiment)})
+    return render(request, "experiments/page/experiment_delete.html", content | {"points": point_count(opened, experiment)})
 
 
 def point_count(opened: OpenProject, experiment: Experiment) -> int | None:

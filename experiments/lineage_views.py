@@ -38,7 +38,7 @@ def tree_page(request: HttpRequest, opened: OpenProject, tree: Lineage, *, refer
     """The page; 422 with the `refusal` of a parent, and what was asked for still in the field."""
     page = {"opened": opened, "tab": "lineage", "tree": tree, "reference": reference, "refusal": refusal, "deepest": DEEPEST}
     page["tree_url"] = opened.address("experiments:lineage")  # links of a refusal lead to the tree, not to where the form was sent
-    return render(request, "experiments/lineage.html", page, status=422 if refusal else 200)
+    return render(request, "experiments/lineage/lineage.html", page, status=422 if refusal else 200)
 
 
 @login_required

@@ -40,7 +40,7 @@ def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     section = ScatterSection(opened.project, points, numbers, chosen(request.GET, choices), choices)
     page: dict[str, Any] = {"opened": opened, "tab": "experiments", "query": query, "explored": section, "points": points, "numbers": numbers}
     page |= {"trouble": trouble, "statuses": STATUSES, "most": DRAWN_MOST, "filter_query": filter_query(query)}
-    return render(request, "experiments/explore.html", page)
+    return render(request, "experiments/scatter/explore.html", page)
 
 
 def filter_query(query: TableQuery) -> str:

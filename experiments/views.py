@@ -40,8 +40,8 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
     overview = Overview(rows.prefetch_related("tags").named(experiment_slug), look.sought)
     page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": look, "found": overview.found}
     if is_for_metrics(request):
-        return metrics_part(request, "experiments/_experiment_metrics.html", page, overview.found)
-    template, seen = partial("experiments/experiment.html", "live", request), request.GET.get("seen", "")
+        return metrics_part(request, "experiments/page/_metrics.html", page, overview.found)
+    template, seen = partial("experiments/page/experiment.html", "live", request), request.GET.get("seen", "")
     is_part = "#" in template
     if is_part and seen == overview.version:
         return HttpResponse(status=UNCHANGED)
@@ -65,15 +65,15 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
     if request.htmx and request.htmx.target == GROUPS:
-        return render(request, "experiments/_groups.html", page)
+        return render(request, "experiments/compare/_groups.html", page)
     if request.htmx and request.htmx.target == LIVE:
         side, is_grown = SideBySide(comparison), request.headers.get("X-Metrics") != str(len(comparison.measured.metrics))
-        return render(request, "experiments/_compare_live.html", page | {"side": side if side.size <= LIVE_CELLS else None, "is_grown": is_grown})
+        return render(request, "experiments/compare/_live.html", page | {"side": side if side.size <= LIVE_CELLS else None, "is_grown": is_grown})
     if is_for_metrics(request):
-        return metrics_part(request, "experiments/_compare_metrics.html", page, comparison.found)
+        return metrics_part(request, "experiments/compare/_metrics.html", page, comparison.found)
     side = SideBySide(comparison)
     page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
-    return render(request, partial("experiments/compare.html", "differences", request), page)
+    return render(request, partial("experiments/compare/compare.html", "differences", request), page)
 
 
 def unchanged(selection: Selection, seen: str) -> HttpResponse | None:
@@ -116,4 +116,4 @@ def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, 
     rows = [(row, read.value(row, leading) if leading else None) for row in offered]
     page = {"opened": opened, "tab": "compare", "selection": selection, "look": look, "least": LEAST, "most": MOST, "leading": leading, "rows": rows}
     page["decimals"] = decimals_of(value for _, value in rows)
-    return render(request, "experiments/choose.html", page)
+    return render(request, "experiments/compare/choose.html", page)

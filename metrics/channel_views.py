@@ -32,9 +32,9 @@ def add(request: HttpRequest) -> HttpResponse:
     form = NewChannelForm(asking, request.POST or None, team=request.GET.get("team", ""))
     made = form.saved() if request.method == "POST" else None
     if made is None:
-        return render(request, "metrics/channel_new.html", {"form": form}, status=422 if form.errors else 200)
+        return render(request, "alerts/channel_new.html", {"form": form}, status=422 if form.errors else 200)
     if made.kind == Channel.Kind.WEBHOOK:
-        return render(request, "metrics/channel.html", of(made) | {"secret": made.secret})
+        return render(request, "alerts/channel.html", of(made) | {"secret": made.secret})
     messages.success(request, f"{made.name} is made. Send a test to see that it arrives.")
     return redirect("metrics:channel", made.pk)
 
@@ -54,7 +54,7 @@ def edit(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.saved():
         messages.success(request, f"{channel.name} is saved.")
         return redirect("metrics:channel", channel.pk)
-    return render(request, "metrics/channel.html", of(channel, form), status=422 if form.errors else 200)
+    return render(request, "alerts/channel.html", of(channel, form), status=422 if form.errors else 200)
 
 
 @login_required
@@ -77,7 +77,7 @@ def renew_secret(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     """Sign with a new secret from now on, and show it, this once."""
     channel = channels.changeable(caller(request), channel_id)
     channels.renew_secret(channel)
-    return render(request, "metrics/channel.html", of(channel) | {"secret": channel.secret})
+    return render(request, "alerts/channel.html", of(channel) | {"secret": channel.secret})
 
 
 @login_required
@@ -90,7 +90,7 @@ def delete(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
         messages.success(request, f"{channel.name} is deleted: nothing more is sent there.")
         return redirect("metrics:alerts")
     waiting = channel.deliveries.filter(state=Delivery.State.WAITING).count()
-    return render(request, "metrics/channel_delete.html", {"channel": channel, "waiting": waiting})
+    return render(request, "alerts/channel_delete.html", {"channel": channel, "waiting": waiting})
 
 
 def of(channel: Channel, form: ChannelForm | None = None) -> dict[str, Any]:  # Any: a template's context

@@ -40,7 +40,7 @@ def alert_list(request: HtmxHttpRequest) -> HttpResponse:
     if asking.user.is_superuser:
         now = timezone.now()
         content |= {"parts": parts.parts(at=now), "runs": pulse.runs(at=now)}
-    return render(request, "metrics/_alerts.html" if is_part(request) else "metrics/alerts.html", content | {"here": request.path})
+    return render(request, "alerts/_alerts.html" if is_part(request) else "alerts/alerts.html", content | {"here": request.path})
 
 
 @login_required
@@ -52,7 +52,7 @@ def project_alerts(request: HtmxHttpRequest, team_slug: str, project_slug: str) 
     asking = caller(request)
     content = of(Alert.objects.filter(project=opened.project), asking) | sent_to(asking, team=opened.project.team)
     content |= {"opened": opened, "tab": "health", "here": request.path}
-    return render(request, "metrics/_alerts.html" if is_part(request) else "metrics/project_alerts.html", content)
+    return render(request, "alerts/_alerts.html" if is_part(request) else "alerts/project_alerts.html", content)
 
 
 def is_part(request: HtmxHttpRequest) -> bool:
