@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
-from config.deadline import FOR_EVER, within
+from config.databases.deadline import FOR_EVER, within
 from config.errors import SetupError
 
 
@@ -39,7 +39,7 @@ def main() -> int:
     except SetupError as error:
         return refuse(error)
     except (OperationalError, InterfaceError) as error:
-        from config.database import unusable
+        from config.databases.database import unusable
 
         return refuse(unusable(error))
     return 0

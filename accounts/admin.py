@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from accounts import services
 from accounts.models import ApiToken, Membership, Team, User
-from config.admin import BigTableAdmin, CountingDeletion
+from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from projects.services import delete_team
 
 

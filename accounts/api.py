@@ -18,9 +18,10 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import services
 from accounts.authentication import refreshed
+from accounts.endpoints import RecordView
 from accounts.models import ApiToken, Membership, Role, Team
 from config.errors import Unauthenticated
-from config.rest import RecordView, StrictSerializer
+from config.web.rest import StrictSerializer
 
 ROLES = Role.choices
 

@@ -14,9 +14,9 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts.models import ApiToken, User
+from config.errors import CHALLENGE
 
 UNKNOWN = "This token is not known, or it is revoked or expired: make a new one on the Account page, or sign in again at /api/v1/auth/token."
-CHALLENGE = 'Bearer realm="api"'
 SCHEME = "An API token, from the Account page or `credentials.json`; or the access token of /api/v1/auth/token."
 JWT_DOTS = 2
 

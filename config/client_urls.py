@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from config import client_wheel
+from config.web import client_wheel
 
 app_name = "client"
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Every error this product raises on purpose. What each answers over HTTP is in config/answers.py."""
+"""Every error this product raises on purpose. What each answers over HTTP is in config/web/answers.py."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class Refused(Exception):
 
 class BadRequest(Refused):
     """The body or a parameter cannot be read at all."""
+
+
+CHALLENGE = 'Bearer realm="api"'  # what a 401 asks for
 
 
 class Unauthenticated(Refused):

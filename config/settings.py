@@ -8,54 +8,22 @@ import secrets
 import socket
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
-from config import addresses, logs, production
+from config.environment import addresses, production
+from config.environment.reading import choice, env, number, switch
 from config.errors import SetupError
+from config.logs import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-T = TypeVar("T", int, float)
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail", "filemail")
-SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
-
-
-def number(read: Any, name: str, default: T, *, least: float = 0, most: float = float("inf")) -> T:
-    """A setting as `read` (env.int, env.float) understands it. Raises SetupError with the value and what to give."""
-    try:
-        value: T = read(name, default=default)
-    except (ValueError, ImproperlyConfigured) as error:
-        kind = "a whole number" if isinstance(default, int) else "a number"
-        raise SetupError(f"{name}={os.environ.get(name)!r} is not {kind}: correct it in the environment or in .env.") from error
-    if value < least:
-        raise SetupError(f"{name}={value} is too small: give {least} or more.")
-    if value > most:
-        raise SetupError(f"{name}={value} is too large: give {most} or less.")
-    return value
-
-
-def switch(name: str, default: bool) -> bool:
-    """A setting that is true or false. Raises SetupError for any other word."""
-    value: str = env.str(name, default=str(default))
-    if value.lower() not in SWITCH:
-        raise SetupError(f"{name}={value!r} is not known: give true or false.")
-    return SWITCH[value.lower()]
-
-
-def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    """A setting that is one of `choices`. Raises SetupError otherwise."""
-    value: str = env.str(name, default=default)
-    if value not in choices:
-        raise SetupError(f"{name}={value!r} is not known: give one of {', '.join(choices)}.")
-    return value
 
 
 # The application
@@ -253,8 +221,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.request_id.RequestIdMiddleware",
-    "config.access_log.AccessLogMiddleware",
+    "config.web.request_id.RequestIdMiddleware",
+    "config.logs.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -265,8 +233,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "config.htmx.SignedOutMiddleware",
-    "config.answers.RefusalMiddleware",
+    "config.web.htmx.SignedOutMiddleware",
+    "config.web.answers.RefusalMiddleware",
 ]
 if CORS_ALLOWED_ORIGINS:  # before the short way for points, whose answers need its headers too
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
@@ -288,7 +256,7 @@ TEMPLATES = [
 ]
 
 SQLITE: dict[str, Any] = {
-    "ENGINE": "config.sqlite",
+    "ENGINE": "config.databases.sqlite",
     "NAME": DATA_DIR / "platform.sqlite3",
     "OPTIONS": {
         "timeout": 20,
@@ -325,9 +293,9 @@ CACHES: dict[str, Any] = {
 
 def shared_caches(url: str) -> dict[str, Any]:
     """The same caches in the Redis at `url`; the large values have a number of places."""
-    slotted = {"BACKEND": "config.cache.SlottedRedisCache", "LOCATION": url}
+    slotted = {"BACKEND": "config.databases.cache.SlottedRedisCache", "LOCATION": url}
     return {
-        "default": {"BACKEND": "config.cache.PatientRedisCache", "LOCATION": url, "KEY_PREFIX": "platform"},
+        "default": {"BACKEND": "config.databases.cache.PatientRedisCache", "LOCATION": url, "KEY_PREFIX": "platform"},
         "charts": {**slotted, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
         "readings": {**slotted, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
     }
@@ -336,7 +304,7 @@ def shared_caches(url: str) -> dict[str, Any]:
 if REDIS_URL:
     CACHES = shared_caches(REDIS_URL)
 elif CLICKHOUSE_HOST:  # then there may be other processes, whose points this one's cache does not hear of
-    CACHES["default"]["BACKEND"] = "config.cache.LonelyCache"
+    CACHES["default"]["BACKEND"] = "config.databases.cache.LonelyCache"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -345,7 +313,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 if ENVIRONMENT == "test":  # a strong hash would be most of what the tests do
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-CSRF_FAILURE_VIEW = "config.answers.csrf_failure"
+CSRF_FAILURE_VIEW = "config.web.answers.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = switch("COOKIES_SECURE", IS_PRODUCTION)
@@ -405,9 +373,9 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.OrderingFilter"],
-    "DEFAULT_PAGINATION_CLASS": "config.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "config.web.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "config.answers.api_exception",
+    "EXCEPTION_HANDLER": "config.web.answers.api_exception",
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from config import health, scrape
-from config.docs import ApiDocs, ApiSchema
+from config.web.docs import ApiDocs, ApiSchema
 
 admin.site.site_header = admin.site.site_title = settings.APP_NAME
 admin.site.index_title = "Records"
@@ -35,7 +35,7 @@ urlpatterns = [
     path("metrics", scrape.scrape, name="scrape"),
 ]
 
-handler400 = "config.answers.bad_request"
-handler403 = "config.answers.forbidden"
-handler404 = "config.answers.not_found"
-handler500 = "config.answers.server_error"
+handler400 = "config.web.answers.bad_request"
+handler403 = "config.web.answers.forbidden"
+handler404 = "config.web.answers.not_found"
+handler500 = "config.web.answers.server_error"

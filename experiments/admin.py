@@ -12,8 +12,8 @@ from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
-from config.admin import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from config.errors import Conflict, Invalid
+from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from experiments import lifecycle
 from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, Tag
 

@@ -17,10 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.endpoints import RecordView
 from accounts.models import Role, User
 from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
-from config.rest import INT64_MAX, INT64_MIN, RecordView, StrictSerializer
+from config.web.rest import INT64_MAX, INT64_MIN, StrictSerializer
 from experiments import lifecycle
 from experiments.filtering import fitting
 from experiments.models import Experiment

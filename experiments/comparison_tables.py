@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from config.web.files import clean
 from experiments.comparison import Comparison, column_of
-from experiments.exporting import clean, took_s
+from experiments.exporting import took_s
 from experiments.side_by_side import SideBySide
 from experiments.templatetags.readings import NONE
 

@@ -2,73 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from django.http import StreamingHttpResponse
-from django.utils.http import content_disposition_header
 
-from config.errors import Invalid
+from config.web.files import Values, clean, file_of
 from experiments.columns import NUMBERS, Column
 from experiments.models import Experiment
 from experiments.param_values import floated
 from experiments.tables import Cell, ExperimentTable, Row, records
 
-AWAY = "The metric store is unavailable, and a file without its numbers would mislead: try again when it is back."
-TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 PIECE_ROWS = 500
 NAMES = ("id", "slug", "name")
 RECORD_TYPES = {"seed": pa.int64(), "took": pa.float64(), "created": pa.timestamp("us", "UTC"), "last_point": pa.timestamp("us", "UTC")}
-WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-# What makes a spreadsheet take text for a formula; a quote before it makes it text again.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-Values = tuple[Any, ...]  # Any: values of the columns' types
-
-
-class Pipe(io.RawIOBase):
-    """A file that is written to and taken away piece by piece."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def write(self, data: Any) -> int:  # Any: whatever holds bytes
-        """Keep the bytes until they are taken."""
-        self.pieces.append(bytes(data))
-        return len(self.pieces[-1])
-
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        piece = b"".join(self.pieces)
-        self.pieces.clear()
-        return piece
-
-
-def known_kind(kind: str) -> str:
-    """One of TYPES. Raises Invalid for another."""
-    if kind not in TYPES:
-        raise Invalid(f"format is csv or parquet; got {kind[:40]!r}.")
-    return kind
-
-
-def answer(content: Iterable[bytes], kind: str, name: str) -> StreamingHttpResponse:
-    """A file as what browsers save under `name`."""
-    response = StreamingHttpResponse(content, content_type=TYPES[kind])
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{name}.{kind}") or ""
-    return response
 
 
 def table_file(table: ExperimentTable, kind: str) -> Iterator[bytes]:
@@ -81,53 +30,6 @@ def table_file(table: ExperimentTable, kind: str) -> Iterator[bytes]:
     pieces = (table.rows_of(records(ids[first : first + PIECE_ROWS])) for first in range(0, len(ids), PIECE_ROWS))
     lines = ([values_of(row, columns, schema) for row in rows] for rows in pieces)
     return file_of(schema, chain([next(lines, [])], lines), kind)
-
-
-def file_of(schema: pa.Schema, pieces: Iterable[Sequence[Values]], kind: str) -> Iterator[bytes]:
-    """Rows as a file of `kind`, sent in the pieces in which they come."""
-    return parquet(schema, pieces) if kind == "parquet" else csv_text(schema, pieces)
-
-
-def columns_file(columns: Sequence[tuple[str, pa.DataType, Sequence[Any]]], kind: str) -> Iterator[bytes]:  # Any: values of the columns' types
-    """Columns of one length, each with its name and type, as a file of `kind`."""
-    schema = pa.schema([pa.field(clean(name), type_) for name, type_, _ in columns])
-    return file_of(schema, [list(zip(*(values for _, _, values in columns), strict=True))], kind)
-
-
-def csv_text(schema: pa.Schema, pieces: Iterable[Sequence[Values]]) -> Iterator[bytes]:
-    """As CSV: times in ISO 8601, empty where there is no value, NaN and infinities as words, and no text that a spreadsheet would run."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(map(as_text, schema.names))
-    for rows in pieces:
-        writer.writerows([as_text(value) for value in row] for row in rows)
-        yield text.getvalue().encode(errors="replace")
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode(errors="replace")
-
-
-def parquet(schema: pa.Schema, pieces: Iterable[Sequence[Values]]) -> Iterator[bytes]:
-    """As Parquet, a row group a piece."""
-    pipe = Pipe()
-    with pq.ParquetWriter(pipe, schema) as writer:
-        for rows in pieces:
-            columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-            arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            yield pipe.taken()
-    yield pipe.taken()
-
-
-def as_text(value: object) -> str:
-    """One value for CSV."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return WORDS.get(repr(value), repr(value))
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def schema_of(columns: Sequence[Column], table: ExperimentTable) -> pa.Schema:
@@ -189,11 +91,6 @@ def param_value(value: Any, kind: pa.DataType) -> Any:  # Any: whatever JSON hol
     if pa.types.is_floating(kind):
         return floated(value)
     return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def clean(text: str) -> str:
-    """Text that has an encoding."""
-    return text.encode(errors="replace").decode()
 
 
 def took_s(experiment: Experiment) -> float | None:

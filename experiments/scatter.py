@@ -16,9 +16,9 @@ import pyarrow as pa
 from django.http import QueryDict
 
 from config.errors import Invalid
+from config.web.files import clean
 from experiments.columns import MENU_NAMES, NUMBERS
 from experiments.comparison import Selection
-from experiments.exporting import clean
 from experiments.filter_language import AGGREGATES, Expression, FilterError
 from experiments.filter_language import Comparison as Condition
 from experiments.filter_names import spelled

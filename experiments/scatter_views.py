@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from config.errors import Unavailable
-from config.htmx import HtmxHttpRequest
-from experiments import exporting
+from config.web import files
+from config.web.htmx import HtmxHttpRequest
 from experiments.comparison import select
 from experiments.filter_language import FilterError
 from experiments.numbers import Numbers
@@ -62,7 +62,7 @@ def data(request: HttpRequest, team_slug: str, project_slug: str) -> HttpRespons
     Raises Invalid for an axis or a filter that is not understood, Unavailable where a file would lack its numbers.
     """
     opened, numbers = open_project(request, team_slug, project_slug), Numbers()
-    kind = exporting.known_kind(request.GET["format"]) if "format" in request.GET else None
+    kind = files.known_kind(request.GET["format"]) if "format" in request.GET else None
     keys = keys_of(request.GET.getlist("axis"))
     if "e" in request.GET:
         points = points_of(select(opened.project, request.GET.getlist("e")))
@@ -76,5 +76,5 @@ def exported(opened: OpenProject, drawn: Scatter, kind: str) -> StreamingHttpRes
     """The data behind the drawing as a file. Raises Unavailable without the metric store."""
     schema, lines = drawn.schema, list(drawn.lines)
     if drawn.numbers.is_away:
-        raise Unavailable(exporting.AWAY)
-    return exporting.answer(exporting.file_of(schema, [lines], kind), kind, f"{opened.project.slug}-axes")
+        raise Unavailable(files.AWAY)
+    return files.answer(files.file_of(schema, [lines], kind), kind, f"{opened.project.slug}-axes")

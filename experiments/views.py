@@ -10,8 +10,9 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 from config.errors import Invalid, Unavailable
-from config.htmx import HtmxHttpRequest, partial
-from experiments import comparison_tables, exporting
+from config.web import files
+from config.web.htmx import HtmxHttpRequest, partial
+from experiments import comparison_tables
 from experiments.comparison import LEAST, MOST, Comparison, Outlook, Selection, outlook, select, version_of
 from experiments.measured import measured
 from experiments.models import Experiment
@@ -88,10 +89,10 @@ def exported(opened: OpenProject, comparison: Comparison, table: str, kind: str)
     """One of the comparison's tables as a file. Raises Invalid for one that there is not, Unavailable without the metric store."""
     if table not in comparison_tables.TABLES:
         raise Invalid(f"table is one of {', '.join(comparison_tables.TABLES)}; got {table[:40]!r}.")
-    exporting.known_kind(kind)
+    files.known_kind(kind)
     if comparison.measured.is_store_away:
-        raise Unavailable(exporting.AWAY)
-    return exporting.answer(exporting.columns_file(comparison_tables.TABLES[table](comparison), kind), kind, f"{opened.project.slug}-{table}")
+        raise Unavailable(files.AWAY)
+    return files.answer(files.columns_file(comparison_tables.TABLES[table](comparison), kind), kind, f"{opened.project.slug}-{table}")
 
 
 def is_for_metrics(request: HtmxHttpRequest) -> bool:

@@ -13,8 +13,8 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
 from accounts.models import User
-from config.admin import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from config.errors import Invalid
+from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from hypotheses import services, wanting
 from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, HypothesisQuerySet, Link, Rule, Target
 from hypotheses.terms import Content, TargetTerm, check, completed

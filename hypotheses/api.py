@@ -16,10 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.endpoints import RecordView
 from accounts.models import Role
 from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
-from config.rest import RecordView, StableOrdering, StrictSerializer
+from config.web.rest import StableOrdering, StrictSerializer
 from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses import judgement_json, judgements, services

@@ -9,8 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.endpoints import RecordView
 from config.errors import Fault, Invalid, Unavailable
-from config.rest import RecordView
 from experiments.numbers import Numbers
 from hypotheses.attributions import Attribution, Bar, Line
 from projects.models import Project, ProjectMetric

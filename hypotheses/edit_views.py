@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.access import caller
 from accounts.models import Role, User
 from config.errors import Invalid, NotFound
-from config.htmx import HtmxHttpRequest, partial
+from config.web.htmx import HtmxHttpRequest, partial
 from experiments.comparison import select
 from experiments.models import Experiment
 from experiments.numbers import Numbers

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Role
-from config.htmx import HtmxHttpRequest, partial
+from config.web.htmx import HtmxHttpRequest, partial
 from experiments.comparison import MOST
 from experiments.measured import in_order
 from experiments.models import Experiment

@@ -14,9 +14,9 @@ from django.utils import timezone
 from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
-from config.admin import BigTableAdmin, ReadOnlyAdmin
 from config.celery import nudge
 from config.errors import Invalid
+from config.web.admin_pages import BigTableAdmin, ReadOnlyAdmin
 from metrics import alerts, channels
 from metrics.models import Alert, Channel, Delivery, Difference, Drop, Occurrence, Spool, WebProcess
 

@@ -15,10 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import team_named
 from accounts.slugs import is_uuid
-from config.rest import RecordView, StrictSerializer
+from config.web.rest import StrictSerializer
 from metrics import alerts, channels, outbox
 from metrics.alert_models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 

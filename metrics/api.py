@@ -18,10 +18,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.access import caller
-from config.answers import json_answer
 from config.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
-from config.request_id import request_id
-from experiments import exporting
+from config.web import files
+from config.web.answers import json_answer
+from config.web.request_id import request_id
 from experiments.filtering import fitting
 from experiments.models import Experiment
 from metrics import charts, crossing, live, meters, process, shortcut
@@ -251,7 +251,7 @@ class SummaryTable(StoreView):
         owner = self.project(project)
         asked, where = request.query_params.get("experiments"), request.query_params.get("where", "")
         kind = request.query_params.get("format", "json")
-        if kind not in ("json", *exporting.TYPES):
+        if kind not in ("json", *files.TYPES):
             raise charts.wrong("format", f"format is json, csv or parquet; got {kind!r}.")
         chosen = named(owner, asked, most=TABLE_MOST) if asked else runs(owner.experiments.current())
         if where.strip():
@@ -275,22 +275,22 @@ def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | No
     """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
     pieces = summary_pieces(place_of(owner), chosen, names, how)
     first = next(pieces, [])
-    return exporting.answer(exporting.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
+    return files.answer(files.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
 
 
-def summary_pieces(place: Place, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str]) -> Iterator[list[exporting.Values]]:
+def summary_pieces(place: Place, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str]) -> Iterator[list[files.Values]]:
     """The lines of SUMMARY_FILE, SUMMARY_PIECE experiments at a time."""
     for some in batched(chosen, SUMMARY_PIECE):
         found = process.repository().summaries(place, experiments=[run.id for run in some], metrics=names)
         yield [summary_line(run, name, summary, how.get(name, "last")) for run in some for name, summary in sorted(found.get(run.id, {}).items())]
 
 
-def summary_line(run: charts.Run, name: str, summary: Summary, how: str) -> exporting.Values:
+def summary_line(run: charts.Run, name: str, summary: Summary, how: str) -> files.Values:
     """One series as a line of SUMMARY_FILE; nothing where it has no finite value."""
     low, high, average = (None if value != value else value for value in (summary.low, summary.high, summary.average))
     value = summary.last if how == "last" else {"min": low, "max": high, "avg": average}[how]
     numbers = (summary.count, summary.nonfinite, summary.last, low, high, average, summary.first_step, summary.last_step)
-    return (str(run.id), run.slug, exporting.clean(run.name), exporting.clean(name), value, how, *numbers)
+    return (str(run.id), run.slug, files.clean(run.name), files.clean(name), value, how, *numbers)
 
 
 def batched(runs: Sequence[charts.Run], size: int) -> Iterator[Sequence[charts.Run]]:

@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from config import task_logs
+from config.logs import task_logs
 
 
 class MetricsConfig(AppConfig):

@@ -15,7 +15,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from accounts.slugs import is_uuid
-from experiments import exporting
+from config.web import files
 from metrics import charts, live, point_rows, process
 from metrics.api import COMPARED_MOST, ERRORS, FROM, TO, StoreView, X, as_json, named, place_of, runs
 from metrics.shapes import Extent, Window
@@ -70,7 +70,7 @@ class Points(StoreView):
             OpenApiParameter("metric", str, required=True),
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
             X, FROM, TO,
-            OpenApiParameter("format", str, enum=list(exporting.TYPES), description="csv where not given."),
+            OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
         ],
         responses={200: OpenApiTypes.BINARY, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
@@ -80,7 +80,7 @@ class Points(StoreView):
         metric, kind, asked = query.get("metric", ""), query.get("format", "csv"), charts.read_asked(query)
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
-        if kind not in exporting.TYPES:
+        if kind not in files.TYPES:
             raise charts.wrong("format", f"format is csv or parquet; got {kind!r}.")
         chosen = named(owner, query.get("experiments", ""), most=COMPARED_MOST)
         return points_file(owner, chosen, metric, asked, kind)
@@ -91,7 +91,7 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
     name = get_valid_filename(metric.replace("/", "-") or "metric")
-    return exporting.answer(exporting.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, f"{owner.slug}-{name}")
+    return files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, f"{owner.slug}-{name}")
 
 
 def window_of(asked: charts.Asked) -> Window:
@@ -106,9 +106,9 @@ def points_schema(x: str) -> pa.Schema:
     return pa.schema([*texts, ("step", pa.int64()), ("time", pa.timestamp("us", "UTC")), ("x", x_type), ("value", pa.float64())])
 
 
-def lines(run: charts.Run, page: point_rows.Page, x: str) -> list[exporting.Values]:
+def lines(run: charts.Run, page: point_rows.Page, x: str) -> list[files.Values]:
     """Some points of one run as lines of the file."""
-    who = (exporting.clean(run.name), run.slug)
+    who = (files.clean(run.name), run.slug)
     columns = (page.step.tolist(), map(moment, page.time.tolist()), charts.x_json(page.x, x), page.value.tolist())
     return [(*who, *row) for row in zip(*columns, strict=True)]
 

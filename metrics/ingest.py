@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import threading
 import time
 import uuid
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import zstandard
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
 from accounts.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
-from config.errors import Archived, BadRequest, Fault, Invalid, TooLarge, TooManyRequests, Unauthenticated, Unavailable, UnknownEncoding
+from config.errors import Archived, Fault, Invalid, TooManyRequests, Unauthenticated, Unavailable
+from config.web.bodies import decompressed
 from experiments.models import Experiment
 from metrics import decoding, meters, process
 from metrics.batches import Receipt, Series
@@ -109,25 +106,6 @@ def body_hash(submission: Submission, series: Series) -> bytes:
         return b""
     place = f"{series.experiment_id}\n{submission.is_single}\n".encode()
     return hashlib.blake2b(place + submission.body, digest_size=16).digest()
-
-
-def decompressed(body: bytes, encoding: str) -> bytes:
-    """The body without its Content-Encoding. Raises UnknownEncoding, BadRequest for broken data, TooLarge past the cap."""
-    cap = settings.METRICS_MAX_BODY_BYTES
-    if encoding in ("", "identity"):
-        return body
-    try:
-        if encoding == "gzip":
-            plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(cap + 1)
-        elif encoding == "zstd":
-            plain = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read(cap + 1)
-        else:
-            raise UnknownEncoding(f"Content-Encoding {encoding!r} is not known: send gzip, zstd or none.")
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise BadRequest(f"The body is not valid {encoding}: {error}") from error
-    if len(plain) > cap:
-        raise TooLarge(f"The body is larger than {cap} bytes once decompressed: send it in parts.")
-    return bytes(plain)
 
 
 # Access ------------------------------------------------------------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 from django.conf import settings
-from django.http.request import UnreadablePostError
 
-from config import access_log
-from config.answers import broken, refusal
 from config.errors import BadRequest, Fault, Invalid, Refused, TooLarge
-from config.request_id import named
+from config.logs import access_log
+from config.web.answers import broken, refusal
+from config.web.bodies import body_of
+from config.web.request_id import named
 from metrics import ingest, meters
 
 logger = logging.getLogger(__name__)
@@ -102,14 +102,6 @@ def refuse_length(environ: Environ) -> None:
         raise TooLarge(f"The body has {declared} bytes, the limit is {settings.METRICS_MAX_BODY_BYTES}: send it in parts.")
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
         raise BadRequest("Send the body with a Content-Length, not chunked.")
-
-
-def body_of(read: Callable[[], bytes]) -> bytes:
-    """What `read` reads. Raises BadRequest where it breaks off."""
-    try:
-        return read()
-    except (UnreadablePostError, OSError) as error:
-        raise BadRequest("The body broke off before its end: nothing was written.") from error
 
 
 def whole_body(environ: Environ) -> bytes:

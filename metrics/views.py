@@ -16,8 +16,8 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.access import Caller, caller
 from accounts.models import Role, Team
 from config.errors import Forbidden, Invalid, NotFound
-from config.going_back import asked_page
-from config.htmx import HtmxHttpRequest
+from config.web.going_back import asked_page
+from config.web.htmx import HtmxHttpRequest
 from metrics import alerts, channels, parts, pulse
 from metrics.alert_models import Alert, AlertQuerySet, Severity
 from metrics.models import Occurrence

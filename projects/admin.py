@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from config.admin import BigTableAdmin, CountingDeletion
+from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from hypotheses.epochs import redefining
 from metrics.ingest import GRANTS
 from projects import services

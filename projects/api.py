@@ -16,11 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import default_team, team_named
 from accounts.slugs import is_uuid
 from config.errors import Conflict
-from config.rest import RecordView, StableOrdering, StrictSerializer
+from config.web.rest import StableOrdering, StrictSerializer
 from hypotheses.epochs import redefining
 from metrics.points import NAME_BYTES, is_name
 from projects import services

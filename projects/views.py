@@ -19,10 +19,11 @@ from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
 
 from accounts.access import caller
 from accounts.models import Role
-from config.client_wheel import wheels
 from config.errors import Conflict, Invalid, NotFound, Unavailable
-from config.going_back import asked_page
-from config.htmx import HtmxHttpRequest, partial
+from config.web import files
+from config.web.client_wheel import wheels
+from config.web.going_back import asked_page
+from config.web.htmx import HtmxHttpRequest, partial
 from experiments import exporting
 from experiments.filter_language import LONGEST
 from experiments.filter_names import as_typed, completions
@@ -126,10 +127,10 @@ def view_menu(opened: OpenProject) -> dict[str, Any]:  # Any: a template's conte
 def exported(opened: OpenProject, query: TableQuery, kind: str) -> StreamingHttpResponse:
     """The whole filtered table as a file. Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store."""
     try:
-        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), exporting.known_kind(kind))
+        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), files.known_kind(kind))
     except StoreError as error:
-        raise Unavailable(exporting.AWAY) from error
-    return exporting.answer(content, kind, opened.project.slug)
+        raise Unavailable(files.AWAY) from error
+    return files.answer(content, kind, opened.project.slug)
 
 
 @login_required

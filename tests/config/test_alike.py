@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from accounts.access import Caller
-from config.sqlite.base import like
+from config.databases.sqlite.base import like
 from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 from projects.searching import search

@@ -15,7 +15,7 @@ from celery.contrib.testing.worker import start_worker
 from django.test import Client
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config import access_log, logs, task_logs
+from config.logs import access_log, logs, task_logs
 from tests.metrics.test_shortcut import short
 
 LINE = ("timestamp", "level", "logger", "event")
@@ -119,9 +119,9 @@ def test_a_console_line_can_be_read(hear):
 
 
 def test_production_logs_json_and_development_for_people():
-    assert logs.configured(level="INFO", form="console")["loggers"]["config.access_log"]["level"] == "WARNING"
-    assert logs.configured(level="INFO", form="json")["loggers"]["config.access_log"]["level"] == "INFO"
-    assert logs.configured(level="DEBUG", form="console")["loggers"]["config.access_log"]["level"] == "DEBUG"
+    assert logs.configured(level="INFO", form="console")["loggers"]["config.logs.access_log"]["level"] == "WARNING"
+    assert logs.configured(level="INFO", form="json")["loggers"]["config.logs.access_log"]["level"] == "INFO"
+    assert logs.configured(level="DEBUG", form="console")["loggers"]["config.logs.access_log"]["level"] == "DEBUG"
 
 
 # Requests ----------------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.cache import CIRCUIT
+from config.databases.cache import CIRCUIT
 from config.settings import shared_caches
 from tests.servers import PostgresServer, RedisServer
 

@@ -10,8 +10,8 @@ import pytest
 import redis
 from django.core.cache import cache, caches
 
-from config.cache import CIRCUIT, TIMEOUT_S
-from config.circuit import REST_S
+from config.databases.cache import CIRCUIT, TIMEOUT_S
+from config.databases.circuit import REST_S
 from metrics import freshness
 from metrics.drain import Drain
 from metrics.process import timing_of_settings

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from config.deadline import FOR_EVER, within
-from config.postgres.connection import PunctualConnection, Unanswered
+from config.databases.deadline import FOR_EVER, within
+from config.databases.postgres.connection import PunctualConnection, Unanswered
 from tests.faults.served import Served
 from tests.servers import PostgresServer
 from tests.waiting import until

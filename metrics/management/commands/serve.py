@@ -17,8 +17,8 @@ from django.db import DatabaseError
 
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
 from config.celery import IS_EMBEDDED
-from config.database import unusable
-from config.deadline import FOR_EVER, within
+from config.databases.database import unusable
+from config.databases.deadline import FOR_EVER, within
 from config.errors import SetupError, Unavailable
 from hypotheses import recording
 from metrics import meters, process, watch

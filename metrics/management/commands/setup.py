@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from accounts.first_start import first_account, first_admin, is_first_start
-from config.database import one_at_a_time, unusable
+from config.databases.database import one_at_a_time, unusable
 
 
 class Command(BaseCommand):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -14,11 +13,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.access import Caller, caller
-from accounts.models import Role
 from config.errors import BadRequest, TooLarge
-from metrics.ingest import decompressed
-from metrics.shortcut import body_of
+from config.web.bodies import body_of, decompressed
 
 BODY_BYTES = 4_000_000
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -79,30 +75,3 @@ class StableOrdering(OrderingFilter):
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Sequence[str]:  # Any: rows of any model
         """The fields to order by."""
         return [*(super().get_ordering(request, queryset, view) or queryset.query.order_by or queryset.model._meta.ordering), "pk"]
-
-
-class RecordView(APIView):
-    """An endpoint of the record: its caller, and that caller's rights."""
-
-    parser_classes = (RecordParser,)
-
-    @property
-    def caller(self) -> Caller:
-        """Who asks."""
-        return caller(self.request)
-
-    @property
-    def is_schema(self) -> bool:
-        """Whether nobody asks: the OpenAPI generator only looks at the view."""
-        return getattr(self, "swagger_fake_view", False)
-
-    def require(self, role: Role, team_id: uuid.UUID) -> None:
-        """Raise NotFound or Forbidden where the caller lacks the role in the team."""
-        self.caller.require(role, team_id)
-
-    def asked(self, serializer: type[StrictSerializer], **options: Any) -> dict[str, Any]:  # Any: validated values of any type
-        """The request's body, valid by `serializer`. Raises ValidationError."""
-        body = serializer(data=self.request.data, **options)
-        body.is_valid(raise_exception=True)
-        values: dict[str, Any] = body.validated_data
-        return values

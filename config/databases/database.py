@@ -11,7 +11,7 @@ import psycopg
 from django.conf import settings
 from django.db import Error, connection
 
-from config.addresses import shown
+from config.environment.addresses import shown
 from config.errors import SetupError
 
 TURN = 0x7265_7365_6172_6368  # the number of the advisory lock: any that nobody else takes

@@ -39,9 +39,9 @@ def configured(*, level: str, form: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
             "celery": {"level": "WARNING"},
-            # The pool would report each attempt to connect; what it means for a request is said by config.answers, and for a command by manage.py.
+            # The pool would report each attempt to connect; what it means for a request is said by config.web.answers, and for a command by manage.py.
             "psycopg.pool": {"level": "ERROR"},
-            "config.access_log": {"level": each},
+            "config.logs.access_log": {"level": each},
             "metrics.drain": {"level": each},
         },
     }

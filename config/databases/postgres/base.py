@@ -9,9 +9,9 @@ from django.db.backends.postgresql import base
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from config.circuit import REST_S, Circuit
-from config.deadline import within
-from config.postgres.connection import PunctualConnection, Unanswered
+from config.databases.circuit import REST_S, Circuit
+from config.databases.deadline import within
+from config.databases.postgres.connection import PunctualConnection, Unanswered
 
 CIRCUIT = Circuit()  # silent: what it means is said by whoever asked, a request in the log and a command in a sentence
 

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from config.circuit import Circuit
+from config.databases.circuit import Circuit
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from psycopg import Connection, Error, OperationalError, capabilities
 from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
 
-from config.deadline import FOR_EVER, LIMIT_S
+from config.databases.deadline import FOR_EVER, LIMIT_S
 
 LOOK_S = 0.1  # how often a wait looks whether Ctrl-C came
 CANCEL_S = 1.0

@@ -19,9 +19,8 @@ from rest_framework import status as http
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.authentication import CHALLENGE
-from config.errors import BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
-from config.request_id import request_id
+from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
+from config.web.request_id import request_id
 
 logger = logging.getLogger(__name__)
 FAULTS_SHOWN = 100

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config.request_id import request_id
+from config.web.request_id import request_id
 
 logger = logging.getLogger(__name__)
 # Asked again and again by machines and browsers: of no interest while they work.

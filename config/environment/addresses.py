@@ -41,7 +41,7 @@ def postgres(url: str) -> dict[str, Any]:  # Any: Django's own settings of a dat
     if not name or "/" in name:
         raise SetupError(f"DATABASE_URL={shown(url)} names no database: give an address like postgresql://user:password@host:5432/name.")
     return {
-        "ENGINE": "config.postgres",
+        "ENGINE": "config.databases.postgres",
         "NAME": name,
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
