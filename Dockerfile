@@ -24,6 +24,7 @@ COPY deploy/beat_is_alive.py deploy/
 COPY static static
 COPY templates templates
 COPY accounts accounts
+COPY alerts alerts
 COPY projects projects
 COPY experiments experiments
 COPY hypotheses hypotheses

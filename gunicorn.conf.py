@@ -60,9 +60,10 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
+    from alerts import watch
     from config.health import tell_what_is_missing  # Django is set up only by now
     from config.memory import keep_what_is_loaded
-    from metrics import process, watch
+    from metrics import process
     from metrics.server import SWITCH_S
 
     sys.setswitchinterval(SWITCH_S)

@@ -19,12 +19,12 @@ from django.views.decorators.http import require_safe
 from redis import RedisError
 
 from accounts.authentication import bearer, bearer_of
+from alerts.watch import SILENT
 from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 from metrics.clickhouse.migrate import pending
 from metrics.pulse import schedule_pulse
-from metrics.watch import SILENT
 
 logger = logging.getLogger(__name__)
 # What this process could not have seen yet is not missed.

@@ -16,9 +16,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from accounts.authentication import bearer, bearer_of
+from alerts.models import Alert, WebProcess
 from config.errors import Forbidden, NotFound
 from metrics import meters
-from metrics.models import Alert, Occurrence, WebProcess
+from metrics.models import Occurrence
 
 logger = logging.getLogger(__name__)
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")

@@ -216,6 +216,7 @@ INSTALLED_APPS = [
     "accounts",
     "projects",
     "experiments",
+    "alerts",
     "hypotheses",
     "metrics",
 ]

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.access import caller
-from metrics.alert_models import Alert
+from alerts.models import Alert
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

@@ -16,7 +16,7 @@ api = [
     path("", include("experiments.api_urls")),
     path("", include("hypotheses.api_urls")),
     path("metrics/", include("metrics.api_urls")),
-    path("", include("metrics.alerts_api_urls")),
+    path("", include("alerts.api_urls")),
 ]
 
 urlpatterns = [
@@ -24,7 +24,7 @@ urlpatterns = [
     path("", include("experiments.urls")),
     path("", include("hypotheses.urls")),
     path("", include("accounts.urls")),
-    path("", include("metrics.urls")),
+    path("", include("alerts.urls")),
     path("client/", include("config.client_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),

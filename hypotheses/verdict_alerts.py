@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from alerts import lifecycle as alerts
+from alerts.models import Kind, Severity
 from hypotheses.cases import Judgement
 from hypotheses.models import Hypothesis
-from metrics import alerts
-from metrics.alert_models import Kind, Severity
 
 MESSAGE = 1000
 

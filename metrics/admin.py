@@ -1,13 +1,8 @@
-"""Spools, alerts and their channels, the schedule and what it did, in the admin."""
+"""Spools, the schedule and what it did, in the admin."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, ClassVar
-
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,10 +10,8 @@ from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
 from config.celery import nudge
-from config.errors import Invalid
-from config.web.admin_pages import BigTableAdmin, ReadOnlyAdmin
-from metrics import alerts, channels
-from metrics.models import Alert, Channel, Delivery, Difference, Drop, Occurrence, Spool, WebProcess
+from config.web.admin_pages import ReadOnlyAdmin
+from metrics.models import Difference, Drop, Occurrence, Spool
 
 
 @admin.register(Spool)
@@ -87,92 +80,3 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]  # comes without t
             self.message_user(request, f"The broker is away, not asked for: {', '.join(away)}.", level=messages.ERROR)
         else:
             self.message_user(request, f"Asked for {len(queryset)}. The occurrences say what came of it.")
-
-
-@admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
-    """What was seen. Alerts open and resolve by themselves; people acknowledge and silence them."""
-
-    list_display = ("opened_at", "severity", "kind", "where", "metric", "count", "resolved_at", "acknowledged_at", "silenced_until")
-    list_filter: ClassVar = [("resolved_at", admin.EmptyFieldListFilter), "severity", "kind", "opened_at"]
-    list_select_related = ("project", "experiment__project")
-    search_fields = ("message", "metric", "part", "experiment__name", "experiment__slug", "project__name", "project__slug")
-    actions = ("acknowledge", "silence_for_a_day", "end_silence")
-
-    @admin.action(description="Acknowledge selected alerts", permissions=["view"])
-    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
-        """Somebody sees to them."""
-        for alert in queryset:
-            alerts.acknowledge(alert, by=request.user)  # type: ignore[arg-type]  # staff only
-        self.message_user(request, f"Acknowledged {len(queryset)}.")
-
-    @admin.action(description="Silence selected alerts for a day", permissions=["view"])
-    def silence_for_a_day(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
-        """Hear nothing of them until tomorrow."""
-        for alert in queryset:
-            alerts.silence(alert, until=timezone.now() + timedelta(days=1))
-        self.message_user(request, f"Silenced {len(queryset)} for a day.")
-
-    @admin.action(description="End the silence of selected alerts", permissions=["view"])
-    def end_silence(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
-        """Hear of them again."""
-        for alert in queryset.select_related(*alerts.RELATED):
-            alerts.silence(alert, until=None)
-        self.message_user(request, f"{len(queryset)} can be heard again.")
-
-
-class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A channel. The secret is taken and never shown."""
-
-    secret = forms.CharField(required=False, min_length=16, max_length=200, widget=forms.PasswordInput, help_text="Empty: the present one, or a new one.")
-
-    class Meta:
-        model = Channel
-        fields = ("team", "name", "kind", "target", "secret", "least_severity", "enabled")
-
-    def clean(self) -> dict[str, Any]:  # Any: values of several fields
-        """Refuse a target that the kind could not send to."""
-        values: dict[str, Any] = super().clean() or {}
-        values["secret"] = values.get("secret") or self.instance.secret
-        try:
-            channels.check(values.get("kind", ""), values.get("target", ""))
-        except Invalid as invalid:
-            raise ValidationError({"target": str(invalid)}) from invalid
-        return values
-
-
-@admin.register(Channel)
-class ChannelAdmin(BigTableAdmin):
-    """Where alerts are sent; without a team, those about the server."""
-
-    form = ChannelForm
-    list_display = ("name", "kind", "team", "least_severity", "enabled", "created_at")
-    list_filter = ("kind", "enabled", "least_severity")
-    list_select_related = ("team",)
-    search_fields = ("name", "team__name")
-    autocomplete_fields = ("team",)
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
-    """What was sent, and what never arrived."""
-
-    list_display = ("created_at", "event", "alert", "channel", "state", "attempts", "next_at", "last_error")
-    list_filter = ("state", "event", "created_at")
-    list_select_related = ("alert__project", "alert__experiment__project", "channel")
-    search_fields = ("=id", "channel__name", "last_error")
-    actions = ("try_again",)
-
-    @admin.action(description="Try selected deliveries again", permissions=["view"])
-    def try_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Make them due, for another day."""
-        now = timezone.now()
-        waiting = queryset.exclude(state=Delivery.State.DONE).update(state=Delivery.State.WAITING, next_at=now, created_at=now)
-        self.message_user(request, f"{waiting} will be tried within a minute.")
-
-
-@admin.register(WebProcess)
-class WebProcessAdmin(ReadOnlyAdmin):
-    """Web processes, and what they last said of themselves."""
-
-    list_display = ("host", "pid", "started_at", "seen_at", "trouble", "waiting_points", "oldest_at", "dead_letters", "disk_free_bytes")

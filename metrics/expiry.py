@@ -9,7 +9,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.models import ApiToken
-from metrics import outbox
+from alerts.sending import outbox
 from metrics.models import Difference, Occurrence
 from metrics.occurrences import Turn
 

@@ -6,10 +6,6 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from metrics.alert_models import Alert, Channel, Delivery, WebProcess
-
-__all__ = ["Alert", "CacheEpoch", "Channel", "Delivery", "Difference", "Drop", "Occurrence", "Spool", "WebProcess"]
-
 FIRST_SPOOL_WRITER = 1 << 20
 WRITER_LIMIT = 1 << 24
 

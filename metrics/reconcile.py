@@ -22,10 +22,10 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from alerts.lifecycle import RELATED, close, open_alert
+from alerts.models import Alert, Kind, Severity
 from experiments.models import Experiment
 from metrics import freshness, process
-from metrics.alert_models import Alert, Kind, Severity
-from metrics.alerts import RELATED, close, open_alert
 from metrics.block import summary_columns
 from metrics.models import FIRST_SPOOL_WRITER, Difference, Drop, Occurrence, Spool
 from metrics.occurrences import OutOfTime, Turn

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from alerts.checks.every_minute import check_health
 from config.celery import app, nudge
 from experiments import lifecycle
 from hypotheses.models import Hypothesis
@@ -14,7 +15,6 @@ from hypotheses.wanting import JUDGE
 from metrics import aggregation, expiry, process, schedule
 from metrics import reconcile as reconciling
 from metrics import retention as retaining
-from metrics.checks import check_health
 from metrics.occurrences import Turn, left_undone, once
 
 Task = Any  # Celery's task comes without types

@@ -10,9 +10,9 @@ from django.urls import reverse
 
 from accounts.access import caller
 from accounts.models import Role
+from alerts.models import Alert
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis
-from metrics.alert_models import Alert
 from metrics.shapes import Place
 from projects.models import Project
 

@@ -1,6 +1,6 @@
 import django.db.models.deletion
 import django.utils.timezone
-import metrics.alert_models
+import alerts.models
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100)),
                 ('kind', models.CharField(choices=[('email', 'E-mail'), ('webhook', 'Webhook')], max_length=10)),
                 ('target', models.CharField(blank=True, help_text="A webhook's URL; an e-mail address, or nothing for the team's admins.", max_length=1000)),
-                ('secret', models.CharField(blank=True, default=metrics.alert_models.new_secret, help_text='Signs what a webhook is sent.', max_length=200)),
+                ('secret', models.CharField(blank=True, default=alerts.models.new_secret, help_text='Signs what a webhook is sent.', max_length=200)),
                 ('least_severity', models.CharField(choices=[('high', 'High'), ('mid', 'Medium'), ('low', 'Low')], default='low', max_length=4)),
                 ('enabled', models.BooleanField(default=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),

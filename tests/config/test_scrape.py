@@ -14,9 +14,11 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.models import ApiToken, User
+from alerts import lifecycle as alerts
+from alerts import watch
+from alerts.models import Kind, Severity
 from config import health
-from metrics import alerts, meters, watch
-from metrics.alert_models import Kind, Severity
+from metrics import meters
 from metrics.models import Occurrence
 from tests.metrics.test_shortcut import short
 

@@ -221,7 +221,8 @@ def claim(project: Any, made: list[Any], user: Any) -> dict[str, object]:
 
 def trouble(team: Any, project: Any, made: list[Any]) -> dict[str, object]:
     """Alerts about runs with such names, of a kind that no check closes, and a channel that has one."""
-    from metrics import alerts, channels
+    from alerts import lifecycle as alerts
+    from alerts.sending import channels
 
     opened = [alerts.open_alert(kind="verdict", severity="mid", experiment=each, metric=HOSTILE, message=f"{HOSTILE} {ENDLESS}") for each in made[:6]]
     channel = channels.create(team, name=HOSTILE[:100], kind="email")

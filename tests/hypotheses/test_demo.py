@@ -10,12 +10,12 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from alerts.models import Alert, Kind
 from experiments.recording import content
 from hypotheses import histories, judgements, recording
 from hypotheses.gathering import place_of
 from hypotheses.models import Hypothesis, HypothesisEvent, Link
 from hypotheses.tasks import judge_wanted
-from metrics.alert_models import Alert, Kind
 from metrics.evidence_rows import ARM, POOLED, rows
 from projects.models import Project
 from tests.faults.served import Served

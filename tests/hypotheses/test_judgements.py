@@ -12,12 +12,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from alerts.models import Alert
 from experiments import lifecycle
 from experiments.models import Experiment
 from hypotheses import histories, judgements
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.tasks import judge_wanted
-from metrics.alert_models import Alert
 from projects.models import ProjectMetric
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,6 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from alerts import lifecycle as alerts
+from alerts.models import Alert
 from config.celery import app
 from experiments import lifecycle
 from experiments.models import Experiment
@@ -21,8 +23,7 @@ from hypotheses import histories, judgements, services
 from hypotheses.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
-from metrics import alerts, process, record, schedule
-from metrics.alert_models import Alert
+from metrics import process, record, schedule
 from metrics.clickhouse.errors import StoreUnavailable
 from metrics.evidence_rows import ARM, NIL, POOLED, append, rows
 from metrics.repository import MetricRepository

@@ -11,9 +11,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from alerts import lifecycle as alerts
+from alerts import watch
+from alerts.models import Alert, Channel, Delivery, Kind, Severity, WebProcess
+from alerts.sending import channels
 from experiments.models import Experiment
-from metrics import alerts, channels, watch
-from metrics.alert_models import Alert, Channel, Delivery, Kind, Severity, WebProcess
 from projects.models import Project, ProjectMetric
 
 PROJECT = "/projects/vision-team/digits/alerts/"

@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership, Role
-from metrics import alerts, channels, outbox
-from metrics.alert_models import Channel, Delivery, Kind, Severity
+from alerts import lifecycle as alerts
+from alerts.models import Channel, Delivery, Kind, Severity
+from alerts.sending import channels, outbox
 
 NEW = "/alerts/channels/new"
 

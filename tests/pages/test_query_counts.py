@@ -18,11 +18,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiToken
+from alerts import lifecycle as alerts
+from alerts.models import Channel
+from alerts.sending import channels
 from experiments.models import Experiment, ExperimentEvent, Tag
 from hypotheses import services
 from hypotheses.linking import link
-from metrics import alerts, channels, freshness, process
-from metrics.alert_models import Channel
+from metrics import freshness, process
 from metrics.block import summary_columns
 from metrics.repository import MetricRepository
 from metrics.shapes import Place

@@ -14,11 +14,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import ApiToken
+from alerts import lifecycle as alerts
+from alerts.models import Channel, Kind, Severity
+from alerts.sending import channels
 from experiments import lifecycle
 from hypotheses import services
 from hypotheses.linking import link
-from metrics import alerts, channels
-from metrics.alert_models import Channel, Kind, Severity
 from projects.models import ProjectMetric, SavedView
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 

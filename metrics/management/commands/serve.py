@@ -16,12 +16,13 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from accounts.first_start import Credentials, first_credentials, follow_address, is_first_start, welcome
+from alerts import watch
 from config.celery import IS_EMBEDDED
 from config.databases.database import unusable
 from config.databases.deadline import FOR_EVER, within
 from config.errors import SetupError, Unavailable
 from hypotheses import recording
-from metrics import meters, process, watch
+from metrics import meters, process
 from metrics.clickhouse.errors import StoreError
 from metrics.clickhouse.migrate import migrate
 from metrics.clockwork import Clockwork

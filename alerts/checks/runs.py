@@ -7,15 +7,15 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+from alerts.checks.divergence import LEAST_POINTS, WINDOW, Divergence, divergence
+from alerts.checks.scene import Scene, chunks, place_of
+from alerts.lifecycle import Finding, subject_of
+from alerts.models import Kind, Severity
+from alerts.spans import spoken
 from experiments.models import Experiment
 from experiments.stalled import is_stalled, last_heard, patience_for
-from metrics.alert_models import Kind, Severity
-from metrics.alerts import Finding, subject_of
 from metrics.clickhouse.errors import StoreError
-from metrics.divergence import LEAST_POINTS, WINDOW, Divergence, divergence
-from metrics.scene import Scene, chunks, place_of
 from metrics.shapes import Floats, SeriesKey, Stretch, Summary
-from metrics.spans import spoken
 from projects.models import Direction, ProjectMetric
 
 logger = logging.getLogger(__name__)

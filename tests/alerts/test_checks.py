@@ -16,12 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from alerts import watch
+from alerts.checks import server as server_checks
+from alerts.checks.every_minute import check_health
+from alerts.models import Alert, Kind, WebProcess
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics import server_checks, watch
-from metrics.alert_models import Alert, Kind, WebProcess
 from metrics.batches import Series
-from metrics.checks import check_health
 from metrics.clickhouse.client import Columns
 from metrics.models import Occurrence
 from metrics.points import Points

@@ -11,9 +11,9 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts.models import Team, User
+from alerts.models import Alert, Delivery, Severity, Subject
+from alerts.sending import outbox
 from experiments.models import Experiment
-from metrics import outbox
-from metrics.alert_models import Alert, Delivery, Severity, Subject
 from projects.models import Project
 
 MESSAGE, RESOLUTION = 1000, 300

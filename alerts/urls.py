@@ -2,9 +2,9 @@
 
 from django.urls import path
 
-from metrics import channel_views, views
+from alerts import channel_views, views
 
-app_name = "metrics"
+app_name = "alerts"
 urlpatterns = [
     path("alerts/", views.alert_list, name="alerts"),
     path("alerts/channels/new", channel_views.add, name="channel_new"),

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from metrics import pulse, watch
-from metrics.alert_models import Kind, Severity, Subject
-from metrics.alerts import Finding
+from alerts import watch
+from alerts.checks.scene import Scene
+from alerts.lifecycle import Finding
+from alerts.models import Kind, Severity, Subject
+from alerts.spans import spoken
+from metrics import pulse
 from metrics.clickhouse.errors import StoreError
-from metrics.scene import Scene
-from metrics.spans import spoken
 
 NIGHTLY_WITHIN = timedelta(hours=26)
 # Beat catches up with what was due while the server was off.

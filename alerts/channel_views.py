@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Caller, caller
 from accounts.models import Role
+from alerts.forms import ChannelForm, NewChannelForm
+from alerts.models import Channel, Delivery
+from alerts.sending import channels, outbox
 from config.errors import Forbidden
-from metrics import channels, outbox
-from metrics.alert_models import Channel, Delivery
-from metrics.forms import ChannelForm, NewChannelForm
 
 SHOWN = 10
 
@@ -36,7 +36,7 @@ def add(request: HttpRequest) -> HttpResponse:
     if made.kind == Channel.Kind.WEBHOOK:
         return render(request, "alerts/channel.html", of(made) | {"secret": made.secret})
     messages.success(request, f"{made.name} is made. Send a test to see that it arrives.")
-    return redirect("metrics:channel", made.pk)
+    return redirect("alerts:channel", made.pk)
 
 
 def require_admin(asking: Caller) -> None:
@@ -53,7 +53,7 @@ def edit(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     form = ChannelForm(request.POST or None, channel=channel)
     if request.method == "POST" and form.saved():
         messages.success(request, f"{channel.name} is saved.")
-        return redirect("metrics:channel", channel.pk)
+        return redirect("alerts:channel", channel.pk)
     return render(request, "alerts/channel.html", of(channel, form), status=422 if form.errors else 200)
 
 
@@ -67,7 +67,7 @@ def test(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
         messages.success(request, f"The test reached {channel.name}.")
     else:
         messages.error(request, f"The test did not reach {channel.name}. {sent.last_error}")
-    return redirect("metrics:channel", channel.pk)
+    return redirect("alerts:channel", channel.pk)
 
 
 @never_cache
@@ -88,7 +88,7 @@ def delete(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         channel.delete()
         messages.success(request, f"{channel.name} is deleted: nothing more is sent there.")
-        return redirect("metrics:alerts")
+        return redirect("alerts:alerts")
     waiting = channel.deliveries.filter(state=Delivery.State.WAITING).count()
     return render(request, "alerts/channel_delete.html", {"channel": channel, "waiting": waiting})
 

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from django.conf import settings
 
+from alerts.checks.server import PARTS_MOST
+from alerts.models import WebProcess
+from alerts.watch import KEPT, LIVE, most_lag
 from metrics import process
-from metrics.alert_models import WebProcess
 from metrics.clickhouse.errors import StoreError
-from metrics.server_checks import PARTS_MOST
-from metrics.watch import KEPT, LIVE, most_lag
 
 ANSWER_MS = 2000
 GB, MB = 1e9, 1e6

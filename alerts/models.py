@@ -16,6 +16,8 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from accounts.access import Caller
 
+# Made when alerts were a part of metrics: tables, permissions and the admin's addresses keep that name.
+LABEL = "metrics"
 KEY_LENGTH = 32
 
 
@@ -120,6 +122,7 @@ class Alert(models.Model):
     objects = AlertQuerySet.as_manager()
 
     class Meta:
+        app_label = LABEL
         ordering: ClassVar = ["-opened_at", "-pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["kind", "subject"], condition=models.Q(resolved_at=None), name="alert_open_once"),
@@ -174,6 +177,7 @@ class Channel(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        app_label = LABEL
         ordering: ClassVar = ["name", "created_at"]
 
     def __str__(self) -> str:
@@ -210,6 +214,7 @@ class Delivery(models.Model):
     last_error = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        app_label = LABEL
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["alert", "channel", "event"], name="delivery_once")]
         indexes: ClassVar = [models.Index(fields=["state", "next_at"], name="delivery_due")]
@@ -237,6 +242,7 @@ class WebProcess(models.Model):
     disk_free_bytes = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        app_label = LABEL
         ordering: ClassVar = ["host", "pid"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["host", "pid", "started_at"], name="web_process_once")]
 

@@ -11,9 +11,9 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.access import Caller
 from accounts.models import Role, Team
+from alerts.models import Channel, Delivery, new_secret
+from alerts.sending import webhooks
 from config.errors import Fault, Invalid, NotFound
-from metrics import webhooks
-from metrics.alert_models import Channel, Delivery, new_secret
 
 # Whose ----------------------------------------------------------------------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, User
-from metrics import webhooks
-from metrics.alert_models import Alert, Channel, Delivery, Severity
-from metrics.webhooks import NotDelivered
+from alerts.models import Alert, Channel, Delivery, Severity
+from alerts.sending import webhooks
+from alerts.sending.webhooks import NotDelivered
 
 logger = logging.getLogger(__name__)
 BACKOFF_S = (30.0, 7200.0)
@@ -61,7 +61,7 @@ def test_body(channel: Channel) -> dict[str, Any]:
     """A message of the same form that tells of no alert."""
     team = channel.team.name if channel.team else "the server"
     said = TEST_SAYING.format(team=team, severity=channel.get_least_severity_display().lower())
-    lines = (" ".join(f"Test of {channel.name}".split()), said, settings.SITE_URL + reverse("metrics:channel", args=[channel.pk]))
+    lines = (" ".join(f"Test of {channel.name}".split()), said, settings.SITE_URL + reverse("alerts:channel", args=[channel.pk]))
     return {"text": "\n".join(lines), "blocks": blocks(*lines), "event": Delivery.Event.TEST.value, "alert": None}
 
 
@@ -89,7 +89,7 @@ def escaped(text: str) -> str:
 def address(alert: Alert) -> str:
     """The page where a person sees to it."""
     if alert.experiment is None or alert.experiment.project is None:
-        return settings.SITE_URL + reverse("metrics:alerts")
+        return settings.SITE_URL + reverse("alerts:alerts")
     project = alert.experiment.project
     return settings.SITE_URL + reverse("experiments:experiment", args=[project.team.slug, project.slug, alert.experiment.slug])
 

@@ -19,9 +19,10 @@ from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import team_named
 from accounts.slugs import is_uuid
+from alerts import lifecycle as alerts
+from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
+from alerts.sending import channels, outbox
 from config.web.rest import StrictSerializer
-from metrics import alerts, channels, outbox
-from metrics.alert_models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 
 STATUSES = ("open", "waiting", "acknowledged", "silenced", "resolved")
 

@@ -22,10 +22,11 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from alerts import lifecycle as alerts
+from alerts.models import Alert, Channel, Delivery, Kind, Severity
+from alerts.sending import channels, outbox, webhooks
+from alerts.sending.outbox import deliver_due
 from config.errors import Invalid
-from metrics import alerts, channels, outbox, webhooks
-from metrics.alert_models import Alert, Channel, Delivery, Kind, Severity
-from metrics.outbox import deliver_due
 
 SECRET = "a secret of sufficient length"
 

@@ -15,11 +15,14 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import Caller, caller
 from accounts.models import Role, Team
+from alerts import lifecycle as alerts
+from alerts import parts
+from alerts.models import Alert, AlertQuerySet, Severity
+from alerts.sending import channels
 from config.errors import Forbidden, Invalid, NotFound
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest
-from metrics import alerts, channels, parts, pulse
-from metrics.alert_models import Alert, AlertQuerySet, Severity
+from metrics import pulse
 from metrics.models import Occurrence
 from projects.opened import open_project
 
@@ -134,4 +137,4 @@ def changeable(asking: Caller, alert_id: int) -> Alert:
 
 def back(request: HttpRequest) -> HttpResponse:
     """To the page of alerts that the form was on."""
-    return redirect(asked_page(request, otherwise="metrics:alerts"))
+    return redirect(asked_page(request, otherwise="alerts:alerts"))

@@ -20,13 +20,14 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from alerts import lifecycle as alerts
+from alerts.lifecycle import Finding
+from alerts.models import Kind, Severity, Subject, WebProcess
+from alerts.spans import spoken
 from config.errors import Unavailable
-from metrics import alerts, process
-from metrics.alert_models import Kind, Severity, Subject, WebProcess
-from metrics.alerts import Finding
+from metrics import process
 from metrics.meters import meters
 from metrics.pulse import Pulse, schedule_pulse
-from metrics.spans import spoken
 
 logger = logging.getLogger(__name__)
 TICK_S = 5.0

@@ -9,8 +9,9 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from metrics import pulse, watch
-from metrics.alert_models import Alert, Kind, WebProcess
+from alerts import watch
+from alerts.models import Alert, Kind, WebProcess
+from metrics import pulse
 from metrics.models import Occurrence
 from metrics.pulse import Pulse, schedule_pulse
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from metrics import alerts_api
+from alerts import api as alerts_api
 
 app_name = "alerts-api"
 urlpatterns = [

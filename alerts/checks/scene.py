@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
+from alerts import watch
+from alerts.models import Alert, WebProcess
 from experiments.models import Experiment
-from metrics import watch
-from metrics.alert_models import Alert, WebProcess
 from metrics.repository import MetricRepository
 from metrics.shapes import Place, Summaries, Summary
 

@@ -12,9 +12,9 @@ from django.http import QueryDict
 from accounts.access import Caller
 from accounts.forms import TeamChoice
 from accounts.models import Team
+from alerts.models import Channel, Severity
+from alerts.sending import channels
 from config.errors import Invalid
-from metrics import channels
-from metrics.alert_models import Channel, Severity
 
 TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
 TARGET_HINTS = {

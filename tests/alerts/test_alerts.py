@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from metrics import alerts, outbox
-from metrics.alert_models import Alert, Channel, Delivery, Kind, Severity
+from alerts import lifecycle as alerts
+from alerts.models import Alert, Channel, Delivery, Kind, Severity
+from alerts.sending import outbox
 
 WHAT = {"kind": Kind.STALLED, "severity": Severity.MID, "message": "silent"}
 

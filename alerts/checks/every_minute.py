@@ -14,14 +14,15 @@ from datetime import datetime
 from django.db import DatabaseError
 from django.utils import timezone
 
-from metrics import alerts, outbox
-from metrics.alert_models import Alert, Kind
-from metrics.alerts import Finding
+from alerts import lifecycle as alerts
+from alerts.checks.runs import diverged, keep_patience, no_data, not_finite, stalled
+from alerts.checks.scene import Scene
+from alerts.checks.server import dead_letters, disk, drain_lag, parts, spool_full, store_away, task_late, web_silent
+from alerts.lifecycle import Finding
+from alerts.models import Alert, Kind
+from alerts.sending import outbox
 from metrics.clickhouse.errors import StoreError
 from metrics.repository import MetricRepository
-from metrics.run_checks import diverged, keep_patience, no_data, not_finite, stalled
-from metrics.scene import Scene
-from metrics.server_checks import dead_letters, disk, drain_lag, parts, spool_full, store_away, task_late, web_silent
 
 logger = logging.getLogger(__name__)
 SILENCE = (Kind.STALLED, Kind.NO_DATA)
