@@ -12,7 +12,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import message
 
 from config.errors import SetupError
-from metrics.spool_folder import check
+from metrics.spool.folder import check
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 try:

@@ -8,7 +8,7 @@ from accounts.access import Caller
 from accounts.models import ApiToken, Membership, Role, Team, User
 from accounts.slugs import is_uuid
 from config.errors import Conflict, Fault, Invalid, NotFound
-from metrics.ingest import GRANTS
+from metrics.ingest.grants import GRANTS
 
 
 def team_named(caller: Caller, reference: str) -> Team:

@@ -22,7 +22,7 @@ from alerts.sending import channels
 from config.errors import Forbidden, Invalid, NotFound
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest
-from metrics import pulse
+from metrics.clock import pulse
 from metrics.models import Occurrence
 from projects.opened import open_project
 

@@ -26,8 +26,8 @@ from alerts.models import Kind, Severity, Subject, WebProcess
 from alerts.spans import spoken
 from config.errors import Unavailable
 from metrics import process
+from metrics.clock.pulse import Pulse, schedule_pulse
 from metrics.meters import meters
-from metrics.pulse import Pulse, schedule_pulse
 
 logger = logging.getLogger(__name__)
 TICK_S = 5.0

@@ -83,8 +83,8 @@ def repository_and_place(project: str) -> tuple[Any, Any, list[Any]]:
     from django.conf import settings
 
     from metrics import process
-    from metrics.repository import MetricRepository
-    from metrics.shapes import Place
+    from metrics.store.repository import MetricRepository
+    from metrics.store.shapes import Place
     from projects.models import Project
 
     repository = MetricRepository(process.open_engine(), database=settings.CLICKHOUSE_DATABASE)
@@ -96,7 +96,7 @@ def repository_and_place(project: str) -> tuple[Any, Any, list[Any]]:
 
 def overlay() -> dict[str, float]:
     """Seconds of the overlay's query: the first time after opening, and warm."""
-    from metrics.shapes import Window
+    from metrics.store.shapes import Window
 
     repository, place, experiments = repository_and_place("overlay")
     if not experiments or not repository.summaries(place):

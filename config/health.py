@@ -24,7 +24,7 @@ from config.errors import Unavailable
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 from metrics.clickhouse.migrate import pending
-from metrics.pulse import schedule_pulse
+from metrics.clock.pulse import schedule_pulse
 
 logger = logging.getLogger(__name__)
 # What this process could not have seen yet is not missed.

@@ -424,7 +424,7 @@ if not CELERY_BROKER_URL.startswith("memory:"):
     }  # fmt: skip
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT, CELERY_REDIS_SOCKET_TIMEOUT = 2, 5
 CELERY_RESULT_EXPIRES = 86_400
-CELERY_BEAT_SCHEDULER = "metrics.schedule:Scheduler"
+CELERY_BEAT_SCHEDULER = "metrics.clock.schedule:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SYNC_EVERY = 1  # each run is noted at once, so that a silent beat is seen
 

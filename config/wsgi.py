@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
 from metrics import process  # noqa: E402  # Django has to be set up before
-from metrics.shortcut import PointsFirst  # noqa: E402
+from metrics.ingest.shortcut import PointsFirst  # noqa: E402
 
 points_first = PointsFirst(django_application)
 

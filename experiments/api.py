@@ -27,7 +27,7 @@ from experiments.filtering import fitting
 from experiments.models import Experiment
 from hypotheses.linking import link, named
 from hypotheses.models import Link
-from metrics.api import StoreReader
+from metrics.api.answering import StoreReader
 from projects.models import Project
 from projects.services import find_named, make_named
 

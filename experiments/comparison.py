@@ -20,7 +20,7 @@ from experiments.models import Experiment, digest
 from experiments.param_values import by_name, distinct
 from experiments.sections import Found, Sought, sought
 from experiments.templatetags.readings import decimals_of
-from metrics import freshness
+from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 
 LEAST, MOST = 2, 100

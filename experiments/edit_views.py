@@ -15,7 +15,7 @@ from experiments import lifecycle
 from experiments.forms import ExperimentForm, NewExperimentForm
 from experiments.models import Experiment
 from experiments.numbers import Numbers
-from metrics.shapes import Summaries
+from metrics.store.shapes import Summaries
 from projects.opened import OpenProject, open_project
 
 CHILDREN_SHOWN = 20

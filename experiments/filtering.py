@@ -26,7 +26,7 @@ from experiments.numbers import Numbers
 from experiments.param_values import shown
 from experiments.stalled import stalled
 from metrics import process
-from metrics.shapes import Place, Readings
+from metrics.store.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
 
 Mask = NDArray[np.bool_]

@@ -20,10 +20,11 @@ from config.errors import Conflict, Fault, Invalid, Unavailable
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, ExperimentEvent, Tag, difference
 from hypotheses import wanting
 from hypotheses.linking import link_by_rules, note_deletion
-from metrics import freshness, process
+from metrics import process
 from metrics.clickhouse.errors import StoreError
-from metrics.ingest import GRANTS
-from metrics.shapes import Place
+from metrics.ingest.grants import GRANTS
+from metrics.store import freshness
+from metrics.store.shapes import Place
 from projects.models import Project
 
 logger = logging.getLogger(__name__)

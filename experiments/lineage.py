@@ -18,7 +18,7 @@ from experiments.models import Experiment
 from experiments.numbers import Numbers
 from experiments.templatetags.readings import decimals_of, verdict_of
 from experiments.tree_layout import Spot
-from metrics.shapes import Place
+from metrics.store.shapes import Place
 from projects.models import Direction, Project, ProjectMetric
 
 SHOWN_FIRST, SHOWN_MOST = 120, 300

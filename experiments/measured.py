@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from experiments.models import Experiment
 from experiments.numbers import Numbers
-from metrics.shapes import Place, Summaries, Summary
+from metrics.store.shapes import Place, Summaries, Summary
 from projects.models import Project, ProjectMetric
 
 

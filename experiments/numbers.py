@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from metrics import process
 from metrics.clickhouse.errors import StoreError
-from metrics.repository import MetricRepository
+from metrics.store.repository import MetricRepository
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from experiments.models import Experiment, ExperimentEvent
 from experiments.sections import Found, Sought
 from experiments.templatetags.readings import decimals_for, decimals_of
 from hypotheses.models import Link
-from metrics import freshness, process
-from metrics.shapes import Summary
+from metrics import process
+from metrics.store import freshness
+from metrics.store.shapes import Summary
 from projects.models import ProjectMetric
 
 ANCESTORS_MOST = 12

@@ -17,7 +17,8 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics import ingest, process
+from metrics import process
+from metrics.ingest import accepting as ingest
 from projects.models import Project, ProjectMetric
 
 logger = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ from experiments.numbers import Numbers
 from experiments.param_values import distinct, flat, floated
 from experiments.table_query import TableQuery
 from experiments.tables import ExperimentTable
-from metrics.shapes import Place, Readings
+from metrics.store.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
 
 DRAWN_MOST = 10_000

@@ -22,7 +22,7 @@ from experiments.models import Experiment, ExperimentQuerySet, Tag
 from experiments.numbers import Numbers
 from experiments.table_query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
 from experiments.templatetags.readings import decimals_of
-from metrics.shapes import Place, Summaries
+from metrics.store.shapes import Place, Summaries
 from projects.models import Project
 
 FIRST = (5, 10, 25, 50, 100)

@@ -29,7 +29,7 @@ from hypotheses.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
 from hypotheses.services import TARGETS_MOST, TargetTerm
 from metrics import process
-from metrics.evidence_rows import as_json, rows
+from metrics.store.evidence_rows import as_json, rows
 from projects.models import Project
 
 LINKED_MOST = 1000

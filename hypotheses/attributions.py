@@ -19,7 +19,7 @@ from experiments.models import SEED_LIKE, Change, Experiment, changes
 from experiments.numbers import Numbers
 from hypotheses import scales
 from hypotheses.judging import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
-from metrics.shapes import Place, Summaries
+from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
 
 RUNS_MOST = 2_000

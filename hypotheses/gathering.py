@@ -16,8 +16,8 @@ from hypotheses.comparison import LARGEST
 from hypotheses.evidence import sign_of
 from hypotheses.models import Hypothesis, Link
 from hypotheses.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, aggregate, tail_length, tail_noise
-from metrics.repository import MetricRepository
-from metrics.shapes import Floats, Place, SeriesKey, Summaries, Summary
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Floats, Place, SeriesKey, Summaries, Summary
 from projects.models import Direction
 
 CHUNK = 500

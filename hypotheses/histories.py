@@ -13,7 +13,7 @@ from hypotheses.judging import e_bh
 from hypotheses.models import Hypothesis
 from hypotheses.recorded_evidence import GATE
 from metrics import process
-from metrics.evidence_rows import EvidenceRow, rows
+from metrics.store.evidence_rows import EvidenceRow, rows
 from projects.models import Project
 
 FALSE_DISCOVERY_RATE = 0.1

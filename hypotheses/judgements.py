@@ -24,10 +24,11 @@ from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, Link
 from hypotheses.readings import Thresholds
 from hypotheses.recorded_evidence import evidence
 from hypotheses.verdicts import weigh
-from metrics import freshness, process
+from metrics import process
 from metrics.clickhouse.errors import StoreError
-from metrics.evidence_rows import append
-from metrics.repository import MetricRepository
+from metrics.store import freshness
+from metrics.store.evidence_rows import append
+from metrics.store.repository import MetricRepository
 
 HARD_LIMIT = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
 CAUGHT_UP = 20  # runs that ended since the last judgement and get a point each in the history

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from experiments.models import Experiment
 from experiments.numbers import Numbers
 from hypotheses.judging import mde, replicates_needed
-from metrics.shapes import Place, Summaries
+from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
 
 RUNS_MOST = 5_000

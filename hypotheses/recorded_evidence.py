@@ -10,7 +10,7 @@ from hypotheses.cases import Case, Judgement, Reading, Run
 from hypotheses.comparison import Comparison
 from hypotheses.gathering import UNSAID
 from hypotheses.judging import ENGINE_VERSION
-from metrics.evidence_rows import ARM, NIL, POOLED, EvidenceRow
+from metrics.store.evidence_rows import ARM, NIL, POOLED, EvidenceRow
 
 GATE = "gate:"
 

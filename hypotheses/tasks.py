@@ -13,9 +13,10 @@ from config.celery import app
 from hypotheses import judgements, wanting
 from hypotheses.failing import CouldNotBeJudged
 from hypotheses.models import Hypothesis
-from metrics import process, schedule
+from metrics import process
 from metrics.clickhouse.errors import StoreError
-from metrics.occurrences import Turn, once
+from metrics.clock import schedule
+from metrics.clock.occurrences import Turn, once
 
 logger = logging.getLogger(__name__)
 Task = Any  # Celery's task comes without types

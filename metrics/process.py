@@ -24,12 +24,12 @@ from metrics.clickhouse.errors import StoreUnavailable
 from metrics.clickhouse.migrate import migrate
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
-from metrics.drain import Drain, Timing
+from metrics.drain.host import Spools
+from metrics.drain.storing import Drain, Timing
 from metrics.models import Spool as SpoolFile
-from metrics.repository import MetricRepository
-from metrics.spool import Caps, Spool
-from metrics.spool_folder import check
-from metrics.spools import Spools
+from metrics.spool.folder import check
+from metrics.spool.queue import Caps, Spool
+from metrics.store.repository import MetricRepository
 
 logger = logging.getLogger(__name__)
 

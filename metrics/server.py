@@ -15,7 +15,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
 from config.memory import keep_what_is_loaded
-from metrics.shortcut import PointsFirst
+from metrics.ingest.shortcut import PointsFirst
 
 logger = logging.getLogger(__name__)
 FINISH_S = 4

@@ -12,10 +12,12 @@ from config.celery import app, nudge
 from experiments import lifecycle
 from hypotheses.models import Hypothesis
 from hypotheses.wanting import JUDGE
-from metrics import aggregation, expiry, process, schedule
-from metrics import reconcile as reconciling
-from metrics import retention as retaining
-from metrics.occurrences import Turn, left_undone, once
+from metrics import process
+from metrics.clock import schedule
+from metrics.clock.occurrences import Turn, left_undone, once
+from metrics.upkeep import aggregation, expiry
+from metrics.upkeep import reconcile as reconciling
+from metrics.upkeep import retention as retaining
 
 Task = Any  # Celery's task comes without types
 

@@ -13,7 +13,7 @@ from accounts.models import Role
 from alerts.models import Alert
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis
-from metrics.shapes import Place
+from metrics.store.shapes import Place
 from projects.models import Project
 
 

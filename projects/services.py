@@ -13,7 +13,7 @@ from accounts.services import default_team
 from accounts.slugs import free_slug
 from config.errors import Conflict, Fault, Invalid
 from experiments import lifecycle
-from metrics.ingest import GRANTS
+from metrics.ingest.grants import GRANTS
 from projects.models import Project
 
 logger = logging.getLogger(__name__)

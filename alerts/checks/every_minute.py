@@ -22,7 +22,7 @@ from alerts.lifecycle import Finding
 from alerts.models import Alert, Kind
 from alerts.sending import outbox
 from metrics.clickhouse.errors import StoreError
-from metrics.repository import MetricRepository
+from metrics.store.repository import MetricRepository
 
 logger = logging.getLogger(__name__)
 SILENCE = (Kind.STALLED, Kind.NO_DATA)

@@ -15,7 +15,7 @@ from alerts.spans import spoken
 from experiments.models import Experiment
 from experiments.stalled import is_stalled, last_heard, patience_for
 from metrics.clickhouse.errors import StoreError
-from metrics.shapes import Floats, SeriesKey, Stretch, Summary
+from metrics.store.shapes import Floats, SeriesKey, Stretch, Summary
 from projects.models import Direction, ProjectMetric
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from alerts import watch
 from alerts.models import Alert, WebProcess
 from experiments.models import Experiment
-from metrics.repository import MetricRepository
-from metrics.shapes import Place, Summaries, Summary
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place, Summaries, Summary
 
 T = TypeVar("T")
 RUNS_A_QUERY = 2000

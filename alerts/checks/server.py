@@ -12,8 +12,8 @@ from alerts.checks.scene import Scene
 from alerts.lifecycle import Finding
 from alerts.models import Kind, Severity, Subject
 from alerts.spans import spoken
-from metrics import pulse
 from metrics.clickhouse.errors import StoreError
+from metrics.clock import pulse
 
 NIGHTLY_WITHIN = timedelta(hours=26)
 # Beat catches up with what was due while the server was off.

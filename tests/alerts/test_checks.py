@@ -22,11 +22,11 @@ from alerts.checks.every_minute import check_health
 from alerts.models import Alert, Kind, WebProcess
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics.batches import Series
 from metrics.clickhouse.client import Columns
 from metrics.models import Occurrence
-from metrics.points import Points
-from metrics.repository import MetricRepository
+from metrics.points.valid import Points
+from metrics.spool.batches import Series
+from metrics.store.repository import MetricRepository
 from projects.models import ProjectMetric
 from tests.metrics.conftest import Points as Data
 

@@ -11,9 +11,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from alerts import watch
 from alerts.models import Alert, Kind, WebProcess
-from metrics import pulse
+from metrics.clock import pulse
+from metrics.clock.pulse import Pulse, schedule_pulse
 from metrics.models import Occurrence
-from metrics.pulse import Pulse, schedule_pulse
 
 NOW = timezone.now()
 LONG_AGO = NOW - timedelta(hours=5)

@@ -84,8 +84,8 @@ def log() -> None:
     """Every point through the ingest without its way through the web, by some senders at once as one commit takes what many send; then all is stored."""
     from experiments.models import Experiment
     from metrics import process
-    from metrics.ingest import Submission, accept
-    from metrics.spool import Series
+    from metrics.ingest.accepting import Submission, accept
+    from metrics.spool.queue import Series
 
     parts = process.start()
     known = {(each.project.slug, each.slug): each for each in Experiment.objects.select_related("project")}

@@ -12,7 +12,7 @@ from config.errors import Conflict, Invalid
 from experiments import lifecycle
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, LineageCycle, Tag
 from metrics import process
-from metrics.shapes import Place
+from metrics.store.shapes import Place
 from projects import services
 from projects.models import Project
 

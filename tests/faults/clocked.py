@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 QUICK = """
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 from metrics.models import Occurrence
-from metrics.schedule import seed
+from metrics.clock.schedule import seed
 seed()
 Occurrence.objects.all().delete()
 entry = PeriodicTask.objects.get(name="sweep")
@@ -31,7 +31,7 @@ import json
 from django.conf import settings
 from metrics import process
 from metrics.models import Drop, Occurrence
-from metrics.repository import MetricRepository
+from metrics.store.repository import MetricRepository
 from projects.models import Project
 repository = process.open_repository()
 found = repository.engine.query(repository.sql(

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from metrics.repository import MetricRepository
-from metrics.shapes import Place, Summaries, Summary
+    from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place, Summaries, Summary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # `bits` is the value as it lies in memory: NaN equals NaN, and -0.0 is not 0.0.
@@ -64,7 +64,7 @@ def main(data_dir: Path, answer: Path) -> None:
     from django.conf import settings
 
     from metrics import process
-    from metrics.repository import MetricRepository
+    from metrics.store.repository import MetricRepository
     from projects.models import Project
 
     assert data_dir.resolve() == settings.DATA_DIR
@@ -80,7 +80,7 @@ def main(data_dir: Path, answer: Path) -> None:
 
 def of_project(repository: MetricRepository, project: Any) -> tuple[dict[SeriesKey, NDArray[np.void]], list[str]]:
     """The series of one project, and what is wrong with its summaries."""
-    from metrics.shapes import Place
+    from metrics.store.shapes import Place
 
     place = Place(project.team_id, project.pk)
     slugs = dict(project.experiments.values_list("pk", "slug"))

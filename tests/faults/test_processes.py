@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from metrics.spools import GRACE_S, LOOK_S
+from metrics.drain.host import GRACE_S, LOOK_S
 from tests.clickhouse_server import ClickHouseServer
 from tests.faults.ledger import Fate, account
 from tests.faults.served import ROOT, START_S, Served, environment

@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 from experiments.models import Experiment
 from metrics.process import Process
-from metrics.shapes import Place
+from metrics.store.shapes import Place
 
 pytestmark = pytest.mark.faults
 

@@ -19,7 +19,7 @@ import pytest
 import redis
 from numpy.typing import NDArray
 
-from metrics.schedule import AGGREGATE, SWEEP
+from metrics.clock.schedule import AGGREGATE, SWEEP
 from tests.faults.clocked import hours, sweep_every_second
 from tests.faults.served import ROOT, STOP_S, environment
 from tests.faults.team import Team

@@ -16,7 +16,7 @@ from hypotheses import histories, judgements, recording
 from hypotheses.gathering import place_of
 from hypotheses.models import Hypothesis, HypothesisEvent, Link
 from hypotheses.tasks import judge_wanted
-from metrics.evidence_rows import ARM, POOLED, rows
+from metrics.store.evidence_rows import ARM, POOLED, rows
 from projects.models import Project
 from tests.faults.served import Served
 

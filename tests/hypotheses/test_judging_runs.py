@@ -23,10 +23,12 @@ from hypotheses import histories, judgements, services
 from hypotheses.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
-from metrics import process, record, schedule
+from metrics import process
 from metrics.clickhouse.errors import StoreUnavailable
-from metrics.evidence_rows import ARM, NIL, POOLED, append, rows
-from metrics.repository import MetricRepository
+from metrics.clock import schedule
+from metrics.drain import record
+from metrics.store.evidence_rows import ARM, NIL, POOLED, append, rows
+from metrics.store.repository import MetricRepository
 from metrics.tasks import swept
 from projects.models import ProjectMetric
 from tests.hypotheses.test_judgements import children, link, noisy, seeds, settled

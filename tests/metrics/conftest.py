@@ -17,16 +17,16 @@ from django.utils import timezone
 
 from experiments.models import Experiment
 from metrics import process
-from metrics.block import summary_columns
 from metrics.clickhouse.client import Coded, Columns, Engine
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.migrate import migrate
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
-from metrics.occurrences import Turn
-from metrics.repository import MetricRepository
-from metrics.shapes import Place
-from metrics.states import State, states
+from metrics.clock.occurrences import Turn
+from metrics.drain.block import summary_columns
+from metrics.points.states import State, states
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place
 from tests.clickhouse_server import ClickHouseServer
 from tests.counting import Counting
 

@@ -9,10 +9,10 @@ import pytest
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from metrics import aggregation
-from metrics.aggregation import aggregate
-from metrics.occurrences import OutOfTime, Turn
-from metrics.shapes import Place
+from metrics.clock.occurrences import OutOfTime, Turn
+from metrics.store.shapes import Place
+from metrics.upkeep import aggregation
+from metrics.upkeep.aggregation import aggregate
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_hourly import rows
 

@@ -9,7 +9,7 @@ import pytest
 from metrics.clickhouse import migrate
 from metrics.clickhouse.cluster import clustered
 from metrics.clickhouse.errors import Misuse
-from metrics.statements import FORGET, POINT_TABLES
+from metrics.store.statements import FORGET, POINT_TABLES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIGRATIONS = migrate.migrations("metrics")

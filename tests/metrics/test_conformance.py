@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from metrics.clickhouse.client import Coded
-from metrics.repository import MetricRepository
-from metrics.shapes import Place, Window
-from metrics.states import State, states
+from metrics.points.states import State, states
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place, Window
 from tests.metrics.conftest import NOW_US, Points
 
 # The session's process registers its spool in the record.

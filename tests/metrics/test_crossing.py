@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from experiments.models import Experiment
-from metrics import crossing
-from metrics.crossing import Asked, Crossed, crossed
-from metrics.repository import MetricRepository
-from metrics.shapes import Place
+from metrics.store import crossed_rows
+from metrics.store.crossed_rows import Asked, Crossed, crossed
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place
 from tests.metrics.conftest import Points
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -208,4 +208,4 @@ def test_a_stranger_crosses_nothing(store, api_for, carol, experiment):
 
 
 def test_open_ends_reach_as_far_as_floats_do():
-    assert float(np.finfo(np.float64).max) == crossing.LARGEST
+    assert float(np.finfo(np.float64).max) == crossed_rows.LARGEST

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from experiments.models import DeletedExperiment, Experiment
-from metrics.batches import Series
-from metrics.points import Points
-from metrics.shapes import Place
+from metrics.points.valid import Points
+from metrics.spool.batches import Series
+from metrics.store.shapes import Place
 
 
 def place_of(experiment: Experiment) -> Place:

@@ -9,8 +9,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from metrics.repository import MetricRepository
-from metrics.shapes import Hours, Place, Window
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Hours, Place, Window
 from tests.metrics.conftest import Points
 from tests.metrics.test_conformance import logged, state_of, store_state
 
@@ -160,7 +160,7 @@ def test_hours_show_the_chart_that_the_points_show(repository, place, width):
 
 
 def repository_careful() -> str:
-    from metrics.statements import CAREFUL, CAREFUL_CENTRE
+    from metrics.store.statements import CAREFUL, CAREFUL_CENTRE
 
     return CAREFUL.replace("{centre}", CAREFUL_CENTRE[False])
 

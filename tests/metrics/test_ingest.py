@@ -14,9 +14,12 @@ from django.test import Client
 
 from accounts.models import ApiToken
 from experiments.models import Experiment
-from metrics import decoding, ingest, process
-from metrics.batches import Series
-from metrics.shapes import Place
+from metrics import process
+from metrics.ingest import accepting as ingest
+from metrics.ingest import grants, quota
+from metrics.points import decoding
+from metrics.spool.batches import Series
+from metrics.store.shapes import Place
 from projects.models import Project, ProjectMetric
 
 
@@ -196,13 +199,13 @@ def test_a_revoked_token_is_refused_once_its_grant_is_over(api, experiment, erin
     for token in ApiToken.objects.filter(user=erin):
         token.revoke()
     assert send(api, experiment, ROWS).status_code == 200, "known for up to 30 s"
-    ingest.GRANTS.forget()
+    grants.GRANTS.forget()
     assert send(api, experiment, ROWS).status_code == 401
 
 
 def test_a_team_past_its_quota_waits(api, experiment, settings):
     settings.METRICS_QUOTA_POINTS_PER_MINUTE = 3
-    ingest.QUOTA.minute = 0
+    quota.QUOTA.minute = 0
     assert send(api, experiment, ROWS).status_code == 200
     answer = send(api, experiment, ROWS)
     assert answer.status_code == 429

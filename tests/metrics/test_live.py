@@ -15,12 +15,13 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Experiment
-from metrics import freshness, live
-from metrics.charts import Asked, Run
+from metrics.charts import live
+from metrics.charts.series import Asked, Run
 from metrics.models import Drop
-from metrics.repository import MetricRepository
-from metrics.shapes import Place
-from metrics.states import states
+from metrics.points.states import states
+from metrics.store import freshness
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place
 from tests.counting import Counting
 from tests.metrics.conftest import NOW_US, Points
 from tests.metrics.test_conformance import store_state

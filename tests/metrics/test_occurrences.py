@@ -11,10 +11,10 @@ from django.db import connections
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from metrics import occurrences
+from metrics.clock import occurrences
+from metrics.clock.occurrences import OutOfTime, due_slot, latest_due, left_undone, once, release
+from metrics.clock.schedule import AGGREGATE, ENTRIES, SWEEP, seed
 from metrics.models import Occurrence
-from metrics.occurrences import OutOfTime, due_slot, latest_due, left_undone, once, release
-from metrics.schedule import AGGREGATE, ENTRIES, SWEEP, seed
 
 NOON = datetime(2026, 3, 4, 12, 0, 7, tzinfo=UTC)
 SLOT = datetime(2026, 3, 4, tzinfo=UTC)

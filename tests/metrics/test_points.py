@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import BadRequest, Invalid, Refused, TooLarge
-from metrics import decoding
-from metrics.points import Limits, Points
-from metrics.strictly import loaded, strictly
+from metrics.points import decoding
+from metrics.points.strictly import loaded, strictly
+from metrics.points.valid import Limits, Points
 
 NOW = 1_763_900_000_000_000
 LIMITS = Limits(points=1000)

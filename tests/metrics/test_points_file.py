@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments.models import Experiment
-from metrics import point_rows
-from metrics.shapes import Window
+from metrics.store import point_rows
+from metrics.store.shapes import Window
 from tests.metrics.conftest import Points
 from tests.metrics.test_conformance import logged
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from experiments.models import Experiment
 from metrics import process
 from metrics.process import Process
-from metrics.shapes import Place
+from metrics.store.shapes import Place
 
 POISON = 666.25
 

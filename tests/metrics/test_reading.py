@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.models import Experiment
-from metrics import charts
+from metrics.charts import series as charts
 from projects.models import ProjectMetric
 
 

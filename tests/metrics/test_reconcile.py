@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Experiment
-from metrics import reconcile as reconciling
 from metrics.models import FIRST_SPOOL_WRITER, Difference, Spool
-from metrics.reconcile import RESTORE_WAIT, reconcile, review
+from metrics.upkeep import doubts
+from metrics.upkeep.reconcile import RESTORE_WAIT, reconcile, review
 from tests.metrics.conftest import state_of, store_state
 from tests.metrics.test_aggregation import noise, place_of
 
@@ -158,7 +158,7 @@ def test_a_run_that_still_logs_is_looked_at_another_night(store, experiment, put
 def test_every_experiment_is_looked_at_within_a_month(store, project):
     for number in range(50):
         Experiment.objects.create(project=project, name=f"run {number}")
-    found = [Experiment.objects.filter(reconciling.of_slice(number)).count() for number in range(reconciling.SLICES)]
+    found = [Experiment.objects.filter(doubts.of_slice(number)).count() for number in range(doubts.SLICES)]
     assert sum(found) == 50
     assert max(found) < 20
 
@@ -169,7 +169,7 @@ def test_large_and_many_experiments_are_looked_at_in_parts(store, project, put, 
         points = put(run, noise(10))
     store_state(store.repository, points, state_of(points), spool=2_000_000)
     with monkeypatch.context() as smaller:
-        smaller.setattr(reconciling, "CHUNK_EXPERIMENTS", 3)
-        smaller.setattr(reconciling, "CHUNK_POINTS", 115)
+        smaller.setattr(doubts, "CHUNK_EXPERIMENTS", 3)
+        smaller.setattr(doubts, "CHUNK_POINTS", 115)
         assert reconcile(turn) == "Looked at 7 experiments, 1 series differed."
     agree(store, runs[-1])

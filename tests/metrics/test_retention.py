@@ -8,12 +8,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from metrics import retention
-from metrics.aggregation import aggregate
+from metrics.clock.occurrences import OutOfTime, Turn
 from metrics.models import Difference, Drop
-from metrics.occurrences import OutOfTime, Turn
-from metrics.reconcile import reconcile
-from metrics.retention import drop_old
+from metrics.upkeep import retention
+from metrics.upkeep.aggregation import aggregate
+from metrics.upkeep.reconcile import reconcile
+from metrics.upkeep.retention import drop_old
 from projects.models import Project
 from tests.metrics.conftest import DAY
 from tests.metrics.test_aggregation import answer, noise, place_of
@@ -84,7 +84,7 @@ def store_now() -> int:
 
 
 def retention_window():
-    from metrics.shapes import Window
+    from metrics.store.shapes import Window
 
     return Window()
 
@@ -150,7 +150,7 @@ def test_nothing_differs_afterwards(store, experiment, kept, turn):
 @pytest.mark.slow
 def test_deletion_in_pieces(store, experiment, kept, turn, monkeypatch):
     with monkeypatch.context() as smaller:
-        smaller.setattr("metrics.aggregation.STATEMENT_POINTS", 50)
+        smaller.setattr("metrics.upkeep.aggregation.STATEMENT_POINTS", 50)
         assert drop_old(turn) == f"Dropped {5 * 144} points."
     assert len(store.repository.series(place_of(experiment), experiment.pk, "loss").step) == 3 * 144
     np.testing.assert_array_equal(store.repository.series(place_of(experiment), experiment.pk, "loss").value, kept.values[5 * 144 :])

@@ -24,9 +24,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 from accounts.models import ApiToken, User
 from config.celery import app, nudge
 from metrics import process
-from metrics.clockwork import Clockwork, ThreadedScheduler
+from metrics.clock.clockwork import Clockwork, ThreadedScheduler
+from metrics.clock.schedule import ENTRIES, EXPIRE, HEALTH, SWEEP, seed
 from metrics.models import Occurrence
-from metrics.schedule import ENTRIES, EXPIRE, HEALTH, SWEEP, seed
 from tests.clickhouse_server import ClickHouseServer
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_aggregation import noise, place_of

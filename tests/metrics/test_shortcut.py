@@ -14,7 +14,7 @@ from django.test import Client
 from accounts.models import User
 from experiments.models import Experiment
 from metrics import process
-from metrics.shortcut import PointsFirst
+from metrics.ingest.shortcut import PointsFirst
 from projects.models import Project
 
 POINT = {"metric_name": "loss", "metric_value": 0.5}

@@ -23,16 +23,18 @@ from django.db import DatabaseError
 
 from config.errors import InFlight, Invalid, SetupError, Unavailable
 from experiments.models import Experiment
-from metrics import process, spool_folder, spools
-from metrics.batches import Series
-from metrics.drain import Timing
-from metrics.keys import Keys
-from metrics.points import Points
+from metrics import process
+from metrics.drain import host as spools
+from metrics.drain.host import Spools
+from metrics.drain.storing import Timing
+from metrics.points.valid import Points
 from metrics.process import Process
-from metrics.shapes import Place
-from metrics.spool import Caps, Spool
-from metrics.spool_file import InUse, is_free, own, reader, set_meta
-from metrics.spools import Spools
+from metrics.spool import folder as spool_folder
+from metrics.spool.batches import Series
+from metrics.spool.file import InUse, is_free, own, reader, set_meta
+from metrics.spool.keys import Keys
+from metrics.spool.queue import Caps, Spool
+from metrics.store.shapes import Place
 from tests import waiting
 
 pytestmark = pytest.mark.slow
@@ -134,7 +136,7 @@ def test_every_file_has_a_writer_number_of_its_own(host):
 
 def test_a_file_that_is_held_cannot_be_opened_by_another_process(host, folder):
     held = host().here().spool.path
-    code = f"import pathlib, metrics.spool as s; s.own(pathlib.Path({str(held)!r}))"
+    code = f"import pathlib, metrics.spool.queue as s; s.own(pathlib.Path({str(held)!r}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=60)
     assert "InUse" in done.stderr
     with pytest.raises(InUse):
@@ -327,7 +329,7 @@ def test_a_receipt_that_cannot_be_read_now_refuses_the_batch_and_loses_nothing(h
 HOLD = """
 import sys, time
 from pathlib import Path
-from metrics.keys import Keys
+from metrics.spool.keys import Keys
 with Keys(Path(sys.argv[1])).alone(sys.argv[2]):
     print("held", flush=True)
     time.sleep(600)

@@ -19,7 +19,8 @@ from experiments.comparison import Comparison, Outlook, best_of, outlook, select
 from experiments.grouping import shared_name
 from experiments.models import Experiment
 from experiments.param_values import flat
-from metrics import freshness, process
+from metrics import process
+from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 from tests.counting import Counting
 

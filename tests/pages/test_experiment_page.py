@@ -14,7 +14,8 @@ from django.urls import reverse
 from experiments import lifecycle
 from experiments.models import Experiment
 from experiments.overview import Overview
-from metrics import freshness, process
+from metrics import process
+from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 
 

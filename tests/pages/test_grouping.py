@@ -17,7 +17,7 @@ from experiments import lifecycle
 from experiments.comparison import Comparison, outlook, select
 from experiments.grouping import PLAIN, Grouping, Key, by_reading
 from experiments.models import Experiment
-from metrics import freshness
+from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import row, section, text_of, url
 

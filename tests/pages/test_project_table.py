@@ -14,7 +14,7 @@ from django.utils import timezone
 from experiments.models import Experiment, Tag
 from metrics import process
 from metrics.clickhouse.errors import StoreUnavailable
-from metrics.repository import MetricRepository
+from metrics.store.repository import MetricRepository
 from projects.models import ProjectMetric
 
 BASE = "/projects/vision-team/digits/"

@@ -24,11 +24,12 @@ from alerts.sending import channels
 from experiments.models import Experiment, ExperimentEvent, Tag
 from hypotheses import services
 from hypotheses.linking import link
-from metrics import freshness, process
-from metrics.block import summary_columns
-from metrics.repository import MetricRepository
-from metrics.shapes import Place
-from metrics.states import states
+from metrics import process
+from metrics.drain.block import summary_columns
+from metrics.points.states import states
+from metrics.store import freshness
+from metrics.store.repository import MetricRepository
+from metrics.store.shapes import Place
 from projects.models import Project, ProjectMetric, SavedView
 from tests.counting import Counting
 from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES

@@ -14,8 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment, Tag
-from metrics.block import summary_columns
-from metrics.states import states
+from metrics.drain.block import summary_columns
+from metrics.points.states import states
 from projects.models import ProjectMetric, SavedView
 from tests.pages.test_project_table import BASE, PART, names, shown, store_away  # noqa: F401
 

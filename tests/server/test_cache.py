@@ -12,9 +12,9 @@ from django.core.cache import cache, caches
 
 from config.databases.cache import CIRCUIT, TIMEOUT_S
 from config.databases.circuit import REST_S
-from metrics import freshness
-from metrics.drain import Drain
+from metrics.drain.storing import Drain
 from metrics.process import timing_of_settings
+from metrics.store import freshness
 from tests import waiting
 from tests.servers import RedisServer
 

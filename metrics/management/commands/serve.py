@@ -25,7 +25,7 @@ from hypotheses import recording
 from metrics import meters, process
 from metrics.clickhouse.errors import StoreError
 from metrics.clickhouse.migrate import migrate
-from metrics.clockwork import Clockwork
+from metrics.clock.clockwork import Clockwork
 from metrics.management.commands.migrate_clickhouse import advice
 from metrics.server import bound_server, serve
 

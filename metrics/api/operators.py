@@ -1,0 +1,44 @@
+"""What operators ask of the metric store: points that were set aside, and a replay of what a spool still keeps."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from config.errors import Forbidden
+from metrics import process
+from metrics.api.answering import ERRORS, StoreView, as_json
+
+
+class DeadLetters(StoreView):
+    """Rows that the metric store refused, kept and replayable. For operators."""
+
+    @extend_schema(operation_id="dead_letters", summary="Rows that the store refused", responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def get(self, request: Request) -> HttpResponse:
+        """Up to 100 of them, oldest first, with the store's reason."""
+        operator(request)
+        return as_json({"count": process.spools().dead_count(), "rows": process.spools().dead_letters()})
+
+    @extend_schema(operation_id="dead_letters_replay", summary="Try them again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def post(self, request: Request) -> HttpResponse:
+        """Put all of them back into the queue, each under the identity it had."""
+        operator(request)
+        return as_json({"replayed": process.spools().replay_dead()})
+
+
+class Restore(StoreView):
+    """What the spool keeps of the last day, sent to the metric store again. For operators."""
+
+    @extend_schema(operation_id="restore", summary="Store the kept batches again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
+    def post(self, request: Request) -> HttpResponse:
+        """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
+        operator(request)
+        return as_json({"points": process.spools().restore()})
+
+
+def operator(request: Request) -> None:
+    """Raise Forbidden for anyone but a superuser."""
+    if not request.user.is_superuser:
+        raise Forbidden("This is for operators: sign in as a superuser.")

@@ -1,0 +1,1 @@
+"""The metric store in the product's own words, with all its SQL: questions in, plain columns out. Imports `clickhouse`."""
