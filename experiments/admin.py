@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from accounts.models import User
 from config.errors import Conflict, Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
-from experiments import lifecycle
+from experiments import content, deletion, lifecycle
 from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, Tag
 
 Verb = Callable[..., None]
@@ -32,10 +32,10 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         """Refuse a parent or a tag of another project, a cycle, and content that cannot be kept."""
         values: dict[str, Any] = super().clean() or {}
         values["slug"] = values.get("slug") or self.instance.slug
-        values |= {name: {} for name in lifecycle.OBJECTS if name in values and values[name] is None}
+        values |= {name: {} for name in content.OBJECTS if name in values and values[name] is None}
         project = values.get("project") or getattr(self.instance, "project", None)
         try:
-            lifecycle.check(values)  # type: ignore[arg-type]  # fields of other names and types are passed over
+            content.check(values)  # type: ignore[arg-type]  # fields of other names and types are passed over
             if project and values.get("parent_experiment"):
                 Experiment(pk=self.instance.pk, project=project, parent_experiment=values["parent_experiment"]).check_parent()
         except Invalid as invalid:
@@ -133,11 +133,11 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Experiment) -> None:
         """Delete by the verb that takes the points along."""
-        lifecycle.delete([obj], by=request.user)  # type: ignore[arg-type]  # staff only
+        deletion.delete([obj], by=request.user)  # type: ignore[arg-type]  # staff only
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         """The same for several."""
-        lifecycle.delete(queryset, by=request.user)  # type: ignore[arg-type]  # staff only
+        deletion.delete(queryset, by=request.user)  # type: ignore[arg-type]  # staff only
 
     def carry_out(self, request: HttpRequest, queryset: QuerySet[Experiment], verb: Verb) -> None:
         """Do one verb to each, and say to how many it could not be done, and why."""
@@ -210,4 +210,4 @@ class DeletedExperimentAdmin(ReadOnlyAdmin):
     @admin.action(description="Take the points of all deleted experiments out of the metric store now", permissions=["view"])
     def purge(self, request: HttpRequest, queryset: QuerySet[DeletedExperiment]) -> None:
         """Do now what would be done within a minute."""
-        self.message_user(request, f"The points of {lifecycle.purge()} experiments are gone.")
+        self.message_user(request, f"The points of {deletion.purge()} experiments are gone.")

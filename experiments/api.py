@@ -22,9 +22,9 @@ from accounts.models import Role, User
 from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
 from config.web.rest import INT64_MAX, INT64_MIN, StrictSerializer
-from experiments import lifecycle
-from experiments.filtering import fitting
+from experiments import deletion, lifecycle
 from experiments.models import Experiment
+from experiments.table.filtering import fitting
 from hypotheses.linking import link, named
 from hypotheses.models import Link
 from metrics.api.answering import StoreReader
@@ -291,7 +291,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     @extend_schema(operation_id="experiment_delete", summary="Delete an experiment", responses={204: None})
     def destroy(self, request: Request, experiment: str) -> Response:
         """Delete it with its points; takes the role admin. Its children go to its parent."""
-        lifecycle.delete([self.experiment(role=Role.ADMIN)], by=self.caller.user)
+        deletion.delete([self.experiment(role=Role.ADMIN)], by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="experiment_heartbeat", summary="Say that a run is alive", request=None, responses={204: None})

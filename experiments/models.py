@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
-from experiments.param_values import distinct
+from experiments.notation.params import distinct
 from projects.models import Project
 
 if TYPE_CHECKING:

@@ -2,7 +2,10 @@
 
 from django.urls import path
 
-from experiments import edit_views, lineage_views, scatter_views, views
+from experiments.compare import views as compare_views
+from experiments.lineage import views as lineage_views
+from experiments.page import edit_views, views
+from experiments.scatter import views as scatter_views
 
 app_name = "experiments"
 
@@ -10,7 +13,7 @@ PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
 EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
 
 urlpatterns = [
-    path(PROJECT + "compare", views.compare, name="compare"),
+    path(PROJECT + "compare", compare_views.compare, name="compare"),
     path(PROJECT + "new-experiment", edit_views.new, name="new"),
     path(EXPERIMENT, views.experiment, name="experiment"),
     path(EXPERIMENT + "edit", edit_views.edit, name="edit"),

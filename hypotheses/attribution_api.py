@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from accounts.endpoints import RecordView
 from config.errors import Fault, Invalid, Unavailable
-from experiments.numbers import Numbers
+from experiments.readings.numbers import Numbers
 from hypotheses.attributions import Attribution, Bar, Line
 from projects.models import Project, ProjectMetric
 

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from scipy import special
 
-from experiments.grouping import shared_name
 from experiments.models import SEED_LIKE, Change, Experiment, changes
-from experiments.numbers import Numbers
+from experiments.readings.numbers import Numbers
+from experiments.readings.spread import shared_name
 from hypotheses import scales
 from hypotheses.judging import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
 from metrics.store.shapes import Place, Summaries

@@ -11,7 +11,7 @@ from functools import cached_property
 from django.conf import settings
 
 from experiments.models import Experiment
-from experiments.templatetags.readings import decimals_of, number
+from experiments.notation.numerals import decimals_of, number
 from hypotheses import dots, forest_plot, scales, score_timeline, value_strips
 from hypotheses.cases import Arm, Judgement, Need, Reading, Run
 from hypotheses.comparison import Comparison

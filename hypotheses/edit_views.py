@@ -16,9 +16,9 @@ from accounts.access import caller
 from accounts.models import Role, User
 from config.errors import Invalid, NotFound
 from config.web.htmx import HtmxHttpRequest, partial
-from experiments.comparison import select
 from experiments.models import Experiment
-from experiments.numbers import Numbers
+from experiments.readings.numbers import Numbers
+from experiments.readings.selection import select
 from hypotheses import judgements, linking, services, wanting
 from hypotheses.failing import CouldNotBeJudged
 from hypotheses.forms import HypothesisForm, initial_of

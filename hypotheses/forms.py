@@ -12,8 +12,8 @@ from django import forms
 from django.http import QueryDict
 
 from config.errors import NotFound
-from experiments.comparison import select
 from experiments.models import Experiment
+from experiments.readings.selection import select
 from hypotheses.models import Hypothesis, Target
 from hypotheses.services import TargetTerm
 from projects.models import Project, ProjectMetric

@@ -11,7 +11,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 
-from experiments.numbers import Numbers
+from experiments.readings.numbers import Numbers
 from hypotheses import histories, scales, score_timeline
 from hypotheses.models import Hypothesis
 from projects.models import Project

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.models import Experiment
-from experiments.numbers import Numbers
+from experiments.readings.numbers import Numbers
 from hypotheses.judging import mde, replicates_needed
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from experiments.templatetags.readings import LARGE, MINUS, SMALL, decimals_of, exponent, number
+from experiments.notation.numerals import LARGE, MINUS, SMALL, decimals_of, exponent, number
 
 TICKS_MOST = 6
 REACH = 1.0  # how far intervals may stretch a scale beyond estimates and runs, in widths of these

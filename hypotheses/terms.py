@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from django.db import models
 
 from config.errors import Fault, Invalid
-from experiments.lifecycle import flaw_in_text
+from experiments.content import flaw_in_text
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis, Target
 from projects.models import Direction, Project, ProjectMetric

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from experiments.templatetags.readings import number
+from experiments.notation.numerals import number
 from hypotheses.cases import Arm, Run, Term
 from hypotheses.dots import LANES, Dot, values_of
 from hypotheses.scales import Scale, Tick, scale_over

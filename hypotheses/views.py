@@ -14,10 +14,10 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Role
 from config.web.htmx import HtmxHttpRequest, partial
-from experiments.comparison import MOST
-from experiments.measured import in_order
 from experiments.models import Experiment
-from experiments.numbers import Numbers
+from experiments.readings.measured import in_order
+from experiments.readings.numbers import Numbers
+from experiments.readings.selection import MOST
 from hypotheses import histories, judgements
 from hypotheses.attributions import Attribution
 from hypotheses.cases import Judgement

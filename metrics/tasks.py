@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from alerts.checks.every_minute import check_health
 from config.celery import app, nudge
-from experiments import lifecycle
+from experiments import deletion
 from hypotheses.models import Hypothesis
 from hypotheses.wanting import JUDGE
 from metrics import process
@@ -73,7 +73,7 @@ def sweep(task: Task) -> str:
 def swept(turn: Turn) -> str:
     """Deletions left undone, judgements that are due, series that wait for their points, and occurrences that nobody began or whose worker died."""
     process.open_repository()
-    purged, settled = lifecycle.purge(), reconciling.review()
+    purged, settled = deletion.purge(), reconciling.review()
     due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.due(at=timezone.now()).exists() else [])]
     asked = [name for name in due if nudge(name)]
     return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."

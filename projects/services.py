@@ -12,7 +12,7 @@ from accounts.models import Role, Team, User
 from accounts.services import default_team
 from accounts.slugs import free_slug
 from config.errors import Conflict, Fault, Invalid
-from experiments import lifecycle
+from experiments import deletion
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
 
@@ -68,11 +68,11 @@ def edit(project: Project, **fields: Any) -> None:  # Any: values of several fie
 @transaction.atomic
 def delete(project: Project, *, by: User | None) -> None:
     """Delete a project with its experiments at once, and their points as soon as the metric store lets them go."""
-    lifecycle.mark(project.experiments.select_related("project").iterator(chunk_size=lifecycle.CHUNK))
+    deletion.mark(project.experiments.select_related("project").iterator(chunk_size=deletion.CHUNK))
     logger.info("%s deleted the project %s (%s)", by, project, project.pk)
     project.delete()
     transaction.on_commit(GRANTS.forget)
-    transaction.on_commit(lifecycle.purge, robust=True)
+    transaction.on_commit(deletion.purge, robust=True)
 
 
 def delete_team(team: Team, *, by: User | None) -> None:

@@ -24,13 +24,13 @@ from config.web import files
 from config.web.client_wheel import wheels
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest, partial
-from experiments import exporting
-from experiments.filter_language import LONGEST
-from experiments.filter_names import as_typed, completions
-from experiments.filtering import Insistent, known
-from experiments.numbers import Numbers
-from experiments.table_query import STATUSES, TableQuery
-from experiments.tables import FIRST, ExperimentTable
+from experiments.language.names import as_typed, completions
+from experiments.language.terms import LONGEST
+from experiments.readings.numbers import Numbers
+from experiments.table import files as exporting
+from experiments.table.filtering import Insistent, known
+from experiments.table.query import STATUSES, TableQuery
+from experiments.table.rows import FIRST, ExperimentTable
 from hypotheses.epochs import redefining
 from hypotheses.models import Hypothesis
 from metrics.clickhouse.errors import StoreError

@@ -14,7 +14,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments.templatetags.readings import NONE, STATUS
+from experiments.notation.numerals import NONE
+from experiments.templatetags.readings import STATUS
 from hypotheses import scales
 from hypotheses.models import Hypothesis
 

@@ -17,8 +17,8 @@ from rest_framework.request import Request
 
 from config.errors import Invalid, NotFound
 from config.web import files
-from experiments.filtering import fitting
 from experiments.models import Experiment
+from experiments.table.filtering import fitting
 from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json, place_of
 from metrics.charts import crossing, live

@@ -101,9 +101,6 @@ def body_hash(submission: Submission, series: Series) -> bytes:
     return hashlib.blake2b(place + submission.body, digest_size=16).digest()
 
 
-# Access ------------------------------------------------------------------------------------------------------------------------------------------
-
-
 def answer(acknowledgement: Acknowledgement) -> dict[str, Any]:
     """The acknowledgement as its JSON."""
     receipt = acknowledgement.receipt

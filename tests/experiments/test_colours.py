@@ -11,8 +11,8 @@ from django.apps import apps
 from django.utils import timezone
 
 from experiments import lifecycle
-from experiments.colours import colour_of, style_of, styles_of
 from experiments.models import Experiment
+from experiments.notation.colours import colour_of, style_of, styles_of
 from projects.models import Project
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.filter_language import LONGEST, Comparison, FilterError, Junction, Known, Negation, comparisons
-from experiments.filter_names import as_typed, check_names, completions
-from experiments.filter_parsing import DEEPEST, is_filter, parse, plain_words
+from experiments.language.names import as_typed, check_names, completions
+from experiments.language.parsing import DEEPEST, is_filter, parse, plain_words
+from experiments.language.terms import LONGEST, Comparison, FilterError, Junction, Known, Negation, comparisons
 
 KNOWN = Known(params=["lr", "optimizer", "width"], metrics=["accuracy", "train/loss", "val.f1"], tags=["final", 'say "so"'])
 PIECES = [

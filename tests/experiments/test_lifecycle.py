@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from accounts.models import Team
 from config.errors import Conflict, Invalid
-from experiments import lifecycle
+from experiments import deletion, lifecycle
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, LineageCycle, Tag
 from metrics import process
 from metrics.store.shapes import Place
@@ -250,7 +250,7 @@ def tree(project, erin) -> dict[str, Experiment]:
 
 def test_children_of_a_deleted_experiment_go_to_its_parent(project, erin):
     runs = tree(project, erin)
-    lifecycle.delete([runs["b"]], by=erin)
+    deletion.delete([runs["b"]], by=erin)
     c, d, e = (reread(runs[name]) for name in "cde")
     assert c.parent_experiment_id == e.parent_experiment_id == runs["a"].pk
     assert c.features_diff == {"lr": {"from": 0, "to": 2}}
@@ -261,7 +261,7 @@ def test_children_of_a_deleted_experiment_go_to_its_parent(project, erin):
 
 def test_children_of_a_deleted_root_become_roots(project, erin):
     runs = tree(project, erin)
-    lifecycle.delete([runs["a"]], by=erin)
+    deletion.delete([runs["a"]], by=erin)
     b = reread(runs["b"])
     assert (b.parent_experiment_id, b.root_experiment_id, b.features_diff) == (None, b.pk, {})
     assert {reread(runs[name]).root_experiment_id for name in "cde"} == {b.pk}
@@ -272,7 +272,7 @@ def test_children_of_a_deleted_root_become_roots(project, erin):
 @pytest.mark.parametrize("order", ["ac", "ca"])
 def test_gaps_in_a_lineage_close_to_the_nearest_that_stays(project, erin, order):
     runs = tree(project, erin)
-    lifecycle.delete([runs[name] for name in order], by=erin)
+    deletion.delete([runs[name] for name in order], by=erin)
     b, d, e = (reread(runs[name]) for name in "bde")
     assert d.parent_experiment_id == e.parent_experiment_id == b.pk
     assert d.root_experiment_id == b.root_experiment_id == b.pk
@@ -283,14 +283,14 @@ def test_gaps_in_a_lineage_close_to_the_nearest_that_stays(project, erin, order)
 
 def test_a_whole_tree_goes_at_once(project, erin):
     runs = tree(project, erin)
-    lifecycle.delete(list(runs.values()), by=erin)
+    deletion.delete(list(runs.values()), by=erin)
     assert not Experiment.objects.exists()
     assert DeletedExperiment.objects.count() == 5
 
 
 def test_a_deletion_that_fails_leaves_no_mark(experiment, erin):
     with transaction.atomic():
-        lifecycle.delete([experiment], by=erin)
+        deletion.delete([experiment], by=erin)
         transaction.set_rollback(True)
     assert Experiment.objects.exists()
     assert not DeletedExperiment.objects.exists()
@@ -300,10 +300,10 @@ def test_a_deletion_that_fails_leaves_no_mark(experiment, erin):
 def test_without_the_metric_store_a_deletion_stays_marked(experiment, erin, monkeypatch):
     monkeypatch.setattr(process.Running, "parts", None)
     monkeypatch.setattr(process.Running, "engine", None)
-    lifecycle.delete([experiment], by=erin)
+    deletion.delete([experiment], by=erin)
     assert not Experiment.objects.exists()
     assert DeletedExperiment.objects.get().purged_at is None
-    assert lifecycle.purge() == 0
+    assert deletion.purge() == 0
 
 
 def place(experiment: Experiment) -> Place:
@@ -314,18 +314,18 @@ def test_points_go_with_their_experiment(store, log, project, erin):
     gone, stays = (lifecycle.create(project, by=erin, name=name) for name in ("gone", "stays"))
     for experiment in (gone, stays):
         log(experiment, {"loss": [1.0, 0.5]})
-    lifecycle.delete([gone], by=erin)
+    deletion.delete([gone], by=erin)
     assert DeletedExperiment.objects.get().purged_at is not None
     assert set(store.repository.summaries(place(stays))) == {stays.pk}
     assert len(store.repository.series(place(stays), gone.pk, "loss").value) == 0
-    assert lifecycle.purge() == 0
+    assert deletion.purge() == 0
 
 
 def test_a_mark_that_was_left_is_purged_later(store, log, project, erin):
     experiment = lifecycle.create(project, by=erin, name="gone")
     log(experiment, {"loss": [1.0]})
-    lifecycle.mark([experiment])
-    assert lifecycle.purge() == 1
+    deletion.mark([experiment])
+    assert deletion.purge() == 1
     assert len(store.repository.series(place(experiment), experiment.pk, "loss").value) == 0
 
 
@@ -356,7 +356,7 @@ def test_an_archived_experiment_takes_no_points_from_that_moment(store, project,
     assert log_one() == 409
     lifecycle.restore(experiment, by=erin)
     assert log_one() == 200
-    lifecycle.delete([experiment], by=erin)
+    deletion.delete([experiment], by=erin)
     assert log_one() == 404
 
 
@@ -381,5 +381,5 @@ def test_a_team_goes_with_its_projects_and_points(store, log, project, team, eri
 def test_deleting_many_takes_a_bounded_number_of_queries(project, erin, django_assert_max_num_queries):
     Experiment.objects.bulk_create(Experiment(project=project, name="x", slug=f"x{number}") for number in range(1200))
     with django_assert_max_num_queries(60):
-        lifecycle.delete(Experiment.objects.select_related("project"), by=erin)
+        deletion.delete(Experiment.objects.select_related("project"), by=erin)
     assert DeletedExperiment.objects.count() == 1200

@@ -5,39 +5,40 @@ from __future__ import annotations
 import pytest
 from django.http import QueryDict
 
-from experiments import lifecycle, tree_layout
-from experiments.lineage import DEEPEST, SIBLINGS, Lineage
-from experiments.lineage_address import view
-from experiments.lineage_nodes import clipped
+from experiments import lifecycle
+from experiments.lineage import layout
+from experiments.lineage.address import view
+from experiments.lineage.nodes import clipped
+from experiments.lineage.tree import DEEPEST, SIBLINGS, Lineage
 from experiments.models import Experiment
 
 TREE = {"a": ["b", "c"], "b": ["d"], "c": []}
 
 
 def test_a_first_child_stands_in_its_parents_row_and_others_below():
-    spots = tree_layout.lay_out(TREE, ["a", "z"], is_open=set("ab"), siblings=9, most=9, deepest=9)
+    spots = layout.lay_out(TREE, ["a", "z"], is_open=set("ab"), siblings=9, most=9, deepest=9)
     assert [(spot.key, spot.column, spot.row) for spot in spots] == [("a", 0, 0), ("b", 1, 0), ("d", 2, 0), ("c", 1, 1), ("z", 0, 2)]
 
 
 def test_no_two_nodes_share_a_place():
     children = {str(i): [str(i * 3 + k) for k in (1, 2, 3) if i * 3 + k < 500] for i in range(500)}
-    spots = tree_layout.lay_out(children, ["0"], is_open=set(children), siblings=9, most=999, deepest=99)
+    spots = layout.lay_out(children, ["0"], is_open=set(children), siblings=9, most=999, deepest=99)
     assert len({(spot.column, spot.row) for spot in spots}) == len(spots) == 500
 
 
 def test_a_closed_node_counts_what_it_hides():
-    spots = tree_layout.lay_out(TREE, ["a"], is_open=set(), siblings=9, most=9, deepest=9)
+    spots = layout.lay_out(TREE, ["a"], is_open=set(), siblings=9, most=9, deepest=9)
     assert [(spot.key, spot.folded) for spot in spots] == [("a", 3)]
 
 
 def test_children_beyond_the_room_are_one_spot():
-    spots = tree_layout.lay_out({"a": list("bcdef")}, ["a"], is_open={"a"}, siblings=2, most=9, deepest=9)
+    spots = layout.lay_out({"a": list("bcdef")}, ["a"], is_open={"a"}, siblings=2, most=9, deepest=9)
     assert [(spot.key, spot.rest, spot.row) for spot in spots] == [("a", 0, 0), ("b", 0, 0), ("c", 0, 1), ("a", 3, 2)]
 
 
 def test_a_chain_of_twenty_thousand_is_laid_out_without_recursion():
     children = {str(i): [str(i + 1)] for i in range(20_000)}
-    spots = tree_layout.lay_out(children, ["0"], is_open=set(children), siblings=9, most=30_000, deepest=30_000)
+    spots = layout.lay_out(children, ["0"], is_open=set(children), siblings=9, most=30_000, deepest=30_000)
     assert (len(spots), spots[-1].column, spots[-1].row) == (20_001, 20_000, 0)
 
 
@@ -52,11 +53,11 @@ def test_a_chain_of_twenty_thousand_is_laid_out_without_recursion():
     ],
 )
 def test_a_cycle_is_cut_once(parents, cut):
-    assert tree_layout.without_cycles(parents) == cut
+    assert layout.without_cycles(parents) == cut
 
 
 def test_lists_close_where_the_tree_climbs():
-    assert tree_layout.closing([0, 1, 2, 1, 0]) == [0, 0, 1, 1, 0]
+    assert layout.closing([0, 1, 2, 1, 0]) == [0, 0, 1, 1, 0]
 
 
 def test_wide_letters_take_two_cells():

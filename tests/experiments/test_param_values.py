@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from experiments.models import changes, difference
-from experiments.param_values import by_name, distinct, floated
+from experiments.notation.params import by_name, distinct, floated
 from experiments.templatetags.readings import as_param
 
 DIFFERENT = [None, True, "true", False, "false", 1, "1", "1.0", 1.5, "1.5", "null", "none", "", "–", "\u2060–", [1], "[1]", {}, "{}"]

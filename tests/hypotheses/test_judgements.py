@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from alerts.models import Alert
-from experiments import lifecycle
+from experiments import deletion, lifecycle
 from experiments.models import Experiment
 from hypotheses import histories, judgements
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
@@ -261,7 +261,7 @@ def test_a_deleted_baseline_closes_a_gate(project, metric, root, ran, alice):
     other = Experiment.objects.create(project=project, name="other", params={"depth": 3})
     claim = Hypothesis.objects.create(project=project, title="better than other", baseline="experiment", baseline_experiment=other)
     Target.objects.create(hypothesis=claim, metric=metric)
-    lifecycle.delete([other], by=alice)
+    deletion.delete([other], by=alice)
     judgement = judgements.judge(claim.pk)
     assert judgement is not None
     assert [gate.name for gate in judgement.closed if gate.name == "baseline_deleted"]

@@ -17,7 +17,7 @@ from accounts.models import User
 from alerts import lifecycle as alerts
 from alerts.models import Alert
 from config.celery import app
-from experiments import lifecycle
+from experiments import deletion, lifecycle
 from experiments.models import Experiment
 from hypotheses import histories, judgements, services
 from hypotheses.gathering import gather
@@ -332,7 +332,7 @@ def test_a_run_of_the_baselines_arm_that_was_never_compared_asks_for_a_judgement
 def test_whatever_changes_what_a_run_says_asks_for_a_judgement(tested, root, alice, verb):
     run = tested.links.first().experiment
     if verb == "delete":
-        lifecycle.delete([Experiment.objects.select_related("project").get(pk=run.pk)], by=alice)
+        deletion.delete([Experiment.objects.select_related("project").get(pk=run.pk)], by=alice)
     elif verb == "resume":
         lifecycle.resume(run, by=alice)
     elif verb == "fail":

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from config.errors import Conflict, Invalid, NotFound
-from experiments import lifecycle
+from experiments import deletion, lifecycle
 from experiments.models import Experiment
 from hypotheses import services
 from hypotheses.linking import link, link_by_rules
@@ -354,7 +354,7 @@ def test_deleting_a_linked_run_is_told_in_the_history(claim, root, erin):
     run = wide(root)
     link(claim, [run], by=erin)
     settled(claim)
-    lifecycle.delete([run], by=erin)
+    deletion.delete([run], by=erin)
     assert (last(claim).sentence, last(claim).by, is_waiting(claim)) == ("Deleted, with all points: wide.", erin, True)
 
 

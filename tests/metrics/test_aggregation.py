@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from experiments import lifecycle
+from experiments import deletion
 from experiments.models import Experiment
 from metrics.clock.occurrences import OutOfTime, Turn
 from metrics.store.shapes import Place
@@ -72,7 +72,7 @@ def test_an_experiment_that_is_deleted_leaves_no_hour(store, experiment, put, tu
     put(experiment, noise(288))
     place, identity = place_of(experiment), experiment.pk
     aggregate(turn)
-    lifecycle.delete([experiment], by=alice)
+    deletion.delete([experiment], by=alice)
     assert rows(store.repository, place) == []
     store.repository.rebuild_hours(place, [identity], first=0, until=turn.midnight_us)
     aggregation.forget_gone(store.repository, place, [identity])

@@ -15,10 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments import lifecycle
-from experiments.comparison import Comparison, Outlook, best_of, outlook, select
-from experiments.grouping import shared_name
+from experiments.compare.comparison import Comparison
+from experiments.compare.outlook import Outlook, outlook
+from experiments.compare.runs import best_of
 from experiments.models import Experiment
-from experiments.param_values import flat
+from experiments.notation.params import flat
+from experiments.readings.selection import select
+from experiments.readings.spread import shared_name
 from metrics import process
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from experiments.overview import Overview
+from experiments.page.overview import Overview
 from metrics import process
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric

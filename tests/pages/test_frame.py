@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, Membership, Role, Team
 from experiments.models import Experiment
+from experiments.notation.numerals import decimals_of, number
 from experiments.stalled import is_stalled
-from experiments.templatetags.readings import ago, decimals_of, delta, duration, number
+from experiments.templatetags.readings import ago, delta, duration
 from projects.models import Project, ProjectMetric
 from tests.conftest import PASSWORD
 

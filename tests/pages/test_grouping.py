@@ -14,9 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import lifecycle
-from experiments.comparison import Comparison, outlook, select
-from experiments.grouping import PLAIN, Grouping, Key, by_reading
+from experiments.compare.comparison import Comparison
+from experiments.compare.grouping import PLAIN, Grouping, Key
+from experiments.compare.groups import by_reading
+from experiments.compare.outlook import outlook
 from experiments.models import Experiment
+from experiments.readings.selection import select
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import row, section, text_of, url

@@ -11,9 +11,10 @@ from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from experiments import lifecycle, sections
+from experiments import lifecycle
 from experiments.models import Experiment
-from experiments.sections import Found, Sought, sought, unmatched
+from experiments.readings import sections
+from experiments.readings.sections import Found, Sought, sought, unmatched
 from projects.models import Project, ProjectMetric
 
 TYPED = {"HX-Request": "true", "HX-Target": "metrics"}

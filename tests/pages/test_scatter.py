@@ -16,11 +16,12 @@ from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from experiments import scatter, scatter_views
-from experiments.filter_parsing import parse
+from experiments.language.parsing import parse
 from experiments.models import Experiment, Tag
-from experiments.numbers import Numbers
-from experiments.scatter import AXES_MOST, DRAWN_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
+from experiments.readings.numbers import Numbers
+from experiments.scatter import axes as scatter
+from experiments.scatter import views as scatter_views
+from experiments.scatter.axes import AXES_MOST, DRAWN_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
 from metrics import process
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import url

@@ -15,10 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import lifecycle
-from experiments.comparison import Comparison, Outlook, select
+from experiments.compare.comparison import Comparison
+from experiments.compare.outlook import Outlook
+from experiments.compare.side_by_side import ROWS_MOST, SideBySide
+from experiments.compare.variation import Variation, relative_spread, variation
 from experiments.models import Experiment
-from experiments.side_by_side import ROWS_MOST, SideBySide
-from experiments.variation import Variation, relative_spread, variation
+from experiments.readings.selection import select
 from projects.models import Project
 
 

@@ -1,0 +1,97 @@
+"""What an experiment may hold: params, tags and words that every database keeps, within limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from config.errors import Fault, Invalid
+
+if TYPE_CHECKING:
+    from experiments.models import Experiment
+
+JSON_BYTES = 1_000_000
+JSON_DEPTH = 50
+OBJECTS = frozenset({"params", "features_diff"})
+COLUMNS = {"parent": "parent_experiment"}
+
+
+class Fields(TypedDict, total=False):
+    """What a person or a script may say of an experiment."""
+
+    name: str
+    slug: str
+    parent: Experiment | None
+    features_diff: dict[str, Any]  # Any: these hold whatever JSON a script holds, and so do params
+    params: dict[str, Any]
+    seed: int | None
+    notes: str
+    replicate_group: str
+    host: str
+    git_commit: str
+    command: str
+
+
+def columns(fields: Fields) -> dict[str, Any]:
+    """The fields by the names of the model's columns."""
+    return {COLUMNS.get(name, name): value for name, value in fields.items()}
+
+
+def check(fields: Fields) -> None:
+    """Raise Invalid, naming each field, where a database could not keep the content: NUL, half surrogate pairs, NaN, too deep, too long."""
+    faults = [Fault(None, name, "invalid", flaw) for name, value in fields.items() if (flaw := flaw_in(name, value))]
+    if faults:
+        raise Invalid(f"Not valid: nothing was saved. {faults[0].field}: {faults[0].message}", faults)
+
+
+def flaw_in(field: str, value: object) -> str:
+    """What keeps a field's value from being stored, as a sentence; "" where nothing does."""
+    if isinstance(value, str):
+        return flaw_in_text(value)
+    if field not in OBJECTS:
+        return ""
+    if not isinstance(value, dict):
+        return "This is a JSON object: names with values, in braces."
+    return next((flaw for place, leaf, depth in leaves(value) if (flaw := flaw_in_leaf(place, leaf, depth))), "") or flaw_in_length(value)
+
+
+def flaw_in_text(text: str) -> str:
+    """What is wrong with text."""
+    if "\x00" in text:
+        return "Text cannot hold the character NUL (\\u0000): leave it out."
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "Text cannot hold half of a surrogate pair: send it as proper Unicode."
+    return ""
+
+
+def flaw_in_leaf(place: str, leaf: object, depth: int) -> str:
+    """What is wrong with one value inside a JSON object."""
+    if depth > JSON_DEPTH:
+        return f"JSON is nested deeper than {JSON_DEPTH} levels: flatten it."
+    if isinstance(leaf, float) and not math.isfinite(leaf):
+        return f'{place} is {leaf}, which JSON cannot hold: send it as text ("NaN", "Infinity", "-Infinity") or leave it out.'
+    return flaw_in_text(leaf) if isinstance(leaf, str) else ""
+
+
+def flaw_in_length(value: dict[str, Any]) -> str:
+    """What is wrong with the length of a JSON object."""
+    size_bytes = len(json.dumps(value, ensure_ascii=False).encode())
+    return "" if size_bytes <= JSON_BYTES else f"JSON takes {size_bytes:,} bytes: {JSON_BYTES:,} at most."
+
+
+def leaves(value: dict[str, Any]) -> Iterator[tuple[str, object, int]]:
+    """(where, what, depth) of every key and every value inside a JSON object, without recursion; stops below JSON_DEPTH."""
+    waiting: list[tuple[str, object, int]] = [("", value, 1)]
+    while waiting:
+        place, node, depth = waiting.pop()
+        yield place, node, depth
+        if depth > JSON_DEPTH or not isinstance(node, (dict, list)):
+            continue
+        if isinstance(node, dict):
+            yield from ((str(key), key, depth) for key in node)
+        inside = node.items() if isinstance(node, dict) else enumerate(node)
+        waiting += [(f"{place}.{key}".lstrip("."), leaf, depth + isinstance(leaf, (dict, list))) for key, leaf in inside]
