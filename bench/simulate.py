@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from hypotheses.evidence import THRESHOLD, Sums, judged, welch
-from hypotheses.planning import mde, power
+from hypotheses.judging.evidence import THRESHOLD, Sums, judged, welch
+from hypotheses.judging.planning import mde, power
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]

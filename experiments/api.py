@@ -25,7 +25,7 @@ from config.web.rest import INT64_MAX, INT64_MIN, StrictSerializer
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
-from hypotheses.linking import link, named
+from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
 from metrics.api.answering import StoreReader
 from projects.models import Project

@@ -15,8 +15,8 @@ from accounts.models import User
 from config.errors import Unavailable
 from experiments.lifecycle import DERIVED, Event, is_worked_out, note
 from experiments.models import DeletedExperiment, Experiment
-from hypotheses import wanting
-from hypotheses.linking import note_deletion
+from hypotheses.claims import wanting
+from hypotheses.claims.linking import note_deletion
 from metrics import process
 from metrics.clickhouse.errors import StoreError
 from metrics.ingest.grants import GRANTS

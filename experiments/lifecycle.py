@@ -14,8 +14,8 @@ from accounts.models import User
 from config.errors import Conflict
 from experiments.content import COLUMNS, Fields, check, columns
 from experiments.models import AlreadyEnded, Experiment, ExperimentEvent, Tag, difference
-from hypotheses import wanting
-from hypotheses.linking import link_by_rules
+from hypotheses.claims import wanting
+from hypotheses.claims.linking import link_by_rules
 from metrics import process
 from metrics.ingest.grants import GRANTS
 from projects.models import Project

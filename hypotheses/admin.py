@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from accounts.models import User
 from config.errors import Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
-from hypotheses import services, wanting
+from hypotheses.claims import stating, wanting
+from hypotheses.claims.terms import Content, TargetTerm, check, completed
 from hypotheses.models import BaselineRun, Hypothesis, HypothesisEvent, HypothesisQuerySet, Link, Rule, Target
-from hypotheses.terms import Content, TargetTerm, check, completed
 
 SAID = ("title", "claim", "rationale", "description", "require", "baseline", "baseline_experiment", "paired")
 
@@ -193,9 +193,9 @@ class HypothesisAdmin(CountingDeletion, BigTableAdmin):
         if targets is not None and (targets.has_changed() or not change):
             content["targets"] = targets.terms()
         if change:
-            services.edit(Hypothesis.objects.get(pk=form.instance.pk), by=by, **content)
+            stating.edit(Hypothesis.objects.get(pk=form.instance.pk), by=by, **content)
         else:
-            form.instance.pk = services.propose(form.cleaned_data["project"], by=by, **content).pk
+            form.instance.pk = stating.propose(form.cleaned_data["project"], by=by, **content).pk
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # Any: Django's own signature
         """What was changed on the form; the verbs' history has the rest."""
@@ -203,7 +203,7 @@ class HypothesisAdmin(CountingDeletion, BigTableAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Hypothesis) -> None:
         """Delete by the verb."""
-        services.delete(obj, by=request.user)  # type: ignore[arg-type]  # staff only
+        stating.delete(obj, by=request.user)  # type: ignore[arg-type]  # staff only
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Hypothesis]) -> None:
         """The same for several."""

@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from hypotheses import api, attribution_api
+from hypotheses.api import attribution as attribution_api
+from hypotheses.api import claims as api
+from hypotheses.api import judgements
 
 app_name = "hypotheses-api"
 ONE = "hypotheses/<uuid:hypothesis>"
@@ -15,8 +17,8 @@ urlpatterns = [
     path(ONE + "/experiments/<str:experiment>/invalidate", api.HypothesisInvalidation.as_view(), name="invalidate"),
     path(ONE + "/rules", api.HypothesisRules.as_view({"get": "list", "post": "create"}), name="rules"),
     path(ONE + "/rules/<int:rule>", api.HypothesisRule.as_view(), name="rule"),
-    path(ONE + "/evaluate", api.HypothesisEvaluation.as_view(), name="evaluate"),
-    path(ONE + "/evidence", api.HypothesisEvidence.as_view(), name="evidence"),
+    path(ONE + "/evaluate", judgements.HypothesisEvaluation.as_view(), name="evaluate"),
+    path(ONE + "/evidence", judgements.HypothesisEvidence.as_view(), name="evidence"),
     path("projects/<str:project>/attribution", attribution_api.ProjectAttribution.as_view(), name="attribution"),
     path(ONE + "/history", api.HypothesisHistory.as_view({"get": "list"}), name="history"),
 ]

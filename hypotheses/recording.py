@@ -13,9 +13,9 @@ from django.utils import timezone
 from accounts.models import User
 from experiments import recording
 from experiments.models import Experiment
-from hypotheses.linking import link
+from hypotheses.claims.linking import link
+from hypotheses.claims.stating import TargetTerm, propose
 from hypotheses.models import Hypothesis, Link
-from hypotheses.services import TargetTerm, propose
 from projects.models import Project
 
 DEMO = Path(__file__).parent / "demo" / "digits.json.gz"

@@ -10,8 +10,9 @@ from typing import Any
 from django.utils import timezone
 
 from config.celery import app
-from hypotheses import judgements, wanting
-from hypotheses.failing import CouldNotBeJudged
+from hypotheses.claims import wanting
+from hypotheses.judgements import judge as judgements
+from hypotheses.judgements.failing import CouldNotBeJudged
 from hypotheses.models import Hypothesis
 from metrics import process
 from metrics.clickhouse.errors import StoreError
@@ -24,19 +25,19 @@ ROUNDS = 3  # judgements of one hypothesis in a row, where runs end while it is 
 AWAY = "The metric store is away; it stays marked."
 
 
-@app.task
+@app.task(name="hypotheses.tasks.judge")
 def judge(hypothesis_id: str) -> str:
     """Judge one hypothesis, marked or not."""
     return judged(uuid.UUID(hypothesis_id))
 
 
-@app.task
+@app.task(name="hypotheses.tasks.judge_wanted")
 def judge_wanted() -> str:
     """Judge every hypothesis that waits for it."""
     return judged_all()
 
 
-@app.task(bind=True)
+@app.task(name="hypotheses.tasks.judge_open", bind=True)
 def judge_open(task: Task) -> str:
     """Once a night: judge everything that is not decided."""
     given = (task.request.headers or {}).get("slot")

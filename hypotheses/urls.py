@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from hypotheses import edit_views, views
+from hypotheses.attribution import views as attribution_views
+from hypotheses.page import edit_views, views
 
 app_name = "hypotheses"
 
@@ -12,7 +13,7 @@ HYPOTHESIS = PROJECT + "hypotheses/<str:hypothesis_slug>/"
 urlpatterns = [
     path(PROJECT + "hypotheses/", views.hypotheses, name="list"),
     path(PROJECT + "hypotheses/new", edit_views.new, name="new"),
-    path(PROJECT + "attribution", views.attribution, name="attribution"),
+    path(PROJECT + "attribution", attribution_views.attribution, name="attribution"),
     path(HYPOTHESIS, views.hypothesis, name="hypothesis"),
     path(HYPOTHESIS + "edit", edit_views.edit, name="edit"),
     path(HYPOTHESIS + "delete", edit_views.delete, name="delete"),

@@ -10,8 +10,8 @@ from django.utils import timezone
 from alerts.checks.every_minute import check_health
 from config.celery import app, nudge
 from experiments import deletion
+from hypotheses.claims.wanting import JUDGE
 from hypotheses.models import Hypothesis
-from hypotheses.wanting import JUDGE
 from metrics import process
 from metrics.clock import schedule
 from metrics.clock.occurrences import Turn, left_undone, once
@@ -28,31 +28,31 @@ def slot_of(task: Task) -> datetime | None:
     return datetime.fromisoformat(given).astimezone(UTC) if given else None
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.aggregate_daily_metrics", bind=True)
 def aggregate_daily_metrics(task: Task) -> str:
     """Rebuild the hours of every series that gained points."""
     return once(schedule.AGGREGATE.name, aggregation.aggregate, slot=slot_of(task))
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.retention", bind=True)
 def retention(task: Task) -> str:
     """Replace points that are older than their project keeps them by their hours."""
     return once(schedule.RETENTION.name, retaining.drop_old, slot=slot_of(task))
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.reconcile", bind=True)
 def reconcile(task: Task) -> str:
     """Compare summaries with the points themselves, and repair what differs."""
     return once(schedule.RECONCILE.name, reconciling.reconcile, slot=slot_of(task))
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.expire", bind=True)
 def expire(task: Task) -> str:
     """Delete what is past its time."""
     return once(schedule.EXPIRE.name, expiry.expire, slot=slot_of(task))
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.check_metrics_health", bind=True)
 def check_metrics_health(task: Task) -> str:
     """Look for what should be told to somebody."""
     return once(schedule.HEALTH.name, checked, slot=slot_of(task))
@@ -64,7 +64,7 @@ def checked(turn: Turn) -> str:
     return f"Could not look: {', '.join(blind)}." if blind else "Looked at everything."
 
 
-@app.task(bind=True)
+@app.task(name="metrics.tasks.sweep", bind=True)
 def sweep(task: Task) -> str:
     """Find required work that was left undone."""
     return once(schedule.SWEEP.name, swept, slot=slot_of(task))

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from config.web.admin_pages import BigTableAdmin, CountingDeletion
-from hypotheses.epochs import redefining
+from hypotheses.claims.epochs import redefining
 from metrics.ingest.grants import GRANTS
 from projects import services
 from projects.models import Project, ProjectMetric, SavedView

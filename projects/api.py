@@ -22,7 +22,7 @@ from accounts.services import default_team, team_named
 from accounts.slugs import is_uuid
 from config.errors import Conflict
 from config.web.rest import StableOrdering, StrictSerializer
-from hypotheses.epochs import redefining
+from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric

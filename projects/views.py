@@ -31,7 +31,7 @@ from experiments.table import files as exporting
 from experiments.table.filtering import Insistent, known
 from experiments.table.query import STATUSES, TableQuery
 from experiments.table.rows import FIRST, ExperimentTable
-from hypotheses.epochs import redefining
+from hypotheses.claims.epochs import redefining
 from hypotheses.models import Hypothesis
 from metrics.clickhouse.errors import StoreError
 from projects import overview, services

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from experiments.notation.numerals import NONE
 from experiments.templatetags.readings import STATUS
-from hypotheses import scales
+from hypotheses.drawings import scales
 from hypotheses.models import Hypothesis
 
 register = template.Library()

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
 from experiments.models import DeletedExperiment, Experiment
-from hypotheses.wanting import late_points
+from hypotheses.claims.wanting import late_points
 from metrics.models import FIRST_SPOOL_WRITER, Spool
 from metrics.store.shapes import Place
 from projects.models import Project, ProjectMetric

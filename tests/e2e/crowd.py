@@ -54,7 +54,7 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    from hypotheses import judgements
+    from hypotheses.judgements import judge as judgements
     from metrics import process
 
     begin()
@@ -209,13 +209,13 @@ def forest(team: Any) -> None:
 
 def claim(project: Any, made: list[Any], user: Any) -> dict[str, object]:
     """Hypotheses in every text of which there is script; the first has runs."""
-    from hypotheses import services
+    from hypotheses.claims import stating
 
-    targets = [services.TargetTerm(LEADING, 0.001), services.TargetTerm(HOSTILE, 1.0, "percent", "minimize")]
+    targets = [stating.TargetTerm(LEADING, 0.001), stating.TargetTerm(HOSTILE, 1.0, "percent", "minimize")]
     texts = {"claim": HOSTILE, "rationale": f"{HOSTILE} {ENDLESS}", "description": f"{ARABIC} {HOSTILE}"}
     for title in (ENDLESS, ARABIC, CHINESE):
-        services.propose(project, by=user, title=title[:250], targets=targets[:1], **texts)
-    first = services.propose(project, by=user, title=HOSTILE, targets=targets, experiments=made[SEEDS : 4 * SEEDS], rules=["lr"], **texts)
+        stating.propose(project, by=user, title=title[:250], targets=targets[:1], **texts)
+    first = stating.propose(project, by=user, title=HOSTILE, targets=targets, experiments=made[SEEDS : 4 * SEEDS], rules=["lr"], **texts)
     return {"hypothesis": first.pk, "hypothesis_slug": first.slug}
 
 

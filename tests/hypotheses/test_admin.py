@@ -7,8 +7,8 @@ from django.test import Client
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from hypotheses import services
-from hypotheses.linking import link
+from hypotheses.claims import stating
+from hypotheses.claims.linking import link
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from projects.models import Project, ProjectMetric
 
@@ -27,11 +27,11 @@ def accuracy(project: Project) -> ProjectMetric:
 
 @pytest.fixture
 def claim(project: Project, accuracy: ProjectMetric, erin) -> Hypothesis:
-    made = services.propose(project, by=erin, title="wider is better", targets=[services.TargetTerm("accuracy", 0.01)])
+    made = stating.propose(project, by=erin, title="wider is better", targets=[stating.TargetTerm("accuracy", 0.01)])
     root = lifecycle.create(project, by=erin, name="root", params={"width": 1})
     run = lifecycle.create(project, by=erin, name="wide", parent=root, params={"width": 2})
     link(made, [run], by=erin)
-    services.add_rule(made, "width", by=erin)
+    stating.add_rule(made, "width", by=erin)
     return made
 
 

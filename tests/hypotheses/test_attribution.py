@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hypotheses.judging import CAP, attribute, compare, lack_of_fit
+from hypotheses.judging.rules import CAP, attribute, compare, lack_of_fit
 
 RUNS = st.lists(
     st.tuples(st.floats(-1e300, 1e300) | st.integers(-50, 50).map(float), st.lists(st.integers(0, 1), min_size=3, max_size=3), st.integers(0, 2)),

@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from hypotheses.evidence import e_values
-from hypotheses.judging import CAP, Comparison, compare
+from hypotheses.judging.evidence import e_values
+from hypotheses.judging.rules import CAP, Comparison, compare
 
 EIGHTHS = st.integers(-8000, 8000).map(lambda count: count / 8)  # sums and differences of these are exact
 ANY = st.floats(-1e300, 1e300)
@@ -251,5 +251,5 @@ def test_many_runs_are_compared_at_once():
 
 
 def test_judging_needs_no_django():
-    code = "import sys, hypotheses.judging; sys.exit('django' in sys.modules)"
+    code = "import sys, hypotheses.judging.rules; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,8 +12,10 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from alerts.models import Alert, Kind
 from experiments.recording import content
-from hypotheses import histories, judgements, recording
-from hypotheses.gathering import place_of
+from hypotheses import recording
+from hypotheses.judgements import histories
+from hypotheses.judgements import judge as judgements
+from hypotheses.judgements.gathering import place_of
 from hypotheses.models import Hypothesis, HypothesisEvent, Link
 from hypotheses.tasks import judge_wanted
 from metrics.store.evidence_rows import ARM, POOLED, rows

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypotheses import forest_plot, scales, score_timeline, value_strips
-from hypotheses.cases import Arm, Reading, Run, Term, Value
-from hypotheses.judging import compare
+from hypotheses.drawings import forest_plot, scales, score_timeline, value_strips
+from hypotheses.judging.rules import compare
+from hypotheses.weighing.cases import Arm, Reading, Run, Term, Value
 
 BASE = [0.90, 0.902, 0.899, 0.901]
 BETTER = [0.93, 0.931, 0.928]

@@ -15,7 +15,8 @@ from accounts.models import ApiToken, User
 from alerts.models import Alert
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
-from hypotheses import histories, judgements
+from hypotheses.judgements import histories
+from hypotheses.judgements import judge as judgements
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.tasks import judge_wanted
 from projects.models import ProjectMetric

@@ -19,8 +19,10 @@ from alerts.models import Alert
 from config.celery import app
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
-from hypotheses import histories, judgements, services
-from hypotheses.gathering import gather
+from hypotheses.claims import stating
+from hypotheses.judgements import histories
+from hypotheses.judgements import judge as judgements
+from hypotheses.judgements.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
 from metrics import process
@@ -285,7 +287,7 @@ def test_once_it_can_be_judged_nothing_is_left_of_the_failure(broken):
 def test_a_change_by_a_person_makes_it_due_at_once(broken, erin):
     judge_wanted()
     assert not Hypothesis.objects.due(at=timezone.now()).exists()
-    services.link(broken, children(Experiment.objects.get(name="base"), 1, width=7), by=erin)
+    stating.link(broken, children(Experiment.objects.get(name="base"), 1, width=7), by=erin)
     assert list(Hypothesis.objects.due(at=timezone.now())) == [broken]
 
 
@@ -389,7 +391,7 @@ def test_the_admin_begins_a_new_epoch_too_and_the_page_says_which_claims_begin_a
 
 def test_a_direction_that_another_claim_brings_is_told_where_the_metric_is_a_target_already(tested, erin, project):
     ProjectMetric.objects.update(direction="")
-    services.propose(project, by=erin, title="the other way", targets=[services.TargetTerm("accuracy", direction="minimize")])
+    stating.propose(project, by=erin, title="the other way", targets=[stating.TargetTerm("accuracy", direction="minimize")])
     tested.refresh_from_db()
     assert tested.epoch == 2
     assert "to lower is better" in tested.events.last().sentence
@@ -400,7 +402,7 @@ def test_a_verdict_that_goes_ends_its_alert_and_a_new_one_says_what_is_true(test
     assert "testing → supported" in first.message
     alerts.acknowledge(first, by=alice)
     for link_ in tested.links.all()[:2]:
-        services.invalidate(tested, link_.experiment, reason="wrong data", by=alice)
+        stating.invalidate(tested, link_.experiment, reason="wrong data", by=alice)
     settled(tested)
     assert tested.status == "testing"
     first.refresh_from_db()
@@ -408,7 +410,7 @@ def test_a_verdict_that_goes_ends_its_alert_and_a_new_one_says_what_is_true(test
     now = Alert.objects.open().get(kind="verdict")
     assert now.message.startswith("wider is better: supported → testing.")
     assert now.acknowledged_at is None
-    services.delete(tested, by=alice)
+    stating.delete(tested, by=alice)
     assert not Alert.objects.open().filter(kind="verdict").exists()
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypotheses.evidence import score_at
-from hypotheses.judging import compare, mde, power, replicates_needed, runs_to_add, t_threshold
+from hypotheses.judging.evidence import score_at
+from hypotheses.judging.rules import compare, mde, power, replicates_needed, runs_to_add, t_threshold
 
 COUNTS = st.integers(0, 40)
 

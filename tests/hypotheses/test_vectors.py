@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hypotheses import judging
+from hypotheses.judging import rules as judging
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())
 TOLERANCE = VECTORS["tolerance"]

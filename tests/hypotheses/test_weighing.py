@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hypotheses.cases import Case, Gate, Judgement, Run, Term, Value
-from hypotheses.judging import compare
-from hypotheses.readings import Thresholds
-from hypotheses.sentences import least_to_decide
-from hypotheses.verdicts import weigh
+from hypotheses.judging.rules import compare
+from hypotheses.weighing.cases import Case, Gate, Judgement, Run, Term, Value
+from hypotheses.weighing.readings import Thresholds
+from hypotheses.weighing.sentences import least_to_decide
+from hypotheses.weighing.verdicts import weigh
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 TERM = Term("accuracy", "maximize", "last", 0.0, False)

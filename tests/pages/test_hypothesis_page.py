@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from hypotheses import judgements
-from hypotheses.attributions import RUNS_MOST
-from hypotheses.linking import link
+from hypotheses.attribution.effects import RUNS_MOST
+from hypotheses.claims.linking import link
+from hypotheses.judgements import judge as judgements
 from hypotheses.models import Hypothesis, Link, Target
 from metrics import process
 from projects.models import Project, ProjectMetric

@@ -22,8 +22,8 @@ from alerts import lifecycle as alerts
 from alerts.models import Channel
 from alerts.sending import channels
 from experiments.models import Experiment, ExperimentEvent, Tag
-from hypotheses import services
-from hypotheses.linking import link
+from hypotheses.claims import stating
+from hypotheses.claims.linking import link
 from metrics import process
 from metrics.drain.block import summary_columns
 from metrics.points.states import states
@@ -136,9 +136,9 @@ class World:
 
     def claims(self, made: list[Experiment]) -> None:
         """A hypothesis for each run, and all runs for the first."""
-        targets = [services.TargetTerm("loss", direction="minimize")]
+        targets = [stating.TargetTerm("loss", direction="minimize")]
         for number, each in enumerate(made, self.rows):
-            services.propose(self.project, by=self.user, title=f"claim {number}", targets=targets, experiments=[each])
+            stating.propose(self.project, by=self.user, title=f"claim {number}", targets=targets, experiments=[each])
         link(self.project.hypotheses.get(slug="claim-0"), [each for each in made if each.slug != "run-0"], by=self.user)
 
 

@@ -18,8 +18,8 @@ from alerts import lifecycle as alerts
 from alerts.models import Channel, Kind, Severity
 from alerts.sending import channels
 from experiments import lifecycle
-from hypotheses import services
-from hypotheses.linking import link
+from hypotheses.claims import stating
+from hypotheses.claims.linking import link
 from projects.models import ProjectMetric, SavedView
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 
@@ -95,9 +95,9 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     sent_to = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
     keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": sent_to.pk, "channel_id": sent_to.pk}
     lifecycle.edit(experiment, by=erin, parent=lifecycle.create(project, by=erin, name="root"), features_diff={"lr": 0.1})
-    claim = services.propose(project, by=erin, title="less loss", targets=[services.TargetTerm("loss", direction="minimize")])
+    claim = stating.propose(project, by=erin, title="less loss", targets=[stating.TargetTerm("loss", direction="minimize")])
     link(claim, [experiment], by=erin)
-    keys |= {"hypothesis": claim.pk, "hypothesis_slug": claim.slug, "rule": services.add_rule(claim, "width", by=erin).pk}
+    keys |= {"hypothesis": claim.pk, "hypothesis_slug": claim.slug, "rule": stating.add_rule(claim, "width", by=erin).pk}
     keys["view_id"] = SavedView.objects.create(project=project, name="losses", query="?q=loss").pk
     return World(Client(raise_request_exception=False), sessions, tokens, {**names, **keys, "metric_id": ProjectMetric.objects.get(name="loss").pk})
 

@@ -1,0 +1,352 @@
+"""Hypotheses as JSON: what scripts state, link and ask for."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.endpoints import RecordView
+from accounts.models import Role
+from accounts.slugs import is_uuid
+from config.errors import Fault, Invalid, NotFound
+from config.web.rest import StableOrdering, StrictSerializer
+from experiments.api import ProjectReference
+from experiments.models import Experiment
+from hypotheses.claims import stating
+from hypotheses.claims.linking import link
+from hypotheses.claims.stating import TARGETS_MOST, TargetTerm
+from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
+from projects.models import Project
+
+LINKED_MOST = 1000
+CLAIM = {
+    "project": "digits",
+    "title": "wider is better",
+    "claim": "128 hidden units raise val/accuracy by more than 0.005.",
+    "targets": [{"metric": "val/accuracy", "smallest_effect": 0.005}],
+    "baseline": "root",
+}
+
+
+class TargetRow(serializers.ModelSerializer[Target]):
+    """A metric that must improve."""
+
+    metric = serializers.CharField(source="metric.name", read_only=True)
+    direction = serializers.CharField(source="metric.direction", read_only=True)
+    aggregation = serializers.CharField(source="metric.aggregation", read_only=True)
+
+    class Meta:
+        model = Target
+        fields = ("metric", "direction", "aggregation", "smallest_effect", "unit")
+
+
+class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
+    """A hypothesis, with what is known of it."""
+
+    project = ProjectReference(read_only=True)
+    baseline_experiment = serializers.UUIDField(source="baseline_experiment_id", read_only=True, allow_null=True)
+    targets = TargetRow(many=True, read_only=True)
+    url = serializers.SerializerMethodField(help_text="The path of its page.")
+    is_waiting = serializers.SerializerMethodField(help_text="Whether a judgement is due.")
+
+    class Meta:
+        model = Hypothesis
+        fields = (
+            *("id", "slug", "title", "claim", "rationale", "description", "project", "targets", "require", "baseline", "baseline_experiment", "paired"),
+            *("status", "score", "sentence", "missing", "decided_at", "judged_at", "is_waiting", "failure", "epoch", "epoch_began_at", "frozen_at"),
+            *("url", "created_at", "updated_at"),
+        )
+
+    def get_url(self, hypothesis: Hypothesis) -> str:
+        """The path of its page."""
+        project = hypothesis.project
+        return reverse("hypotheses:hypothesis", args=[project.team.slug, project.slug, hypothesis.slug])
+
+    def get_is_waiting(self, hypothesis: Hypothesis) -> bool:
+        """Whether a judgement is due."""
+        return hypothesis.wanted_at is not None
+
+
+class LinkRow(serializers.ModelSerializer[Link]):
+    """A link between a run and a hypothesis."""
+
+    experiment = serializers.UUIDField(source="experiment_id", read_only=True)
+    slug = serializers.CharField(source="experiment.slug", read_only=True)
+    name = serializers.CharField(source="experiment.name", read_only=True)
+    status = serializers.CharField(source="experiment.state", read_only=True)
+
+    class Meta:
+        model = Link
+        fields = ("experiment", "slug", "name", "status", "source", "linked_at", "is_post_hoc", "unlinked_at", "counts_unlinked", "invalidated_at", "reason")
+
+
+class EventRow(serializers.ModelSerializer[HypothesisEvent]):
+    """A line of the history."""
+
+    by = serializers.CharField(source="by.username", read_only=True, allow_null=True, default=None)
+
+    class Meta:
+        model = HypothesisEvent
+        fields = ("kind", "sentence", "detail", "score", "epoch", "by", "at")
+
+
+class RuleRow(serializers.ModelSerializer[Rule]):
+    """A rule that links runs."""
+
+    class Meta:
+        model = Rule
+        fields = ("id", "feature", "created_at")
+
+
+class AskedTarget(StrictSerializer):
+    """A target as it is stated."""
+
+    metric = serializers.CharField(max_length=250)
+    smallest_effect = serializers.FloatField(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
+    unit = serializers.ChoiceField(choices=Target.Unit.choices, default=Target.Unit.METRIC)
+    direction = serializers.ChoiceField(choices=("minimize", "maximize"), required=False, help_text="For a metric of which nobody has said it yet.")
+
+
+class HypothesisContent(StrictSerializer):
+    """What may be said of a hypothesis at any time."""
+
+    title = serializers.CharField(max_length=255, required=False)
+    claim = serializers.CharField(required=False, allow_blank=True)
+    rationale = serializers.CharField(required=False, allow_blank=True)
+    description = serializers.CharField(required=False, allow_blank=True)
+    targets = AskedTarget(many=True, required=False)
+    require = serializers.ChoiceField(choices=Hypothesis.Require.choices, required=False, help_text="Which of several targets must improve.")
+    baseline = serializers.ChoiceField(choices=Hypothesis.Baseline.choices, required=False)
+    baseline_experiment = serializers.CharField(max_length=100, required=False, allow_null=True, help_text="UUID or slug, with the baseline `experiment`.")
+    paired = serializers.BooleanField(required=False, help_text="Compare seed by seed; said before there are data.")
+    status = serializers.ChoiceField(choices=("proposed", "testing"), required=False, help_text="Verdicts follow from the runs.")
+
+
+class NewHypothesis(HypothesisContent):
+    """A new hypothesis."""
+
+    project = serializers.CharField(max_length=255, help_text="UUID or slug.")
+    title = serializers.CharField(max_length=255)
+    targets = AskedTarget(many=True, help_text=f"1 to {TARGETS_MOST}.")
+
+
+class AskedLinks(StrictSerializer):
+    """Runs to link."""
+
+    experiments = serializers.ListField(child=serializers.CharField(max_length=100), min_length=1, max_length=LINKED_MOST, help_text="UUIDs or slugs.")
+
+
+class AskedReason(StrictSerializer):
+    """Why a run does not count."""
+
+    reason = serializers.CharField(max_length=500)
+
+
+class AskedRule(StrictSerializer):
+    """A rule to add."""
+
+    feature = serializers.CharField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
+
+
+def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
+    """The project's experiment of this UUID or slug. Raises Invalid."""
+    try:
+        return Experiment.objects.filter(project=project).named(reference)
+    except NotFound as error:
+        message = f"There is no experiment {reference!r} in {project}: give the UUID or slug of one in the same project."
+        raise Invalid(message, [Fault(None, field, "unknown", message)]) from error
+
+
+def content(asked: dict[str, Any], project: Project) -> dict[str, Any]:  # Any: values of several fields
+    """What was asked, as the verbs take it. Raises Invalid for an unknown experiment."""
+    given = dict(asked)
+    if "targets" in given:
+        given["targets"] = [TargetTerm(**target) for target in given["targets"]]
+    if given.get("baseline_experiment"):
+        given["baseline_experiment"] = experiment_named(project, given["baseline_experiment"], field="baseline_experiment")
+        given.setdefault("baseline", Hypothesis.Baseline.EXPERIMENT)
+    elif given.get("baseline", "experiment") != Hypothesis.Baseline.EXPERIMENT:
+        given["baseline_experiment"] = None
+    return given
+
+
+class HypothesisFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+    """How a list of hypotheses is narrowed."""
+
+    project = django_filters.CharFilter(method="of_project", label="UUID or slug.")
+    status = django_filters.MultipleChoiceFilter(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
+    metric = django_filters.CharFilter(field_name="targets__metric__name", label="A target metric.")
+    experiment = django_filters.UUIDFilter(field_name="links__experiment_id", label="A linked run.")
+    search = django_filters.CharFilter(method="matching", label="Text in title, claim or rationale.")
+
+    def of_project(self, hypotheses: QuerySet[Hypothesis], name: str, reference: str) -> QuerySet[Hypothesis]:
+        """Those of one project."""
+        return hypotheses.filter(project_id=uuid.UUID(reference)) if is_uuid(reference) else hypotheses.filter(project__slug=reference)
+
+    def matching(self, hypotheses: QuerySet[Hypothesis], name: str, text: str) -> QuerySet[Hypothesis]:
+        """Those that hold the text."""
+        return hypotheses.filter(Q(title__icontains=text) | Q(claim__icontains=text) | Q(rationale__icontains=text))
+
+
+class HypothesisView(RecordView):
+    """What has a hypothesis in its address."""
+
+    def visible(self) -> QuerySet[Hypothesis]:
+        """Those that the caller may read, with what their address takes."""
+        found = Hypothesis.objects.visible_to(self.caller)
+        return found.select_related("project__team", "baseline_experiment").prefetch_related("targets__metric")
+
+    def hypothesis(self, *, role: Role = Role.VIEWER) -> Hypothesis:
+        """The hypothesis in the address. Raises Http404 or Forbidden."""
+        hypothesis = get_object_or_404(self.visible(), pk=self.kwargs["hypothesis"])
+        self.require(role, hypothesis.project.team_id)
+        return hypothesis
+
+
+@extend_schema_view(list=extend_schema(operation_id="hypotheses", summary="Hypotheses"))
+class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesis]):
+    """The hypotheses of the caller's teams."""
+
+    queryset = Hypothesis.objects.none()
+    serializer_class = HypothesisRow
+    filterset_class = HypothesisFilter
+    ordering_fields = ("title", "status", "score", "created_at", "updated_at", "judged_at", "decided_at")
+
+    def get_queryset(self) -> QuerySet[Hypothesis]:
+        """Those that the caller may read."""
+        return Hypothesis.objects.none() if self.is_schema else self.visible()
+
+    @extend_schema(
+        operation_id="hypothesis_create",
+        summary="State a hypothesis",
+        request=NewHypothesis,
+        responses={201: HypothesisRow},
+        examples=[OpenApiExample("a claim", CLAIM, request_only=True)],
+    )
+    def create(self, request: Request) -> Response:
+        """State a hypothesis, before the runs that test it. Then start runs that name it, or link them."""
+        asked = self.asked(NewHypothesis)
+        project = Project.objects.visible_to(self.caller).select_related("team").named(asked.pop("project"))
+        self.require(Role.EDITOR, project.team_id)
+        made = stating.propose(project, by=self.caller.user, **content(asked, project))
+        return Response(self.get_serializer(self.visible().get(pk=made.pk)).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="hypothesis", summary="One hypothesis", responses=HypothesisRow)
+    def retrieve(self, request: Request, hypothesis: str) -> Response:
+        """One hypothesis, by UUID."""
+        return Response(self.get_serializer(self.hypothesis()).data)
+
+    @extend_schema(operation_id="hypothesis_change", summary="Change a hypothesis", request=HypothesisContent, responses=HypothesisRow)
+    def partial_update(self, request: Request, hypothesis: str) -> Response:
+        """Change what is given. Other targets, effects or baselines after data begin a new epoch, in which only new runs count."""
+        found = self.hypothesis(role=Role.EDITOR)
+        stating.edit(found, by=self.caller.user, **content(self.asked(HypothesisContent), found.project))
+        return Response(self.get_serializer(self.visible().get(pk=found.pk)).data)
+
+    @extend_schema(operation_id="hypothesis_delete", summary="Delete a hypothesis", responses={204: None})
+    def destroy(self, request: Request, hypothesis: str) -> Response:
+        """Delete it with its links and its history; takes the role admin. The runs stay."""
+        stating.delete(self.hypothesis(role=Role.ADMIN), by=self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_experiments", summary="Linked runs"))
+class HypothesisLinks(HypothesisView, mixins.ListModelMixin, GenericViewSet[Link]):
+    """The runs of a hypothesis: every link that there ever was, the first first."""
+
+    queryset = Link.objects.none()
+    serializer_class = LinkRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("linked_at",)
+
+    def get_queryset(self) -> QuerySet[Link]:
+        """The links of the hypothesis in the address."""
+        return Link.objects.none() if self.is_schema else self.hypothesis().links.select_related("experiment")
+
+    @extend_schema(operation_id="hypothesis_link", summary="Link runs", request=AskedLinks, responses=LinkRow(many=True))
+    def create(self, request: Request, hypothesis: str) -> Response:
+        """Link runs. One that has ended already is shown, and does not count: it suggested the claim."""
+        found = self.hypothesis(role=Role.EDITOR)
+        asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
+        runs = [experiment_named(found.project, reference, field="experiments") for reference in asked]
+        link(found, runs, by=self.caller.user)
+        return Response(LinkRow(found.links.filter(experiment__in=runs).select_related("experiment"), many=True).data)
+
+
+class HypothesisLink(HypothesisView):
+    """One run of a hypothesis."""
+
+    @extend_schema(operation_id="hypothesis_unlink", summary="Unlink a run", responses={204: None})
+    def delete(self, request: Request, hypothesis: str, experiment: str) -> Response:
+        """Take the link back. A run that has ended still counts, unless it is invalidated."""
+        found = self.hypothesis(role=Role.EDITOR)
+        stating.unlink(found, experiment_named(found.project, experiment, field="experiment"), by=self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class HypothesisInvalidation(HypothesisView):
+    """That a run does not count."""
+
+    @extend_schema(operation_id="hypothesis_invalidate", summary="Invalidate a run", request=AskedReason, responses={204: None})
+    def post(self, request: Request, hypothesis: str, experiment: str) -> Response:
+        """A run does not count, for a reason that stands in the history."""
+        found = self.hypothesis(role=Role.EDITOR)
+        reason = self.asked(AskedReason)["reason"]
+        stating.invalidate(found, experiment_named(found.project, experiment, field="experiment"), reason=reason, by=self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_rules", summary="Rules that link runs"))
+class HypothesisRules(HypothesisView, mixins.ListModelMixin, GenericViewSet[Rule]):
+    """The rules of a hypothesis, the oldest first."""
+
+    queryset = Rule.objects.none()
+    serializer_class = RuleRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("created_at", "feature")
+
+    def get_queryset(self) -> QuerySet[Rule]:
+        """The rules of the hypothesis in the address."""
+        return Rule.objects.none() if self.is_schema else self.hypothesis().rules.all()
+
+    @extend_schema(operation_id="hypothesis_rule_add", summary="Add a rule", request=AskedRule, responses={201: RuleRow})
+    def create(self, request: Request, hypothesis: str) -> Response:
+        """Link every experiment of the project whose features_diff holds the feature: those there are, and those to come."""
+        found = self.hypothesis(role=Role.EDITOR)
+        rule = stating.add_rule(found, self.asked(AskedRule)["feature"], by=self.caller.user)
+        return Response(RuleRow(rule).data, status=status.HTTP_201_CREATED)
+
+
+class HypothesisRule(HypothesisView):
+    """One rule."""
+
+    @extend_schema(operation_id="hypothesis_rule_remove", summary="Remove a rule", responses={204: None})
+    def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
+        """Link nothing more by it; what it has linked stays."""
+        found = self.hypothesis(role=Role.EDITOR)
+        stating.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema_view(list=extend_schema(operation_id="hypothesis_history", summary="History"))
+class HypothesisHistory(HypothesisView, mixins.ListModelMixin, GenericViewSet[HypothesisEvent]):
+    """Who changed what, and why: every change of status, links and terms, the oldest first."""
+
+    queryset = HypothesisEvent.objects.none()
+    serializer_class = EventRow
+    filter_backends = (StableOrdering,)
+    ordering_fields = ("at",)
+
+    def get_queryset(self) -> QuerySet[HypothesisEvent]:
+        """The history of the hypothesis in the address."""
+        return HypothesisEvent.objects.none() if self.is_schema else self.hypothesis().events.select_related("by")

@@ -1,0 +1,55 @@
+"""Hypotheses judged on request, and their evidence, for scripts."""
+
+from __future__ import annotations
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import Role
+from config.errors import Fault, Invalid
+from hypotheses.api.claims import HypothesisView
+from hypotheses.judgements import as_json as judgement_json
+from hypotheses.judgements import judge as judgements
+from hypotheses.judgements.gathering import place_of
+from metrics import process
+from metrics.store.evidence_rows import as_json, rows
+
+EVIDENCE = (100, 1000)
+
+
+class HypothesisEvaluation(HypothesisView):
+    """A judgement on request."""
+
+    @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request, hypothesis: str) -> Response:
+        """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
+        found = self.hypothesis(role=Role.EDITOR)
+        return Response(judgement_json.as_json(judgements.judge(found.pk) or judgements.read_stored(found)))
+
+
+class HypothesisEvidence(HypothesisView):
+    """What was judged, row by row."""
+
+    @extend_schema(
+        operation_id="hypothesis_evidence",
+        summary="Evidence rows",
+        parameters=[OpenApiParameter("limit", int, description=f"At most {EVIDENCE[1]}."), OpenApiParameter("offset", int)],
+        responses={200: OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request, hypothesis: str) -> Response:
+        """Rows as they were written, the newest first: one for each target of each judgement, pooled and by arm."""
+        found = self.hypothesis()
+        limit, offset = whole(request, "limit", EVIDENCE[0], EVIDENCE[1]), whole(request, "offset", 0, 2**31)
+        kept = rows(process.repository(), place_of(found), [found.pk], limit=limit, offset=offset)
+        return Response({"hypothesis": found.pk, "limit": limit, "offset": offset, "rows": [as_json(row) for row in kept]})
+
+
+def whole(request: Request, name: str, default: int, most: int) -> int:
+    """A count in the query string. Raises Invalid."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) <= most):
+        message = f"{name} is a whole number from 0 to {most}."
+        raise Invalid(message, [Fault(None, name, "invalid", message)])
+    return int(text)
