@@ -29,6 +29,7 @@ COPY projects projects
 COPY experiments experiments
 COPY hypotheses hypotheses
 COPY metrics metrics
+COPY operations operations
 COPY config config
 # Collected once; then the product serves from there and looks nowhere else.
 RUN mkdir .static && DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -r /tmp/build

@@ -24,7 +24,7 @@ HEAD_BYTES = 65_536
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its file there safely
 
 bind = f"127.0.0.1:{settings.PORT}"
-worker_class = "metrics.threads.PatientThreads"
+worker_class = "operations.gunicorn_worker.PatientThreads"
 workers = settings.WEB_CONCURRENCY
 threads = settings.SERVER_THREADS
 # Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
@@ -61,10 +61,10 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Open the worker's parts, after the fork. Where they cannot be had the whole server ends with the reason, instead of trying for ever."""
     from alerts import watch
-    from config.health import tell_what_is_missing  # Django is set up only by now
-    from config.memory import keep_what_is_loaded
     from metrics import process
-    from metrics.server import SWITCH_S
+    from operations.health import tell_what_is_missing  # Django is set up only by now
+    from operations.memory import keep_what_is_loaded
+    from operations.web_server import SWITCH_S
 
     sys.setswitchinterval(SWITCH_S)
     try:

@@ -219,6 +219,7 @@ INSTALLED_APPS = [
     "alerts",
     "hypotheses",
     "metrics",
+    "operations",
 ]
 
 MIDDLEWARE = [

@@ -4,7 +4,6 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health, scrape
 from config.web.docs import ApiDocs, ApiSchema
 
 admin.site.site_header = admin.site.site_title = settings.APP_NAME
@@ -30,9 +29,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema", ApiSchema.as_view(), name="schema"),
     path("docs", ApiDocs.as_view(), name="docs"),
-    path("health", health.health, name="health"),
-    path("ready", health.ready, name="ready"),
-    path("metrics", scrape.scrape, name="scrape"),
+    path("", include("operations.urls")),
 ]
 
 handler400 = "config.web.answers.bad_request"

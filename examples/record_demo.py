@@ -1,7 +1,7 @@
 """Records real training runs into the files that the demo project is made of.
 
-    PYTHONPATH=client/src python examples/record_demo.py                # writes experiments/demo/digits.json.gz
-    PYTHONPATH=client/src python examples/record_demo.py --hypotheses   # writes hypotheses/demo/digits.json.gz
+    PYTHONPATH=client/src python examples/record_demo.py                # writes operations/demo/runs.json.gz
+    PYTHONPATH=client/src python examples/record_demo.py --hypotheses   # writes operations/demo/claims.json.gz
 
 Runs exactly what train_digits.py or hypothesis_digits.py runs, and keeps what would have been logged, stated and linked. Values are those of the
 training, with all their digits; times are those at which they were logged. Nothing is made up, smoothed or rounded (times apart, which are kept to the
@@ -46,8 +46,8 @@ from research_platform.columns import Row, columns
 from train_digits import METRICS, NOTES, VARIANTS, Digits, Plan, Result, digits, plans, train
 
 PRODUCT = Path(__file__).resolve().parents[1]
-RECORDING = PRODUCT / "experiments" / "demo" / "digits.json.gz"
-HYPOTHESES = PRODUCT / "hypotheses" / "demo" / "digits.json.gz"
+RECORDING = PRODUCT / "operations" / "demo" / "runs.json.gz"
+HYPOTHESES = PRODUCT / "operations" / "demo" / "claims.json.gz"
 SEEDS, EPOCHS = 5, 50
 PROJECT = {
     "name": "Digits",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 
-from config.memory import keep_what_is_loaded
+from operations.memory import keep_what_is_loaded
 
 
 def test_a_full_collection_no_longer_looks_at_what_is_loaded():

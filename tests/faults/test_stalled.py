@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from metrics.threads import STALL_S
+from operations.gunicorn_worker import STALL_S
 from tests.faults.workers import Workers
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]

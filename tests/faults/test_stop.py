@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from metrics.server import IDLE_S
+from operations.web_server import IDLE_S
 from tests.faults.ledger import Fate, account
 from tests.faults.served import Served
 from tests.faults.stored import stored

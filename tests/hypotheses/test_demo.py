@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from alerts.models import Alert, Kind
-from experiments.recording import content
-from hypotheses import recording
 from hypotheses.judgements import histories
 from hypotheses.judgements import judge as judgements
 from hypotheses.judgements.gathering import place_of
 from hypotheses.models import Hypothesis, HypothesisEvent, Link
 from hypotheses.tasks import judge_wanted
 from metrics.store.evidence_rows import ARM, POOLED, rows
+from operations.demo import claims
+from operations.demo.runs import content
 from projects.models import Project
 from tests.faults.served import Served
 
@@ -32,7 +32,7 @@ EFFECT = r"[+−][\d.]+% \(anytime 95% CI [+−][\d.]+ to [+−][\d.]+\)"
 @pytest.fixture
 def demo(store, alice: User, team) -> Project:
     _, secret = ApiToken.issue(user=alice, team=team, name="first start")
-    return recording.load_demo(token=secret)
+    return claims.load_demo(token=secret)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_one_claim_is_supported_one_refuted_and_one_still_open_and_their_sentenc
 
 
 def test_the_effects_are_those_of_the_recorded_values_and_every_ended_run_wrote_evidence(judged, store):
-    recorded = content(recording.DEMO)
+    recorded = content(claims.DEMO)
     for claim, title, take in zip(recorded["hypotheses"], (TRUE, FALSE, SMALL), (lambda values: values[-1], min, max), strict=True):
         [reading] = judgements.read(judged[title]).readings
         assert reading.comparison.delta == pytest.approx(delta(claim, recorded["experiments"], take))

@@ -21,13 +21,13 @@ from config.celery import IS_EMBEDDED
 from config.databases.database import unusable
 from config.databases.deadline import FOR_EVER, within
 from config.errors import SetupError, Unavailable
-from hypotheses import recording
 from metrics import meters, process
 from metrics.clickhouse.errors import StoreError
 from metrics.clickhouse.migrate import migrate
 from metrics.clock.clockwork import Clockwork
-from metrics.management.commands.migrate_clickhouse import advice
-from metrics.server import bound_server, serve
+from operations.demo import claims
+from operations.management.commands.migrate_clickhouse import advice
+from operations.web_server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
 # Its threads were asked to stop when the server was: this is for the statement that the schedule has under way.
@@ -144,7 +144,7 @@ class Command(BaseCommand):
     def load_demo(self, credentials: Credentials) -> None:
         """Load the recording through the same ingest that scripts use."""
         self.say("Loading the demo project …")
-        recording.load_demo(token=credentials.token)
+        claims.load_demo(token=credentials.token)
 
     def say(self, text: str) -> None:
         """Print at once: whoever started the server may read through a pipe."""

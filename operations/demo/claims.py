@@ -11,31 +11,31 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from experiments import recording
 from experiments.models import Experiment
 from hypotheses.claims.linking import link
 from hypotheses.claims.stating import TargetTerm, propose
 from hypotheses.models import Hypothesis, Link
+from operations.demo import runs
 from projects.models import Project
 
-DEMO = Path(__file__).parent / "demo" / "digits.json.gz"
+DEMO = Path(__file__).parent / "claims.json.gz"
 AGO = timedelta(hours=2)
 
 
 def load_demo(*, token: str) -> Project:
     """The demo project with its hypotheses, in the token's team."""
-    project = recording.load(recording.DEMO, token=token)
+    project = runs.load(runs.DEMO, token=token)
     load(DEMO, project=project, token=token)
     return project
 
 
 def load(path: Path, *, project: Project, token: str) -> list[Hypothesis]:
     """Make the recorded runs and hypotheses in the project, as if they had run two hours ago. Judging is left to whoever judges what is marked."""
-    recorded, owner, began = recording.content(path), recording.owner_of(token), timezone.now() - AGO
+    recorded, owner, began = runs.content(path), runs.owner_of(token), timezone.now() - AGO
     with transaction.atomic():
-        experiments = recording.runs(project, recorded["experiments"], began=began, by=owner.user)
+        experiments = runs.runs(project, recorded["experiments"], began=began, by=owner.user)
     # The claims come when every point is stored: the first judgement then finds all there is, and writes the history once.
-    recording.send_all(experiments, recorded["experiments"], began=began, token=token)
+    runs.send_all(experiments, recorded["experiments"], began=began, token=token)
     with transaction.atomic():
         return [state(project, each, experiments, began=began, by=owner.user) for each in recorded["hypotheses"]]
 

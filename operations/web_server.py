@@ -14,8 +14,8 @@ from cheroot.wsgi import Server
 from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
-from config.memory import keep_what_is_loaded
 from metrics.ingest.shortcut import PointsFirst
+from operations.memory import keep_what_is_loaded
 
 logger = logging.getLogger(__name__)
 FINISH_S = 4

@@ -22,7 +22,7 @@ from metrics.ingest import accepting as ingest
 from projects.models import Project, ProjectMetric
 
 logger = logging.getLogger(__name__)
-DEMO = Path(__file__).parent / "demo" / "digits.json.gz"
+DEMO = Path(__file__).parent / "runs.json.gz"
 AGO = timedelta(hours=3)
 NOTED_S, PAUSE_S = 10.0, 0.02
 Recorded = dict[str, Any]  # Any: one experiment of the recording, as JSON has it

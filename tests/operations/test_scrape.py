@@ -17,9 +17,9 @@ from accounts.models import ApiToken, User
 from alerts import lifecycle as alerts
 from alerts import watch
 from alerts.models import Kind, Severity
-from config import health
 from metrics import meters
 from metrics.models import Occurrence
+from operations import health
 from tests.metrics.test_shortcut import short
 
 P = meters.PREFIX
