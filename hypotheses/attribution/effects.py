@@ -18,7 +18,9 @@ from experiments.models import SEED_LIKE, Change, Experiment, changes
 from experiments.readings.numbers import Numbers
 from experiments.readings.spread import shared_name
 from hypotheses.drawings import scales
-from hypotheses.judging.rules import Direction, Effect, LackOfFit, adjust, attribute, lack_of_fit
+from hypotheses.judging.attribution import Effect, LackOfFit, attribute, lack_of_fit
+from hypotheses.judging.evidence import Direction
+from hypotheses.judging.rules import adjust
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
 

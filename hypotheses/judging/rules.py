@@ -1,4 +1,4 @@
-"""How a hypothesis is judged: every name of the method, and the rules that turn comparisons into a verdict. Pure: numbers in, numbers out.
+"""How a hypothesis is judged: the rules that turn comparisons into a verdict. Pure: numbers in, numbers out.
 
 The method is described in docs/judging.md. Series to values: `series`. One metric's comparison: `comparison`, on the e-values of `evidence`. What further
 runs would tell: `planning`. Which change did it: `attribution`. Here: several metrics together, the verdict, failed runs, many hypotheses.
@@ -12,47 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from hypotheses.judging.attribution import Effect, LackOfFit, attribute, lack_of_fit
-from hypotheses.judging.comparison import Blocks, Comparison, compare
-from hypotheses.judging.evidence import ALPHA, CAP, PRIOR_VARIANCE, THRESHOLD, Direction, Floats, confidence, sign_of
-from hypotheses.judging.planning import mde, power, replicates_needed, runs_to_add, t_threshold
-from hypotheses.judging.series import Aggregation, SeriesStatus, TailNoise, aggregate, is_unequal_horizon, tail_noise
-
-__all__ = [
-    "ALPHA",
-    "CAP",
-    "ENGINE_VERSION",
-    "PRIOR_VARIANCE",
-    "THRESHOLD",
-    "Adjusted",
-    "Aggregation",
-    "Blocks",
-    "Comparison",
-    "Direction",
-    "Effect",
-    "LackOfFit",
-    "Mode",
-    "SeriesStatus",
-    "Status",
-    "TailNoise",
-    "adjust",
-    "aggregate",
-    "attribute",
-    "attrition_gates",
-    "combine",
-    "compare",
-    "decide",
-    "e_bh",
-    "is_unequal_horizon",
-    "lack_of_fit",
-    "mde",
-    "power",
-    "replicates_needed",
-    "runs_to_add",
-    "t_threshold",
-    "tail_noise",
-    "worst_rank",
-]
+from hypotheses.judging.evidence import ALPHA, THRESHOLD, Direction, Floats, confidence, sign_of
 
 ENGINE_VERSION = "1"  # another number wherever the same runs would get another score
 

@@ -14,7 +14,9 @@ from experiments.models import Experiment
 from experiments.notation.numerals import decimals_of, number
 from hypotheses.drawings import dots, forest_plot, scales, score_timeline, value_strips
 from hypotheses.judging.comparison import Comparison
-from hypotheses.judging.rules import ENGINE_VERSION, PRIOR_VARIANCE, replicates_needed
+from hypotheses.judging.evidence import PRIOR_VARIANCE
+from hypotheses.judging.planning import replicates_needed
+from hypotheses.judging.rules import ENGINE_VERSION
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.weighing.cases import Arm, Judgement, Need, Reading, Run
 

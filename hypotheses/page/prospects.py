@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
-from hypotheses.judging.rules import mde, replicates_needed
+from hypotheses.judging.planning import mde, replicates_needed
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
 

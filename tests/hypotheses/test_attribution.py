@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hypotheses.judging.rules import CAP, attribute, compare, lack_of_fit
+from hypotheses.judging.attribution import attribute, lack_of_fit
+from hypotheses.judging.comparison import compare
+from hypotheses.judging.evidence import CAP
 
 RUNS = st.lists(
     st.tuples(st.floats(-1e300, 1e300) | st.integers(-50, 50).map(float), st.lists(st.integers(0, 1), min_size=3, max_size=3), st.integers(0, 2)),

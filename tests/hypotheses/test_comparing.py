@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from hypotheses.judging.evidence import e_values
-from hypotheses.judging.rules import CAP, Comparison, compare
+from hypotheses.judging.comparison import Comparison, compare
+from hypotheses.judging.evidence import CAP, e_values
 
 EIGHTHS = st.integers(-8000, 8000).map(lambda count: count / 8)  # sums and differences of these are exact
 ANY = st.floats(-1e300, 1e300)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hypotheses.drawings import forest_plot, scales, score_timeline, value_strips
-from hypotheses.judging.rules import compare
+from hypotheses.judging.comparison import compare
 from hypotheses.weighing.cases import Arm, Reading, Run, Term, Value
 
 BASE = [0.90, 0.902, 0.899, 0.901]

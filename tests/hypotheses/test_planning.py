@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hypotheses.judging.comparison import compare
 from hypotheses.judging.evidence import score_at
-from hypotheses.judging.rules import compare, mde, power, replicates_needed, runs_to_add, t_threshold
+from hypotheses.judging.planning import mde, power, replicates_needed, runs_to_add, t_threshold
 
 COUNTS = st.integers(0, 40)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypotheses.judging.rules import aggregate, is_unequal_horizon, tail_noise
+from hypotheses.judging.series import aggregate, is_unequal_horizon, tail_noise
 
 HOW = st.sampled_from(["last", "min", "max", "avg"])
 SERIES = st.lists(st.floats(), max_size=60) | st.lists(st.floats(-1e300, 1e300), max_size=60)

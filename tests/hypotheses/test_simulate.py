@@ -7,7 +7,7 @@ import pytest
 
 from bench import simulate
 from bench.simulate import NULLS, Null, Rate, gaussian
-from hypotheses.judging.rules import compare
+from hypotheses.judging.comparison import compare
 
 
 @pytest.mark.parametrize("null", NULLS, ids=lambda null: f"{null.name}, {null.looks} looks")

@@ -10,40 +10,40 @@ from typing import Any
 
 import pytest
 
-from hypotheses.judging import rules as judging
+from hypotheses.judging import attribution, comparison, evidence, planning, rules, series
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())
 TOLERANCE = VECTORS["tolerance"]
 
 
 def compare(given: dict[str, Any]) -> Any:
-    return asdict(judging.compare(given.pop("blocks"), **given))
+    return asdict(comparison.compare(given.pop("blocks"), **given))
 
 
 def compare_path(given: dict[str, Any]) -> list[float]:
     looks = range(1, len(given["x"]) + 1)
-    return [judging.compare([(given["x"][:n], given["b"][:n])], direction=given["direction"]).score for n in looks]
+    return [comparison.compare([(given["x"][:n], given["b"][:n])], direction=given["direction"]).score for n in looks]
 
 
 def aggregate(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    answers = [judging.aggregate([float(value) for value in each["series"]], each["how"]) for each in given]
+    answers = [series.aggregate([float(value) for value in each["series"]], each["how"]) for each in given]
     return [{"value": value, "status": status} for value, status in answers]
 
 
 def worst_rank(given: dict[str, Any]) -> dict[str, Any]:
     direction = given["direction"]
-    completed = judging.compare([(given["x"], given["b"])], direction=direction).score
-    worst = judging.compare([judging.worst_rank(**given)], direction=direction).score
-    [gate] = judging.attrition_gates("testing", completed, worst)
+    completed = comparison.compare([(given["x"], given["b"])], direction=direction).score
+    worst = comparison.compare([rules.worst_rank(**given)], direction=direction).score
+    [gate] = rules.attrition_gates("testing", completed, worst)
     return {"score_completed_only": completed, "score_worst_rank": worst, "gate": gate}
 
 
-def planning(given: dict[str, Any]) -> dict[str, Any]:
+def planned(given: dict[str, Any]) -> dict[str, Any]:
     return {
-        "t_threshold": {str(n): judging.t_threshold(n, n) for n in given["n"]},
-        "power": {f"n={n},d={d}": judging.power(d, n, n) for n in given["n"] for d in given["d"]},
-        "replicates_for_power_80": {str(d): judging.replicates_needed(d) for d in (1, 1.5, 2, 3)},
-        "mde_80": {str(n): judging.mde(n, n) for n in given["n"]},
+        "t_threshold": {str(n): planning.t_threshold(n, n) for n in given["n"]},
+        "power": {f"n={n},d={d}": planning.power(d, n, n) for n in given["n"] for d in given["d"]},
+        "replicates_for_power_80": {str(d): planning.replicates_needed(d) for d in (1, 1.5, 2, 3)},
+        "mde_80": {str(n): planning.mde(n, n) for n in given["n"]},
     }
 
 
@@ -51,14 +51,14 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "compare": compare,
     "compare_path": compare_path,
     "aggregate": aggregate,
-    "tail_noise": lambda given: judging.tail_noise(**given)._asdict(),
-    "combine": lambda given: judging.combine({name: pair and tuple(pair) for name, pair in given["e"].items()}, mode=given["mode"]),
-    "decide": lambda given: list(judging.decide(**given)),
+    "tail_noise": lambda given: series.tail_noise(**given)._asdict(),
+    "combine": lambda given: rules.combine({name: pair and tuple(pair) for name, pair in given["e"].items()}, mode=given["mode"]),
+    "decide": lambda given: list(rules.decide(**given)),
     "worst_rank": worst_rank,
-    "e_bh": lambda given: judging.e_bh(**given),
-    "adjust": lambda given: judging.adjust(**given)._asdict(),
-    "planning": planning,
-    "attribute": lambda given: [asdict(effect) for effect in judging.attribute(**given)],
+    "e_bh": lambda given: rules.e_bh(**given),
+    "adjust": lambda given: rules.adjust(**given)._asdict(),
+    "planning": planned,
+    "attribute": lambda given: [asdict(effect) for effect in attribution.attribute(**given)],
 }
 
 
@@ -80,7 +80,7 @@ def test_every_worked_case_comes_out(case: dict[str, Any]):
 
 
 def test_the_settings_are_those_of_the_worked_cases():
-    ours = {"alpha": judging.ALPHA, "g": judging.PRIOR_VARIANCE, "tau": judging.THRESHOLD, "cap": judging.CAP / judging.THRESHOLD}
+    ours = {"alpha": evidence.ALPHA, "g": evidence.PRIOR_VARIANCE, "tau": evidence.THRESHOLD, "cap": evidence.CAP / evidence.THRESHOLD}
     assert matches(ours, {name: VECTORS["settings"][name] for name in ours})
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hypotheses.judging.comparison import compare
 from hypotheses.judging.evidence import ALPHA, confidence
-from hypotheses.judging.rules import adjust, attrition_gates, combine, compare, decide, e_bh, worst_rank
+from hypotheses.judging.rules import adjust, attrition_gates, combine, decide, e_bh, worst_rank
 
 E_VALUE = st.floats(0, 1e300) | st.floats(0, 200)
 METRICS = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.none() | st.tuples(E_VALUE, E_VALUE), min_size=1, max_size=6)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hypotheses.judging.rules import compare
+from hypotheses.judging.comparison import compare
 from hypotheses.weighing.cases import Case, Gate, Judgement, Run, Term, Value
 from hypotheses.weighing.readings import Thresholds
 from hypotheses.weighing.sentences import least_to_decide
