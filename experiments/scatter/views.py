@@ -18,8 +18,8 @@ from experiments.readings.numbers import Numbers
 from experiments.readings.selection import select
 from experiments.scatter.axes import DRAWN_MOST, Points, Scatter, choices_of, chosen, keys_of, points_found, points_of
 from experiments.scatter.section import ScatterSection
+from experiments.table.cells import Trouble
 from experiments.table.query import STATUSES, TableQuery
-from experiments.table.rows import Trouble
 from projects.models import Direction, Project
 from projects.opened import OpenProject, open_project
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from config.web.files import Values, clean, file_of
 from experiments.models import Experiment
 from experiments.notation.params import floated
+from experiments.table.cells import Cell, Row
 from experiments.table.columns import NUMBERS, Column
-from experiments.table.rows import Cell, ExperimentTable, Row, records
+from experiments.table.rows import ExperimentTable, records
 
 PIECE_ROWS = 500
 NAMES = ("id", "slug", "name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from experiments.language.terms import Expression, FilterError
 from experiments.models import Experiment, ExperimentQuerySet, Tag
 from experiments.notation.numerals import decimals_of
 from experiments.readings.numbers import Numbers
+from experiments.table.cells import Cell, Heading, Row, Trouble, readings
 from experiments.table.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns
 from experiments.table.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
@@ -29,68 +30,6 @@ FIRST = (5, 10, 25, 50, 100)
 REFERENCE_MOST = 36
 RUNNING_COUNTED = 1000
 SORTS = {"name": "name", "status": "status", "seed": "seed", "created": "created_at", "last_point": "last_point_at", "host": "host"}
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong with a filter, and where: `before`, `word` and `after` make up the text."""
-
-    query: TableQuery
-    error: FilterError
-
-    @property
-    def before(self) -> str:
-        """What stands before the word."""
-        return self.query.text[: self.error.position]
-
-    @property
-    def word(self) -> str:
-        """The word, a space where something is missing at the end."""
-        return self.query.text[self.error.position : self.error.position + self.error.length] or " "
-
-    @property
-    def after(self) -> str:
-        """What stands behind the word."""
-        return self.query.text[self.error.position + self.error.length :]
-
-    @property
-    def mended(self) -> str:
-        """The query string with the suggestion in the word's place."""
-        return replace(self.query, text=self.before + self.error.suggestion + self.after, page=1).string()
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of one experiment. `decimals` is what the column's numbers share, `style` the classes."""
-
-    kind: str
-    style: str
-    value: Any = None  # Any: params hold whatever JSON holds
-    decimals: int | None = None
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One experiment on the page."""
-
-    experiment: Experiment
-    cells: list[Cell]
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A column's head: the addresses that sort by it, alone and among others, and how it is sorted now (`ascending`, `descending` or nothing).
-
-    `place` is its number among several sort keys, 0 for none; `moves` are the addresses that arrange it, by what they do.
-    """
-
-    column: Column
-    link: str
-    also: str
-    sorted: str
-    place: int
-    moves: dict[str, str]
 
 
 class ExperimentTable:
@@ -353,17 +292,6 @@ class ExperimentTable:
         decimals = decimals_of(values)
         title = f"{column.name} where {column.best} was best"
         return [Cell("metric", column.style, value, decimals, "" if value is None else f"{value!r}, {title}") for value in values]
-
-
-def readings(column: Column, experiments: Sequence[Experiment], summaries: Summaries) -> list[Cell]:
-    """One column of numbers, all with the same decimals."""
-    found = [summaries.get(experiment.pk, {}).get(column.name) for experiment in experiments]
-    values = [None if summary is None else summary.by(column.how) for summary in found]
-    decimals, absent = decimals_of(values), f"{column.style} muted"
-    return [
-        Cell("metric", absent) if summary is None else Cell("metric", column.style, value, decimals, f"{value!r}, {column.how} of {summary.count} points")
-        for summary, value in zip(found, values, strict=True)
-    ]
 
 
 def records(ids: Sequence[uuid.UUID]) -> list[Experiment]:

@@ -23,12 +23,10 @@ from config.web.rest import StableOrdering, StrictSerializer
 from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses.claims import stating
-from hypotheses.claims.linking import link
 from hypotheses.claims.stating import TARGETS_MOST, TargetTerm
-from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule, Target
+from hypotheses.models import Hypothesis, HypothesisEvent, Target
 from projects.models import Project
 
-LINKED_MOST = 1000
 CLAIM = {
     "project": "digits",
     "title": "wider is better",
@@ -77,19 +75,6 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
         return hypothesis.wanted_at is not None
 
 
-class LinkRow(serializers.ModelSerializer[Link]):
-    """A link between a run and a hypothesis."""
-
-    experiment = serializers.UUIDField(source="experiment_id", read_only=True)
-    slug = serializers.CharField(source="experiment.slug", read_only=True)
-    name = serializers.CharField(source="experiment.name", read_only=True)
-    status = serializers.CharField(source="experiment.state", read_only=True)
-
-    class Meta:
-        model = Link
-        fields = ("experiment", "slug", "name", "status", "source", "linked_at", "is_post_hoc", "unlinked_at", "counts_unlinked", "invalidated_at", "reason")
-
-
 class EventRow(serializers.ModelSerializer[HypothesisEvent]):
     """A line of the history."""
 
@@ -98,14 +83,6 @@ class EventRow(serializers.ModelSerializer[HypothesisEvent]):
     class Meta:
         model = HypothesisEvent
         fields = ("kind", "sentence", "detail", "score", "epoch", "by", "at")
-
-
-class RuleRow(serializers.ModelSerializer[Rule]):
-    """A rule that links runs."""
-
-    class Meta:
-        model = Rule
-        fields = ("id", "feature", "created_at")
 
 
 class AskedTarget(StrictSerializer):
@@ -138,24 +115,6 @@ class NewHypothesis(HypothesisContent):
     project = serializers.CharField(max_length=255, help_text="UUID or slug.")
     title = serializers.CharField(max_length=255)
     targets = AskedTarget(many=True, help_text=f"1 to {TARGETS_MOST}.")
-
-
-class AskedLinks(StrictSerializer):
-    """Runs to link."""
-
-    experiments = serializers.ListField(child=serializers.CharField(max_length=100), min_length=1, max_length=LINKED_MOST, help_text="UUIDs or slugs.")
-
-
-class AskedReason(StrictSerializer):
-    """Why a run does not count."""
-
-    reason = serializers.CharField(max_length=500)
-
-
-class AskedRule(StrictSerializer):
-    """A rule to add."""
-
-    feature = serializers.CharField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
@@ -257,84 +216,6 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
     def destroy(self, request: Request, hypothesis: str) -> Response:
         """Delete it with its links and its history; takes the role admin. The runs stay."""
         stating.delete(self.hypothesis(role=Role.ADMIN), by=self.caller.user)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-@extend_schema_view(list=extend_schema(operation_id="hypothesis_experiments", summary="Linked runs"))
-class HypothesisLinks(HypothesisView, mixins.ListModelMixin, GenericViewSet[Link]):
-    """The runs of a hypothesis: every link that there ever was, the first first."""
-
-    queryset = Link.objects.none()
-    serializer_class = LinkRow
-    filter_backends = (StableOrdering,)
-    ordering_fields = ("linked_at",)
-
-    def get_queryset(self) -> QuerySet[Link]:
-        """The links of the hypothesis in the address."""
-        return Link.objects.none() if self.is_schema else self.hypothesis().links.select_related("experiment")
-
-    @extend_schema(operation_id="hypothesis_link", summary="Link runs", request=AskedLinks, responses=LinkRow(many=True))
-    def create(self, request: Request, hypothesis: str) -> Response:
-        """Link runs. One that has ended already is shown, and does not count: it suggested the claim."""
-        found = self.hypothesis(role=Role.EDITOR)
-        asked = dict.fromkeys(self.asked(AskedLinks)["experiments"])
-        runs = [experiment_named(found.project, reference, field="experiments") for reference in asked]
-        link(found, runs, by=self.caller.user)
-        return Response(LinkRow(found.links.filter(experiment__in=runs).select_related("experiment"), many=True).data)
-
-
-class HypothesisLink(HypothesisView):
-    """One run of a hypothesis."""
-
-    @extend_schema(operation_id="hypothesis_unlink", summary="Unlink a run", responses={204: None})
-    def delete(self, request: Request, hypothesis: str, experiment: str) -> Response:
-        """Take the link back. A run that has ended still counts, unless it is invalidated."""
-        found = self.hypothesis(role=Role.EDITOR)
-        stating.unlink(found, experiment_named(found.project, experiment, field="experiment"), by=self.caller.user)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class HypothesisInvalidation(HypothesisView):
-    """That a run does not count."""
-
-    @extend_schema(operation_id="hypothesis_invalidate", summary="Invalidate a run", request=AskedReason, responses={204: None})
-    def post(self, request: Request, hypothesis: str, experiment: str) -> Response:
-        """A run does not count, for a reason that stands in the history."""
-        found = self.hypothesis(role=Role.EDITOR)
-        reason = self.asked(AskedReason)["reason"]
-        stating.invalidate(found, experiment_named(found.project, experiment, field="experiment"), reason=reason, by=self.caller.user)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-@extend_schema_view(list=extend_schema(operation_id="hypothesis_rules", summary="Rules that link runs"))
-class HypothesisRules(HypothesisView, mixins.ListModelMixin, GenericViewSet[Rule]):
-    """The rules of a hypothesis, the oldest first."""
-
-    queryset = Rule.objects.none()
-    serializer_class = RuleRow
-    filter_backends = (StableOrdering,)
-    ordering_fields = ("created_at", "feature")
-
-    def get_queryset(self) -> QuerySet[Rule]:
-        """The rules of the hypothesis in the address."""
-        return Rule.objects.none() if self.is_schema else self.hypothesis().rules.all()
-
-    @extend_schema(operation_id="hypothesis_rule_add", summary="Add a rule", request=AskedRule, responses={201: RuleRow})
-    def create(self, request: Request, hypothesis: str) -> Response:
-        """Link every experiment of the project whose features_diff holds the feature: those there are, and those to come."""
-        found = self.hypothesis(role=Role.EDITOR)
-        rule = stating.add_rule(found, self.asked(AskedRule)["feature"], by=self.caller.user)
-        return Response(RuleRow(rule).data, status=status.HTTP_201_CREATED)
-
-
-class HypothesisRule(HypothesisView):
-    """One rule."""
-
-    @extend_schema(operation_id="hypothesis_rule_remove", summary="Remove a rule", responses={204: None})
-    def delete(self, request: Request, hypothesis: str, rule: int) -> Response:
-        """Link nothing more by it; what it has linked stays."""
-        found = self.hypothesis(role=Role.EDITOR)
-        stating.remove_rule(found, get_object_or_404(found.rules, pk=rule).feature, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
