@@ -3,9 +3,9 @@
 
 /* "/" goes to the search box, unless something is being typed, or keys of one letter are turned off (frame/keys.js). */
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  const typing = /** @type {Element} */ (event.target).closest("input, textarea, select, [contenteditable]");
   if (event.key !== "/" || typing || localStorage.getItem("keys") === "off" || event.ctrlKey || event.metaKey || event.altKey) return;
-  const box = document.querySelector("[data-slash]");
+  const box = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-slash]"));
   if (box) {
     event.preventDefault();
     box.focus();
@@ -13,44 +13,48 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-/* Buttons that copy: data-copy names the element whose text is meant. */
+/** Buttons that copy: data-copy names the element whose text is meant. @param {HTMLElement} button */
 async function copy(button) {
-  const source = document.getElementById(button.dataset.copy);
+  const source = /** @type {HTMLElement} */ (document.getElementById(button.dataset.copy ?? ""));
   try {
     await navigator.clipboard.writeText(source.textContent);
     button.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(source);
+    getSelection()?.selectAllChildren(source);
     button.textContent = "Ctrl C";
   }
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }
 
+const openMenus = () => /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.menu[open]"));
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
+  const target = /** @type {Element} */ (event.target), button = /** @type {HTMLElement | null} */ (target.closest("[data-copy]"));
   if (button) copy(button);
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of openMenus()) {
+    if (!menu.contains(target)) menu.open = false;
   }
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
+  for (const menu of openMenus()) {
     menu.open = false;
-    menu.querySelector("summary").focus();
+    menu.querySelector("summary")?.focus();
   }
 });
 
 /* Choosing experiments for the comparison. What was chosen stays chosen when the table is filtered, sorted or turned over. */
-const chosen = new Set();
-const boxes = () => [...document.querySelectorAll('input[name="e"][form="compare"]:not([type="hidden"])')];
+const chosen = /** @type {Set<string>} */ (new Set());
+const boxes = () => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll('input[name="e"][form="compare"]:not([type="hidden"])')]);
 
+/** @param {HTMLInputElement} box */
 function remember(box) {
   if (box.checked) chosen.add(box.value);
   else chosen.delete(box.value);
 }
 
+/** @param {HTMLElement} form @param {Set<string>} seen */
 function keepUnseen(form, seen) {
   form.replaceChildren(...[...chosen].filter((slug) => !seen.has(slug)).map((slug) => {
     const kept = document.createElement("input");
@@ -65,14 +69,14 @@ function showChosen() {
   const rows = boxes();
   for (const box of rows) {
     box.checked = chosen.has(box.value);
-    box.closest("tr").classList.toggle("selected", box.checked);
+    box.closest("tr")?.classList.toggle("selected", box.checked);
   }
   keepUnseen(form, new Set(rows.map((box) => box.value)));
-  const button = document.querySelector("[data-compare]");
+  const button = /** @type {HTMLButtonElement} */ (document.querySelector("[data-compare]"));
   button.disabled = chosen.size < 2;
   button.textContent = chosen.size ? `Compare ${chosen.size}` : "Compare";
   button.title = chosen.size < 2 ? "Tick two experiments or more" : "";
-  const all = document.querySelector("[data-select-all]");
+  const all = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-select-all]"));
   if (!all) return;
   const ticked = rows.filter((box) => box.checked).length;
   all.hidden = false;
@@ -81,14 +85,15 @@ function showChosen() {
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-select-all]")) {
+  const target = /** @type {HTMLInputElement} */ (event.target);
+  if (target.matches("[data-select-all]")) {
     for (const box of boxes()) {
-      box.checked = event.target.checked;
+      box.checked = target.checked;
       remember(box);
     }
     showChosen();
-  } else if (event.target.matches('input[name="e"][form="compare"]')) {
-    remember(event.target);
+  } else if (target.matches('input[name="e"][form="compare"]')) {
+    remember(target);
     showChosen();
   }
 });
@@ -101,41 +106,47 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
+/** Whether it is about what polls. @param {Event} event */
+const isPolling = ({ target }) => /** @type {Element} */ (target).matches("[data-live]");
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (!event.target.matches("[data-live]")) return;
-  const isChoosing = event.detail.target.contains(document.activeElement) && document.activeElement.matches("select");
+  if (!isPolling(event)) return;
+  const isChoosing = event.detail.target.contains(document.activeElement) && document.activeElement?.matches("select");
   if (document.hidden || isChoosing) event.preventDefault();
 });
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  for (const live of document.querySelectorAll("[data-live]")) window.htmx.trigger(live, "resumed");
+  for (const live of document.querySelectorAll("[data-live]")) htmx.trigger(live, "resumed");
 });
 
 /* A table that is swapped, out of band too, keeps its place: how far it was scrolled, and what in it had the focus. */
-const places = new Map();
+const places = /** @type {Map<string, {scrolled: [number, number][], focus: string}>} */ (new Map());
 
+/** @param {Element} target @param {boolean} isLive */
 function leave(target, isLive) {
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
+  const href = focused?.getAttribute("href"), value = focused instanceof HTMLInputElement ? focused.value : "";
   places.set(target.id, {
     scrolled: [...target.querySelectorAll(".table-wrap")].map(({ scrollLeft, scrollTop }) => [scrollLeft, isLive ? scrollTop : 0]),
-    focus: focused && (focused.href ? `a[href="${CSS.escape(focused.getAttribute("href"))}"]` : focused.value && `input[value="${CSS.escape(focused.value)}"]`),
+    focus: typeof href === "string" ? `a[href="${CSS.escape(href)}"]` : value && `input[value="${CSS.escape(value)}"]`,
   });
 }
 
+/** @param {Element} target */
 function comeBack({ id }) {
   const place = places.get(id), target = document.getElementById(id);
   places.delete(id);
   if (!place || !target) return;
   target.querySelectorAll(".table-wrap").forEach((table, i) => table.scrollTo(...(place.scrolled[i] ?? [0, 0])));
-  if (place.focus) target.querySelector(place.focus)?.focus({ preventScroll: true });
+  if (place.focus) /** @type {HTMLElement | null} */ (target.querySelector(place.focus))?.focus({ preventScroll: true });
 }
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => leave(detail.target, detail.requestConfig.elt.matches("[data-live]")));
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => leave(detail.target, true));
-for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, ({ detail }) => comeBack(detail.target));
+for (const name of /** @type {const} */ (["htmx:afterSwap", "htmx:oobAfterSwap"])) document.addEventListener(name, ({ detail }) => comeBack(detail.target));
 
-/* A refused or failed request says so, instead of nothing. */
+/** A refused or failed request says so, instead of nothing. @param {string} text */
 function complain(text) {
   document.getElementById("went-wrong")?.remove();
   const banner = document.createElement("div");
@@ -143,23 +154,23 @@ function complain(text) {
   banner.className = "banner error";
   banner.setAttribute("role", "alert");
   banner.textContent = text;
-  document.getElementById("main").prepend(banner);
+  document.getElementById("main")?.prepend(banner);
 }
 
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (event.target.matches("[data-live]") && status !== 401) return;
+  if (isPolling(event) && status !== 401) return;
   complain(status === 401 || status === 403 ? "This is not yours to do, or you are signed out: load the page again." : `The server answered ${status}: load the page again.`);
 });
 document.addEventListener("htmx:sendError", (event) => {
-  if (!event.target.matches("[data-live]")) complain("The server does not answer: is it running?");
+  if (!isPolling(event)) complain("The server does not answer: is it running?");
 });
 
 /* What scrolls can be scrolled by keys: where nothing in it takes the focus, it takes it itself. */
 const FOCUSABLE = "a[href], button, input:not([type='hidden']), select, textarea, summary, [tabindex]";
 
 function openToKeys() {
-  for (const scroller of document.querySelectorAll(".table-wrap, .prose-box, pre, .pointed")) {
+  for (const scroller of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".table-wrap, .prose-box, pre, .pointed"))) {
     const scrolls = scroller.scrollWidth > scroller.clientWidth || scroller.scrollHeight > scroller.clientHeight;
     if (scrolls && !scroller.querySelector(FOCUSABLE)) scroller.tabIndex = 0;
   }
@@ -168,7 +179,7 @@ function openToKeys() {
 addEventListener("resize", openToKeys);
 
 function settle() {
-  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-copy]"))) button.hidden = false;
   showChosen();
   openToKeys();
 }

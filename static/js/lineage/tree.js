@@ -1,27 +1,31 @@
 // The tree of a lineage: pan by dragging, zoom by buttons, keys and ctrl + wheel; one choice for drawing and list, kept in the address.
 const frame = document.querySelector("[data-tree]");
-if (frame) {
-  const drawing = frame.querySelector("svg");
+if (frame instanceof HTMLElement) {
+  const drawing = /** @type {SVGSVGElement} */ (frame.querySelector("svg"));
   const full = { width: drawing.viewBox.baseVal.width, height: drawing.viewBox.baseVal.height };
   const [LEAST, MOST] = [0.1, 4];
   let scale = 1;
 
-  const zoom = (wanted, x = frame.clientWidth / 2, y = frame.clientHeight / 2) => {
+  const zoom = (/** @type {number} */ wanted, x = frame.clientWidth / 2, y = frame.clientHeight / 2) => {
     const next = Math.min(MOST, Math.max(LEAST, wanted));
     const [left, top] = [(frame.scrollLeft + x) / scale, (frame.scrollTop + y) / scale];
     scale = next;
-    drawing.setAttribute("width", full.width * scale);
-    drawing.setAttribute("height", full.height * scale);
+    drawing.setAttribute("width", String(full.width * scale));
+    drawing.setAttribute("height", String(full.height * scale));
     frame.scrollTo(left * scale - x, top * scale - y);
   };
   const fit = () => zoom(Math.min(1, frame.clientWidth / full.width, frame.clientHeight / full.height), 0, 0);
 
-  for (const each of document.querySelectorAll("[data-zoom]")) each.hidden = false;
-  for (const button of document.querySelectorAll("[data-zoom-by]")) button.addEventListener("click", () => zoom(scale * Number(button.dataset.zoomBy)));
-  document.querySelector("[data-zoom-fit]").addEventListener("click", fit);
+  for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-zoom]"))) each.hidden = false;
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-zoom-by]"))) {
+    button.addEventListener("click", () => zoom(scale * Number(button.dataset.zoomBy)));
+  }
+  document.querySelector("[data-zoom-fit]")?.addEventListener("click", fit);
+  /** @type {Record<string, () => void>} */
+  const keys = { "+": () => zoom(scale * 1.25), "=": () => zoom(scale * 1.25), "-": () => zoom(scale * 0.8), 0: () => zoom(1), f: fit };
   frame.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target !== frame) return;
-    const act = { "+": () => zoom(scale * 1.25), "=": () => zoom(scale * 1.25), "-": () => zoom(scale * 0.8), 0: () => zoom(1), f: fit }[event.key];
+    const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });
   frame.addEventListener("wheel", (event) => {
@@ -31,9 +35,9 @@ if (frame) {
     zoom(scale * Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
   }, { passive: false });
 
-  let drag = null;
+  let drag = /** @type {{x: number, y: number, left: number, top: number, moved: boolean} | null} */ (null);
   frame.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "touch" || event.button || event.target.closest("input")) return;
+    if (event.pointerType === "touch" || event.button || /** @type {Element} */ (event.target).closest("input")) return;
     drag = { x: event.clientX, y: event.clientY, left: frame.scrollLeft, top: frame.scrollTop, moved: false };
   });
   window.addEventListener("pointermove", (event) => {
@@ -52,17 +56,17 @@ if (frame) {
   frame.addEventListener("dragstart", (event) => event.preventDefault());
 
   // The list's boxes follow the drawing's and are not sent twice.
-  const [drawn, listed] = [frame, document.getElementById("list")].map((part) => [...part.querySelectorAll("input.pick")]);
+  const picks = (/** @type {string} */ within) => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll(`${within} input.pick`)]);
+  const [drawn, listed, unseen] = [picks("[data-tree]"), picks("#list"), picks("#unseen")];
   for (const box of listed) box.removeAttribute("name");
-  const unseen = [...document.querySelectorAll("#unseen input.pick")];
   const all = [...drawn, ...listed, ...unseen];
-  const said = document.querySelector("[data-picked]");
-  const clear = document.querySelector("[data-clear]");
+  const said = /** @type {HTMLElement} */ (document.querySelector("[data-picked]"));
+  const clear = /** @type {HTMLElement} */ (document.querySelector("[data-clear]"));
   const keep = () => {
     const chosen = [...drawn, ...unseen].filter((box) => box.checked).map((box) => box.value);
     clear.hidden = !chosen.length;
     said.textContent = `${chosen.length} arm${chosen.length === 1 ? "" : "s"} selected`;
-    const carry = (address) => {
+    const carry = (/** @type {string} */ address) => {
       const url = new URL(address, location.href);
       url.searchParams.delete("e");
       for (const value of chosen) url.searchParams.append("e", value);
@@ -71,7 +75,7 @@ if (frame) {
     history.replaceState(history.state, "", carry(location.href));
     for (const each of document.querySelectorAll("[data-keeps]")) {
       const name = each.matches("form") ? "action" : "href";
-      each.setAttribute(name, carry(each.getAttribute(name)).href);
+      each.setAttribute(name, carry(each.getAttribute(name) ?? "").href);
     }
     for (const form of document.querySelectorAll("[data-carries]")) {
       for (const old of form.querySelectorAll("input[name=e]")) old.remove();

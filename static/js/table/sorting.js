@@ -1,11 +1,11 @@
 "use strict";
 /* Shift-click on the head of a column sorts by it as well; without this script "then by" does, where the columns are arranged. */
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-also]");
-  if (!link || !event.shiftKey || event.ctrlKey || event.metaKey) return;
+  const link = /** @type {Element} */ (event.target).closest("a[data-also]");
+  if (!(link instanceof HTMLAnchorElement) || !event.shiftKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  window.htmx.ajax("GET", link.dataset.also, { source: link.closest("#table"), target: "#table", swap: "outerHTML" });
+  htmx.ajax("GET", link.dataset.also ?? "", { source: link.closest("#table"), target: "#table", swap: "outerHTML" });
 }, true);
 
 /* A filter that is typed is one entry of the history, whatever was asked for on the way; what leads to the same address is none. */
@@ -18,5 +18,5 @@ document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
 
 /* The filter is asked for while it is typed: leaving its box, perhaps for a link of the table, asks no second time. */
 document.addEventListener("change", (event) => {
-  if (event.target.id === "filter-text") event.stopPropagation();
+  if (/** @type {Element} */ (event.target).id === "filter-text") event.stopPropagation();
 }, true);
