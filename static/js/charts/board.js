@@ -15,6 +15,7 @@ import { wireToolbar } from "./toolbar.js";
 import { wireXMetric } from "./crossing.js";
 
 /** @typedef {import("./plot.js").Run} Run */
+/** @typedef {import("./plot.js").Spot} Spot */
 /** @typedef {import("./plot.js").View} View */
 
 /** @param {HTMLElement} root @returns {View} the view that the server wrote into the page */
@@ -54,7 +55,8 @@ export class Board {
     this.grouping = /** @type {{as: string, centre: import("./groups.js").Centre, band: import("./groups.js").Band}} */ (
       { as: root.dataset.as ?? "colour", centre: root.dataset.centre ?? "mean", band: root.dataset.band ?? "sd" });
     this.hot = /** @type {string | null} */ (null);
-    this.last = /** @type {[Card, {x: number, left: number, top: number} | null] | null} */ (null);
+    /** @type {[Card, Spot | null] | null} */
+    this.last = null;
     /** @type {((board: Board) => void)[]} */
     this.watchers = [];
     /** @type {(() => void)[]} called when other runs are shown */
@@ -121,7 +123,7 @@ export class Board {
     if (String(range) !== String(this.view.zoom)) this.look({ zoom: range });
   }
 
-  /** The cursor moved in one chart: the others follow. @param {Card} card @param {{x: number, left: number, top: number} | null} at */
+  /** The cursor moved in one chart: the others follow. @param {Card} card @param {Spot | null} at */
   moved(card, at) {
     this.last = [card, at];
     for (const other of this.cards) {
@@ -177,7 +179,6 @@ export class Board {
 
 const root = document.querySelector("[data-charts]");
 if (root instanceof HTMLElement) {
-  // @ts-ignore: uPlot comes as a plain script
   if (typeof uPlot === "undefined") {
     for (const host of root.querySelectorAll(".canvas")) host.textContent = "The chart library is not installed: run make run again, or npm install, and start the server anew.";
   } else {

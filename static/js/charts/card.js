@@ -5,13 +5,14 @@ import { Facets } from "./facets.js";
 import { described, said } from "./groups.js";
 import { hasRunning } from "./live.js";
 import { span, step } from "../frame/numbers.js";
-import { Plot, xText } from "./plot.js";
+import { breadth, Plot, xText } from "./plot.js";
 import { Tooltip } from "./tooltip.js";
 
 const NEAR = "400px", FEW_RUNS = 20, BUCKETS_FEW = 1000, BUCKETS_MANY = 500, KEPT_DRAWN = 60;
-const X_NAMES = { step: "step", relative: "time since the start", time: "wall time" };
+const X_NAMES = /** @type {Record<string, string | undefined>} */ ({ step: "step", relative: "time since the start", time: "wall time" });
 
 /** @typedef {import("./board.js").Board} Board */
+/** @typedef {Plot | Facets} Drawing what a card shows: to it, small charts are a plot like any other */
 
 export class Card {
   /** @param {HTMLElement} figure @param {Board} board */
@@ -22,7 +23,8 @@ export class Card {
     this.direction = figure.dataset.direction ?? "";
     this.host = /** @type {HTMLElement} */ (figure.querySelector(".canvas"));
     this.how = /** @type {HTMLElement} */ (figure.querySelector(".how"));
-    this.plot = /** @type {Plot | null} */ (null);
+    this.odd = /** @type {Element | null} */ (null);
+    this.plot = /** @type {Drawing | null} */ (null);
     this.answer = /** @type {import("./plot.js").Answer | null} */ (null);
     this.asking = /** @type {AbortController | null} */ (null);
     this.isNear = false;
@@ -132,12 +134,10 @@ export class Card {
     if (this.plot) this.plot.update({ answer, runs, view, theme });
     else {
       this.host.replaceChildren();
-      const listener = {
-        moved: (/** @type {Plot} */ plot, /** @type {any} */ at) => this.board.moved(this, at), pointed: (/** @type {string | null} */ id) => this.board.point(id),
-        zoomed: (/** @type {[number, number] | null} */ range) => this.board.zoom(range),
-      };
+      /** @type {import("./plot.js").Listener} */
+      const listener = { moved: (_plot, at) => this.board.moved(this, at), pointed: (id) => this.board.point(id), zoomed: (range) => this.board.zoom(range) };
       const isFaceted = this.board.groups.length && this.board.grouping.as === "charts";
-      this.plot = isFaceted ? /** @type {any} */ (new Facets(this.host, { answer, runs, view, theme }, listener, (run) => this.board.swatch(run))) : new Plot(this.host, theme, runs, answer, view, listener);
+      this.plot = isFaceted ? new Facets(this.host, { answer, runs, view, theme }, listener, (run) => this.board.swatch(run)) : new Plot(this.host, theme, runs, answer, view, listener);
     }
     this.describe();
   }
@@ -159,7 +159,7 @@ export class Card {
     this.warn(odd);
     const word = isGrouped ? "group" : "run", many = shown.length === 1 ? `one ${word}` : `${shown.length} ${word}s`;
     this.host.setAttribute("role", "img");
-    this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[/** @type {"step"} */ (view.x)] ?? view.xMetric}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
+    this.host.setAttribute("aria-label", [`${this.metric} by ${X_NAMES[view.x] ?? view.xMetric}, ${many}`, this.how.textContent, odd].filter(Boolean).join(", "));
   }
 
   /** @param {import("./plot.js").Answer} answer @param {boolean} hasSpread */
@@ -212,14 +212,14 @@ export class Card {
     this.figure.setAttribute("aria-busy", String(isWaiting));
   }
 
-  /** The cursor is over this chart, or moves in it by keys. @param {{x: number, left: number, top: number} | null} at */
+  /** The cursor is over this chart, or moves in it by keys. @param {import("./plot.js").Spot | null} at */
   tell(at) {
     if (!at || !this.plot) {
       this.tooltip.hide();
       return;
     }
-    const { view } = this.board, { min, max } = this.plot.u.scales.x;
-    const where = view.x === "metric" ? xWhere(view, at.x) : view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, max - min)}${view.x === "time" ? " UTC" : ""}`;
+    const { view } = this.board;
+    const where = view.x === "metric" ? xWhere(view, at.x) : view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, breadth(this.plot.u))}${view.x === "time" ? " UTC" : ""}`;
     this.tooltip.show(this.plot, where, (run) => this.board.swatch(run), this.board.hot);
   }
 
@@ -231,7 +231,7 @@ export class Card {
       event.preventDefault();
       this.board.moved(this, this.plot.shift(event.shiftKey ? by * 10 : by));
     } else if (event.key === "Escape") {
-      if (this.plot.u.cursor.left >= 0) this.leave();
+      if ((this.plot.u.cursor.left ?? -1) >= 0) this.leave();
       else this.board.zoom(null);
     }
   }

@@ -5,9 +5,10 @@ import { paintLines, paintNonFinite } from "./paint.js";
 import { xText } from "./plot.js";
 
 const RATIO = 2, PAD = 16, TICKS = 6, LEAST_WIDTH = 560, HEIGHT = 300, TITLE = 20, LINE = 18, ENTRY = 210, SWATCH = 24, GAP = 8;
-const X_TITLES = { step: "step", relative: "time since the start", time: "wall time, UTC" };
+const X_TITLES = /** @type {Record<string, string | undefined>} */ ({ step: "step", relative: "time since the start", time: "wall time, UTC" });
 
 /** @typedef {import("./card.js").Card} Card */
+/** @typedef {import("./card.js").Drawing} Drawing */
 /** @typedef {import("./plot.js").Plot} Plot */
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
 
@@ -26,8 +27,7 @@ function menuOf(card) {
   summary.append(icon());
   body.className = "menu-body";
   const files = [link("CSV, every point"), link("Parquet, every point")], picture = Object.assign(document.createElement("button"), { type: "button", className: "btn plain", textContent: "PNG, as drawn" });
-  for (const each of [...files, picture]) list.append(Object.assign(document.createElement("li"), {}));
-  [...list.children].forEach((item, i) => item.append([...files, picture][i]));
+  for (const each of [...files, picture]) list.appendChild(document.createElement("li")).append(each);
   body.append(list);
   menu.append(summary, body);
   menu.addEventListener("toggle", () => {
@@ -93,10 +93,10 @@ function save(canvas, name) {
 
 /**
  * A chart with title, axes and legend, twice as fine as it is large; the small charts of groups beside each other.
- * @param {Plot & {parts?: Plot[]}} plot @param {{title: string, how: string}} words
+ * @param {Drawing} plot @param {{title: string, how: string}} words
  */
 export function pictureOf(plot, { title, how }) {
-  if (plot.parts) return beside(plot.parts.map((part) => single(part, { title: `${title}, ${part.runs[0].name}`, how })));
+  if ("parts" in plot) return beside(plot.parts.map((part) => single(part, { title: `${title}, ${part.runs[0].name}`, how })));
   return single(plot, { title, how });
 }
 
@@ -127,7 +127,7 @@ function single(plot, { title, how }) {
   const left = PAD + LINE + GAP + Math.max(...ticks.y.map(({ text }) => wide(text)), 20), right = Math.max(PAD, Math.max(0, ...ticks.x.slice(-1).map(({ text }) => wide(text))) / 2 + GAP / 2);
   const box = { left, top, width: width - left - right, height: HEIGHT }, at = scales(plot, box);
   axes(context, plot, box, at, ticks, write);
-  write(X_TITLES[/** @type {"step"} */ (plot.view.x)] ?? plot.view.xMetric, left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
+  write(X_TITLES[plot.view.x] ?? plot.view.xMetric, left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
   upright(context, PAD + 10, top + HEIGHT / 2, () => write(title, 0, 0, { colour: theme.muted, align: "center", most: HEIGHT }));
   curves(context, plot, box, at);
   shown.forEach((line, i) => entry(context, line, PAD + (i % columns) * ENTRY, legend + Math.floor(i / columns) * LINE, write, theme.ink));
@@ -168,7 +168,7 @@ function scales(plot, { left, top, width, height }) {
   return { x: (value) => left + ((value - from) / (to - from || 1)) * width, y: (value) => top + height - ((turn(value) - low) / (high - low || 1)) * height };
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./paint.js").Scaler} at @param {ReturnType<ticksOf>} ticks @param {Write} write */
+/** @param {CanvasRenderingContext2D} context @param {Plot} plot @param {Box} box @param {import("./paint.js").Scaler} at @param {ReturnType<typeof ticksOf>} ticks @param {Write} write */
 function axes(context, { theme }, { left, top, width, height }, at, ticks, write) {
   context.lineWidth = 1;
   for (const tick of ticks.y) {

@@ -6,7 +6,8 @@ import { Plot } from "./plot.js";
 /** @typedef {import("./plot.js").Run} Run */
 /** @typedef {import("./plot.js").View} View */
 /** @typedef {import("./plot.js").Listener} Listener */
-/** @typedef {{answer: Answer, runs: Run[], view: View, theme: import("../frame/theme.js").Theme}} Drawn */
+/** @typedef {import("./plot.js").Spot} Spot */
+/** @typedef {{answer: Answer, runs: Run[], view: View, theme: import("./plot.js").Theme}} Drawn */
 
 // What a plot's own uPlot is where no group is shown.
 const NOTHING = Object.freeze({ cursor: { left: -10, top: -10, idxs: [] }, scales: { x: { min: 0, max: 1 } } });
@@ -14,8 +15,9 @@ const NOTHING = Object.freeze({ cursor: { left: -10, top: -10, idxs: [] }, scale
 export class Facets {
   /** @param {HTMLElement} host @param {Drawn} drawn @param {Listener} listener @param {(run: Run) => Element} swatch */
   constructor(host, drawn, listener, swatch) {
-    Object.assign(this, { host, listener, swatch });
-    this.isFacets = true;
+    this.host = host;
+    this.listener = listener;
+    this.swatch = swatch;
     /** @type {Plot[]} */
     this.parts = [];
     /** @type {Plot | null} */
@@ -86,7 +88,7 @@ export class Facets {
     for (let pass = 0; pass < 2; pass++) this.parts.forEach((part, i) => part.update({ ...this.drawn, runs: [runs[i]], answer: this.of(runs[i]) }));
   }
 
-  /** @param {Plot} plot @param {{x: number, left: number, top: number} | null} at */
+  /** @param {Plot} plot @param {Spot | null} at */
   moved(plot, at) {
     this.active = plot;
     for (const part of this.parts) if (part !== plot) part.follow(at ? at.x : null);

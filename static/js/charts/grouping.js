@@ -5,7 +5,7 @@ import { readRunStyle } from "../frame/theme.js";
 
 const PAUSE_MS = 300;
 // What goes without saying stays out of the address.
-const PLAIN = { as: "colour", centre: "mean", band: "sd" };
+const PLAIN = /** @type {Record<string, string | undefined>} */ ({ as: "colour", centre: "mean", band: "sd" });
 
 /** @typedef {import("./board.js").Board} Board */
 /** @typedef {import("./groups.js").Group} Group */
@@ -39,7 +39,6 @@ export function wireGroups(board) {
 
 /** The table of groups counts what is shown: the server makes it anew. */
 function sumUp() {
-  // @ts-ignore: htmx comes as a plain script
   if (document.getElementById("arms")) htmx.ajax("GET", location.href, { target: "#arms", swap: "outerHTML" });
 }
 
@@ -78,7 +77,7 @@ function wireForm(form, board) {
   form.addEventListener("formdata", ({ formData }) => {
     if (form.matches("[data-group-toolbar]")) formData.set("as", formData.getAll("as").pop() ?? board.grouping.as); // the button's word comes last
     for (const name of new Set(formData.keys())) {
-      const said = formData.getAll(name).filter((value) => value !== "" && value !== PLAIN[/** @type {"as"} */ (name)]);
+      const said = formData.getAll(name).filter((value) => value !== "" && value !== PLAIN[name]);
       formData.delete(name);
       for (const value of said) formData.append(name, value);
     }

@@ -70,7 +70,9 @@ function pieces(list, text, most) {
 class Live {
   /** @param {Board | null} board null where no run has a point yet @param {string} source the address that is asked @param {string[]} running ids */
   constructor(board, source, running) {
-    Object.assign(this, { board, source, running });
+    this.board = board;
+    this.source = source;
+    this.running = running;
     this.timer = 0;
     this.pause = TICK_MS;
     this.isAsking = false;
@@ -177,8 +179,8 @@ class Live {
   end(ended) {
     this.running = this.running.filter((id) => !ended.includes(id));
     for (const id of ended) document.querySelector(`[data-run="${CSS.escape(id)}"]`)?.removeAttribute("data-running");
-    // @ts-ignore: htmx comes as a plain script
-    if (ended.length && marker()) window.htmx.trigger(marker(), "resumed");
+    const asks = marker();
+    if (ended.length && asks) htmx.trigger(asks, "resumed");
   }
 }
 
@@ -212,16 +214,14 @@ const marker = () => document.getElementById("compare-live");
  * @param {Board | null} board @param {(running: string[]) => void} follow */
 function followComparison(board, follow) {
   let known = { ...marker()?.dataset };
-  document.addEventListener("htmx:configRequest", (event) => {
-    const { detail } = /** @type {any} */ (event);
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (detail.elt === marker()) detail.path = location.pathname + location.search;
   });
   document.addEventListener("htmx:afterSettle", () => {
     const { metrics, running = "" } = marker()?.dataset ?? {};
     if (!marker() || (metrics === known.metrics && running === known.running)) return;
     if (running !== known.running) follow(running.split(" ").filter(Boolean));
-    // @ts-ignore: htmx comes as a plain script
-    if (metrics !== known.metrics && board) window.htmx.ajax("GET", location.href, { target: board.root, swap: "innerHTML" });
+    if (metrics !== known.metrics && board) htmx.ajax("GET", location.href, { target: board.root, swap: "innerHTML" });
     if (marker()?.matches("[data-finder]")) document.querySelector(".finder")?.removeAttribute("hidden");
     known = { metrics, running };
   });

@@ -12,13 +12,13 @@ const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
 
 /**
  * Functions from values to pixels of the canvas. Worked out once a drawing: uPlot's own valToPos is slow for 100,000 points.
- * @param {any} u uPlot @param {boolean} isLog @param {boolean} inCss CSS pixels of the plotting area instead of canvas pixels
+ * @param {uPlot} u @param {boolean} isLog @param {boolean} inCss CSS pixels of the plotting area instead of canvas pixels
  * @returns {Scaler}
  */
 export function scaler(u, isLog, inCss = false) {
   const transform = isLog ? Math.log10 : (/** @type {number} */ value) => value;
   const along = (/** @type {string} */ key, /** @type {(value: number) => number} */ turn) => {
-    const { min, max } = u.scales[key];
+    const { min = 0, max = 0 } = u.scales[key];
     const from = u.valToPos(min, key, !inCss), to = u.valToPos(max, key, !inCss);
     const slope = (to - from) / (turn(max) - turn(min) || 1), start = from - slope * turn(min);
     return (/** @type {number} */ value) => start + slope * turn(value);
@@ -51,7 +51,7 @@ function path(xs, ys, at) {
  */
 function band(context, xs, { low, high, style }, at, ratio) {
   if (!low || !high) return;
-  const columns = [], tops = [], feet = [];
+  const [columns, tops, feet] = /** @type {number[][]} */ ([[], [], []]);
   for (let i = 0; i < xs.length; i++) {
     const least = low[i], most = high[i];
     if (least === null || most === null) continue;

@@ -8,13 +8,15 @@ const TICKS = 6, RIGHT = 14, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR
 const LARGEST = 8e307;
 
 /** @typedef {import("../frame/theme.js").RunStyle} RunStyle */
+/** @typedef {import("../frame/theme.js").Theme} Theme */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
 /** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
  *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number, n: number[] | null}} Line */
 /** @typedef {{x: string, xMetric: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
-/** @typedef {{moved: (plot: Plot, at: {x: number, left: number, top: number} | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void,
+/** @typedef {{x: number, left: number, top: number}} Spot where the cursor stands: its x, and its place in CSS pixels of the plotting area */
+/** @typedef {{moved: (plot: Plot, at: Spot | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void,
  *   range?: (from: number, to: number) => [number, number]}} Listener range: the y scale, where other plots share it */
 
 /**
@@ -44,14 +46,19 @@ export function xText(value, kind, range) {
 }
 
 export class Plot {
-  /** @param {HTMLElement} host @param {import("../frame/theme.js").Theme} theme @param {Run[]} runs the baseline last @param {Answer} answer @param {View} view @param {Listener} listener */
+  /** @param {HTMLElement} host @param {Theme} theme @param {Run[]} runs the baseline last @param {Answer} answer @param {View} view @param {Listener} listener */
   constructor(host, theme, runs, answer, view, listener) {
-    Object.assign(this, { host, theme, runs, answer, view, listener });
+    this.host = host;
+    this.theme = theme;
+    this.runs = runs;
+    this.answer = answer;
+    this.view = view;
+    this.listener = listener;
+    this.isHovered = false;
     /** @type {Line[]} */
     this.lines = [];
     this.hot = /** @type {string | null} */ (null);
     this.prepare();
-    // @ts-ignore: uPlot comes as a plain script
     this.u = new uPlot(this.options(), this.data(), host);
     this.dress();
     this.observer = new ResizeObserver(() => this.fit());
@@ -64,6 +71,7 @@ export class Plot {
     this.lines = this.runs.map((run) => lineOf(run, bySeries.get(run.id), this.view, this.answer.x.length));
   }
 
+  /** @returns {uPlot.AlignedData} */
   data() {
     return [this.answer.x, ...this.lines.map((line) => line.values)];
   }
@@ -79,55 +87,57 @@ export class Plot {
       return;
     }
     this.u.destroy();
-    // @ts-ignore: uPlot comes as a plain script
     this.u = new uPlot(this.options(), this.data(), this.host);
     this.dress();
   }
 
+  /** @returns {uPlot.Options} */
   options() {
     return {
-      ...this.size(), padding: [8, (/** @type {any} */ u) => this.overhang(u), 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
+      ...this.size(), padding: [8, (u) => this.overhang(u), 0, 0], legend: { show: false }, pxAlign: 1, axes: this.axes(), cursor: this.cursor(), focus: { alpha: 1 },
       scales: {
         x: { time: false, range: () => this.xRange() },
         y: { distr: this.view.isLog ? 3 : 1, range: () => (this.listener.range ?? this.yRange.bind(this))(...this.xRange()) },
       },
       series: [{}, ...this.lines.map(() => ({ paths: () => null, points: { show: false }, stroke: "transparent" }))],
       hooks: {
-        draw: [(/** @type {any} */ u) => this.paint(u)],
-        setCursor: [(/** @type {any} */ u) => this.moved(u)],
-        setSeries: [(/** @type {any} */ _u, /** @type {number | null} */ i) => { if (this.isHovered) this.listener.pointed(i ? this.runs[i - 1].id : null); }],
-        setSelect: [(/** @type {any} */ u) => this.selected(u)],
+        draw: [(u) => this.paint(u)],
+        setCursor: [(u) => this.moved(u)],
+        setSeries: [(_u, i) => { if (this.isHovered) this.listener.pointed(i ? this.runs[i - 1].id : null); }],
+        setSelect: [(u) => this.selected(u)],
       },
     };
   }
 
+  /** @returns {uPlot.Axis[]} */
   axes() {
     const { view, theme } = this, { font, muted: stroke } = theme;
     // uPlot's own list of increments ends at 1e16, and past it draws no axis at all: the ticks are ours, this only says that there is room.
-    const incrs = (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(5, max / 2 - min / 2)];
+    const incrs = (/** @type {uPlot} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(5, max / 2 - min / 2)];
     return [
       {
         stroke, font, incrs, size: 28, gap: 7, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: theme.rule, width: 1 },
-        splits: (/** @type {any} */ u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => this.xTicks(min, max, u.width),
-        values: (/** @type {any} */ u, /** @type {number[]} */ ticks) => this.xTexts(ticks, u.scales.x.max - u.scales.x.min),
+        splits: (u, _i, min, max) => this.xTicks(min, max, u.width),
+        values: (u, ticks) => this.xTexts(ticks, breadth(u)),
       },
       {
-        stroke, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false }, filter: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => ticks,
-        size: (/** @type {any} */ u, /** @type {string[] | null} */ texts) => Math.max(44, this.textWidth(u, texts) + 14),
-        splits: (/** @type {any} */ _u, /** @type {number} */ _i, /** @type {number} */ min, /** @type {number} */ max) => (view.isLog ? logTicks : linearTicks)(min, max, TICKS),
-        values: (/** @type {any} */ _u, /** @type {number[]} */ ticks) => (view.isLog ? logTexts : tickTexts)(ticks),
+        stroke, font, incrs, gap: 8, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false }, filter: (_u, ticks) => ticks,
+        size: (u, texts) => Math.max(44, this.textWidth(u, texts) + 14),
+        splits: (_u, _i, min, max) => (view.isLog ? logTicks : linearTicks)(min, max, TICKS),
+        values: (_u, ticks) => (view.isLog ? logTexts : tickTexts)(ticks),
       },
     ];
   }
 
+  /** @returns {uPlot.Cursor} */
   cursor() {
     return {
       y: false, focus: { prox: PROXIMITY }, drag: { x: true, y: false, setScale: false, dist: DRAG_LEAST },
-      move: (/** @type {any} */ u, /** @type {number} */ left, /** @type {number} */ top) => [this.snapped(u, left), top],
-      dataIdx: (/** @type {any} */ u, /** @type {number} */ i, /** @type {number} */ at) => (i ? nearest(u.data[i], at) : at),
+      move: (u, left, top) => [this.snapped(u, left), top],
+      dataIdx: (_u, i, at) => (i ? nearest(this.lines[i - 1].values, at) : at),
       points: {
         show: this.runs.length <= DOTS_MOST, size: 8, width: 1.5, stroke: () => this.theme.surface,
-        fill: (/** @type {any} */ _u, /** @type {number} */ i) => this.lines[i - 1].style.colour,
+        fill: (_u, i) => this.lines[i - 1].style.colour,
       },
       bind: { dblclick: () => () => { this.listener.zoomed(null); return null; } },
     };
@@ -135,7 +145,7 @@ export class Plot {
 
   /** What lies over uPlot's own layers: the highlighted run, and the tag of the cursor. */
   dress() {
-    const over = /** @type {HTMLElement} */ (this.u.over);
+    const { over } = this.u;
     this.overlay = document.createElement("canvas");
     this.overlay.className = "hot-line";
     this.tag = document.createElement("div");
@@ -203,7 +213,7 @@ export class Plot {
     return this.view.x === "metric" ? tickTexts(ticks) : ticks.map((tick) => xText(tick, this.view.x, range));
   }
 
-  /** Room at the right, in CSS pixels: for the half of the last x text that stands beyond the plot. @param {any} u */
+  /** Room at the right, in CSS pixels: for the half of the last x text that stands beyond the plot. @param {uPlot} u */
   overhang(u) {
     const [min, max] = this.xRange(), ticks = this.xTicks(min, max, u.width);
     if (!ticks.length) return RIGHT;
@@ -211,7 +221,7 @@ export class Plot {
     return Math.max(RIGHT, Math.ceil(this.textWidth(u, this.xTexts(ticks, max - min).slice(-1)) / 2 - beyond) + 2);
   }
 
-  /** @param {any} u @param {string[] | null} texts */
+  /** @param {uPlot} u @param {string[] | null} texts */
   textWidth(u, texts) {
     u.ctx.save();
     u.ctx.font = this.theme.font;
@@ -220,14 +230,14 @@ export class Plot {
     return Math.max(0, ...widths);
   }
 
-  /** The cursor stands on places that have data. @param {any} u @param {number} left */
+  /** The cursor stands on places that have data. @param {uPlot} u @param {number} left */
   snapped(u, left) {
     if (left < 0 || !this.answer.x.length) return left;
     const at = u.valToPos(this.answer.x[u.posToIdx(left)], "x");
     return at >= 0 && at <= u.over.clientWidth ? at : left;
   }
 
-  /** @param {any} u */
+  /** @param {uPlot} u */
   paint(u) {
     const context = u.ctx, at = scaler(u, this.view.isLog), ratio = devicePixelRatio;
     const { left, top, width, height } = u.bbox;
@@ -265,21 +275,21 @@ export class Plot {
     paintHot(context, this.answer.x, { hot, base: this.lines.find((line) => line.style.isBase) }, scaler(this.u, this.view.isLog, true), this.theme.surface);
   }
 
-  /** uPlot's cursor moved. @param {any} u */
+  /** uPlot's cursor moved. @param {uPlot} u */
   moved(u) {
-    const { left, top, idx } = u.cursor;
-    const isShown = left !== undefined && left >= 0 && idx !== null && idx !== undefined;
-    this.showTag(isShown ? left : null, idx);
-    if (this.isHovered) this.listener.moved(this, isShown ? { x: this.answer.x[idx], left, top } : null);
+    const { left = -1, top = 0, idx } = u.cursor;
+    const at = left >= 0 && idx !== null && idx !== undefined ? { x: this.answer.x[idx], left, top } : null;
+    this.showTag(at);
+    if (this.isHovered) this.listener.moved(this, at);
   }
 
-  /** @param {number | null} left @param {number} at */
-  showTag(left, at) {
+  /** @param {Spot | null} at */
+  showTag(at) {
     const tag = /** @type {HTMLElement} */ (this.tag);
-    tag.hidden = left === null;
-    if (left === null) return;
-    tag.textContent = xText(this.answer.x[at], this.view.x, this.u.scales.x.max - this.u.scales.x.min);
-    tag.style.transform = `translateX(calc(${Math.round(left)}px - 50%))`;
+    tag.hidden = at === null;
+    if (at === null) return;
+    tag.textContent = xText(at.x, this.view.x, breadth(this.u));
+    tag.style.transform = `translateX(calc(${Math.round(at.left)}px - 50%))`;
   }
 
   /** Put the cursor where another plot has it; null takes it away. @param {number | null} x */
@@ -289,18 +299,18 @@ export class Plot {
     this.u.setCursor({ left: isInside ? left : -10, top: -10 });
   }
 
-  /** Move the cursor by places of data, from the keyboard. @param {number} by @returns {{x: number, left: number, top: number} | null} */
+  /** Move the cursor by places of data, from the keyboard. @param {number} by @returns {Spot | null} */
   shift(by) {
     const xs = this.answer.x;
     if (!xs.length) return null;
-    const now = this.u.cursor.left >= 0 ? this.u.cursor.idx : by > 0 ? -1 : xs.length;
+    const { left: before = -1, idx } = this.u.cursor, now = before >= 0 ? idx : by > 0 ? -1 : xs.length;
     const at = Math.max(0, Math.min(xs.length - 1, (now ?? 0) + by));
     const left = this.u.valToPos(xs[at], "x");
     this.u.setCursor({ left, top: this.u.over.clientHeight / 2 });
     return { x: xs[at], left, top: 0 };
   }
 
-  /** A range was dragged. @param {any} u */
+  /** A range was dragged. @param {uPlot} u */
   selected(u) {
     const { left, width } = u.select;
     if (width < DRAG_LEAST) return;
@@ -313,6 +323,11 @@ export class Plot {
     this.observer.disconnect();
     this.u.destroy();
   }
+}
+
+/** How much of x a plot shows. @param {{scales: Record<string, {min?: number, max?: number}>}} u */
+export function breadth({ scales: { x: { min = 0, max = 0 } } }) {
+  return max - min;
 }
 
 /** @param {number} low @param {number} high @returns {[number, number]} */

@@ -27,8 +27,8 @@ export function wireSections(board) {
     event.preventDefault();
     ask(changed(stateOf(sections())).href, host);
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (/** @type {any} */ (event).detail.target !== host) return;
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target !== host) return;
     board.adopt();
     note();
     if (opening) /** @type {HTMLElement | null} */ (host.querySelector(`[data-section="${CSS.escape(opening)}"] summary`))?.focus({ preventScroll: true });
@@ -38,8 +38,7 @@ export function wireSections(board) {
 
 /** @param {string} address @param {HTMLElement} host */
 function ask(address, host) {
-  // @ts-ignore: htmx comes as a plain script
-  window.htmx.ajax("GET", address, { target: host, swap: "innerHTML" });
+  htmx.ajax("GET", address, { target: host, swap: "innerHTML" });
 }
 
 /**

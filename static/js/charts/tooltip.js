@@ -5,19 +5,19 @@ import { tipOf } from "./tips.js";
 
 const ROWS_MOST = 12, AWAY = 12;
 
+/** @typedef {import("./card.js").Drawing} Drawing */
 /** @typedef {{run: import("./plot.js").Run, value: number, raw: number | null, low: number | null, high: number | null, n: number | null}} Row */
 
 /**
  * The readings at an index of a plot, largest first.
- * @param {import("./plot.js").Plot} plot
+ * @param {Drawing} plot
  * @returns {Row[]}
  */
 export function rowsAt(plot) {
   const rows = [];
-  for (const part of /** @type {any} */ (plot).parts ?? [plot]) for (const [i, line] of part.lines.entries()) {
-    const at = part.u.cursor.idxs[i + 1];
-    const value = at === null || at === undefined ? null : line.values[at];
-    if (value === null || value === undefined) continue;
+  for (const part of "parts" in plot ? plot.parts : [plot]) for (const [i, line] of part.lines.entries()) {
+    const at = part.u.cursor.idxs?.[i + 1] ?? -1, value = line.values[at] ?? null;
+    if (value === null) continue;
     rows.push({
       run: line.run, value, raw: line.raw ? line.raw[at] : null, low: line.low ? line.low[at] : null, high: line.high ? line.high[at] : null, n: line.n ? line.n[at] : null,
     });
@@ -50,7 +50,7 @@ export class Tooltip {
     this.box.hidden = true;
   }
 
-  /** @param {import("./plot.js").Plot} plot @param {string} x what the cursor stands on @param {(run: import("./plot.js").Run) => Element} swatch @param {string | null} hot */
+  /** @param {Drawing} plot @param {string} x what the cursor stands on @param {(run: import("./plot.js").Run) => Element} swatch @param {string | null} hot */
   show(plot, x, swatch, hot) {
     const rows = rowsAt(plot);
     this.box.hidden = rows.length === 0;
@@ -87,12 +87,13 @@ export class Tooltip {
     return list;
   }
 
-  /** Right of the cursor where there is room, else left; under the plot where there is none on either side. @param {import("./plot.js").Plot} plot */
-  place(plot) {
-    const card = this.card.getBoundingClientRect(), over = plot.u.over.getBoundingClientRect(), box = this.box;
-    const cursor = over.left - card.left + plot.u.cursor.left, page = document.documentElement.clientWidth;
+  /** Right of the cursor where there is room, else left; under the plot where there is none on either side. @param {Drawing} plot */
+  place({ u }) {
+    if (!("over" in u)) return; // small charts of which none is shown
+    const { left: x = 0, top: y = 0 } = u.cursor, card = this.card.getBoundingClientRect(), over = u.over.getBoundingClientRect(), box = this.box;
+    const cursor = over.left - card.left + x, page = document.documentElement.clientWidth;
     const roomRight = page - card.left - cursor - AWAY - 8, roomLeft = card.left + cursor - AWAY - 8;
-    const top = Math.max(0, over.top - card.top + Math.min(plot.u.cursor.top, over.height - box.offsetHeight));
+    const top = Math.max(0, over.top - card.top + Math.min(y, over.height - box.offsetHeight));
     const isBelow = Math.max(roomRight, roomLeft) < box.offsetWidth;
     const left = isBelow ? 8 : roomRight >= box.offsetWidth ? cursor + AWAY : cursor - AWAY - box.offsetWidth;
     box.style.left = `${Math.round(left)}px`;

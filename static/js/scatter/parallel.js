@@ -98,8 +98,9 @@ export class Parallel {
     pen.fillText(cut(pen, scale.axis.name, Math.min(room - 6, 2 * SIDE - 8 + (n && n < this.scales.length - 1 ? room : 0))), left, 12);
     pen.fillStyle = theme.muted;
     pen.fillText(scale.isLog ? `${scale.axis.how}, log` : scale.axis.how, left, 26);
-    const isLast = n === this.scales.length - 1 && n > 0, texts = scale.ticks(Math.max(2, Math.floor((bottom - TOP) / 30)));
-    if (scale.absence) texts.push({ share: /** @type {any} */ (null), text: "none" });
+    const isLast = n === this.scales.length - 1 && n > 0;
+    const texts = /** @type {{share: number | null, text: string}[]} */ (scale.ticks(Math.max(2, Math.floor((bottom - TOP) / 30))));
+    if (scale.absence) texts.push({ share: null, text: "none" });
     pen.textAlign = isLast ? "right" : "left";
     for (const { share, text } of texts) this.tick(pen, cut(pen, text, Math.min(room - 14, 80)), isLast ? left - 6 : left + 6, this.top(share));
   }
