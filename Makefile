@@ -49,13 +49,14 @@ bench: $(VENV)/.dev node_modules/.installed client
 simulate: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.simulate
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev node_modules/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/mypy --strict --config-file= client/src
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
+	$(WITH_NODE) node_modules/.bin/tsc -p jsconfig.json
 
 client: client/dist/.built
 client/dist/.built: $(VENV)/.installed client/pyproject.toml $(wildcard client/src/research_platform/*.py)
