@@ -215,6 +215,7 @@ class Delivery(models.Model):
 
     class Meta:
         app_label = LABEL
+        verbose_name_plural = "deliveries"
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["alert", "channel", "event"], name="delivery_once")]
         indexes: ClassVar = [models.Index(fields=["state", "next_at"], name="delivery_due")]
@@ -243,6 +244,7 @@ class WebProcess(models.Model):
 
     class Meta:
         app_label = LABEL
+        verbose_name_plural = "web processes"
         ordering: ClassVar = ["host", "pid"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["host", "pid", "started_at"], name="web_process_once")]
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from django.apps import apps
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
@@ -66,3 +67,9 @@ def test_an_import_planted_against_each_contract_breaks_it(tmp_path: Path):
         named = ".scatter -> .compare" if contract.startswith("No two rooms") else f"{importer} -> {imported}"
         assert [line for line in broken[contract].splitlines() if " -> " in line and named not in line] == [], broken[contract]
         assert named in broken[contract], broken[contract]
+
+
+def test_the_plural_of_every_model_is_a_word():
+    plurals = [str(model._meta.verbose_name_plural) for model in apps.get_models() if model.__module__.partition(".")[0] in HOUSE]
+    assert {"deliveries", "hypotheses", "web processes"} <= set(plurals)
+    assert [plural for plural in plurals if re.search(r"[^aeiou]ys$|(?<!e)ss$|xs$", plural)] == []

@@ -17,6 +17,16 @@ def test_the_schema_is_open_and_names_every_part_of_the_api(client, db):
     assert client.get("/api/schema", headers={"Accept": "application/vnd.oai.openapi"}).content.startswith(b"openapi:")
 
 
+def test_each_operation_stands_in_one_chapter_and_no_chapter_is_empty(client, db):
+    schema = client.get("/api/schema").json()
+    tags = [operation["tags"] for methods in schema["paths"].values() for operation in methods.values()]
+    chapters = [chapter["name"] for chapter in schema["tags"]]
+    assert all(len(each) == 1 for each in tags)
+    assert {each[0] for each in tags} == set(chapters)
+    told = {operation["operationId"]: operation["tags"][0] for methods in schema["paths"].values() for operation in methods.values()}
+    assert told | {"log_batch": "Metrics", "channels": "Alerts", "attribution": "Hypotheses", "restore": "Operators", "sign_in": "Access"} == told
+
+
 def test_the_docs_relax_the_policy_for_style_alone(client, db):
     strict = dict(part.split(" ", 1) for part in client.get("/sign-in")["Content-Security-Policy"].split("; "))
     relaxed = dict(part.split(" ", 1) for part in client.get("/docs")["Content-Security-Policy"].split("; "))

@@ -1,0 +1,26 @@
+"""The API in chapters: each operation stands under the resource that its address names."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from drf_spectacular.openapi import AutoSchema
+
+# The first that fits: where an address begins under another resource's than its own.
+CHAPTER_OF = {
+    "/teams/{team}/channels": "Alerts",
+    "/projects/{project}/attribution": "Hypotheses",
+    "/metrics/dead-letters": "Operators",
+    "/metrics/restore": "Operators",
+    "/auth": "Access",
+    "/tokens": "Access",
+    **{f"/{chapter['name'].lower()}": chapter["name"] for chapter in settings.SPECTACULAR_SETTINGS["TAGS"]},
+}
+
+
+class Chaptered(AutoSchema):
+    """Operations in chapters, by the resource that their address names."""
+
+    def get_tags(self) -> list[str]:
+        """The one chapter that an operation stands in."""
+        below = self.path.removeprefix("/api/v1")
+        return [next(chapter for begins, chapter in CHAPTER_OF.items() if below.startswith(begins))]
