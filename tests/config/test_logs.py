@@ -146,7 +146,7 @@ def test_a_token_is_named_by_its_user_and_a_stranger_by_nobody(hear, api_for, bo
 
 
 def test_what_is_logged_during_a_request_carries_its_id_and_the_next_request_has_another(hear, api_for, erin, project):
-    heard = hear("experiments.lifecycle")
+    heard = hear("experiments.deletion")
     hear(access_log.logger.name)
     made = [api_for(erin).post("/api/v1/experiments", {"project": "digits", "name": "e"}, content_type="application/json") for _ in range(2)]
     from_admin = Client()
