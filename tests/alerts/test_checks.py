@@ -286,7 +286,7 @@ def test_parts_that_pile_up_are_told_of(store, well, place):
 def nightly(ended_ago: timedelta | None) -> None:
     now = timezone.now()
     every = IntervalSchedule.objects.create(every=1, period="days")
-    PeriodicTask.objects.create(name="reconcile", task="metrics.reconcile", interval=every)
+    PeriodicTask.objects.create(name="reconcile", task="metrics.tasks.reconcile", interval=every)
     PeriodicTask.objects.filter(name="reconcile").update(date_changed=now - timedelta(hours=30))
     if ended_ago is not None:
         Occurrence.objects.create(task="reconcile", slot=now - ended_ago, started_at=now - ended_ago, finished_at=now - ended_ago)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 RUNS = ("one", "two", "three")
 OPEN = """
 from experiments.models import Experiment
-from metrics import alerts
+from alerts import lifecycle as alerts
 for run in Experiment.objects.all():
     alerts.open_alert(kind="stalled", severity="mid", experiment=run, message="No point and no heartbeat for 12 min: look at the script.")
 alerts.open_alert(kind="disk", severity="high", part="disk of web1", message="3 GB are free where the spool lies: make room.")

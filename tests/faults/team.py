@@ -13,10 +13,10 @@ DEMO = """
 import os, sys, django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
-from hypotheses import recording
+from operations.demo import claims
 from metrics import process
 process.start()
-recording.load_demo(token=sys.argv[1])
+claims.load_demo(token=sys.argv[1])
 process.stop(within_s=60)
 """
 
