@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
-from django.core.management import CommandError
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client, TransactionTestCase
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.models import ApiToken, Membership, Role, Team, User
 from experiments.models import Experiment
@@ -21,6 +23,7 @@ from projects.models import Project
 
 PASSWORD = "correct horse battery"
 FLUSHES_MOST = 5
+KEPT = {"django_content_type", "auth_permission"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,22 +34,47 @@ def _empty_caches() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _patient_flush() -> Iterator[None]:
-    """A test's tables are emptied again where a query of the process's own threads stood in the way: on PostgreSQL one of the two has to give way."""
-    once = TransactionTestCase._fixture_teardown
+def _static_files_once() -> Iterator[None]:
+    """Every test client makes the middleware anew; the static files are looked for once, which takes it longer than most requests."""
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, {}
 
-    def until_done(case: TransactionTestCase) -> None:
-        for _ in range(FLUSHES_MOST):
-            try:
-                return once(case)
-            except CommandError as error:
-                if not isinstance(error.__cause__, OperationalError):
-                    raise
-        return once(case)
+    def known(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
 
-    TransactionTestCase._fixture_teardown = until_done  # type: ignore[method-assign]
-    yield
-    TransactionTestCase._fixture_teardown = once  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", known)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_flush() -> Iterator[None]:
+    """A test's tables are emptied where there is something in them, and what `migrate` writes about the models stays: Django empties all and writes it anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty_patiently(connection))
+        yield
+
+
+def empty_patiently(database: BaseDatabaseWrapper) -> None:
+    """Again where a query of the process's own threads stood in the way: on PostgreSQL one of the two has to give way."""
+    for _ in range(FLUSHES_MOST):
+        try:
+            return empty(database)
+        except (OperationalError, IntegrityError):
+            continue
+    return empty(database)
+
+
+def empty(database: BaseDatabaseWrapper) -> None:
+    """Delete every row that a test may have left."""
+    quoted = [database.ops.quote_name(name) for name in database.introspection.django_table_names(only_existing=True) if name not in KEPT]
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"SELECT {place} WHERE EXISTS (SELECT 1 FROM {name})" for place, name in enumerate(quoted)))
+        for (place,) in cursor.fetchall():
+            cursor.execute(f"DELETE FROM {quoted[place]}")
+    ContentType.objects.clear_cache()
 
 
 @pytest.fixture
