@@ -26,6 +26,14 @@ FLUSHES_MOST = 5
 KEPT = {"django_content_type", "auth_permission"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who marks a test for servers says why."""
+    for item in items:
+        for mark in item.iter_markers("differs_on_servers"):
+            if not (len(mark.args) == 1 and isinstance(mark.args[0], str) and mark.args[0].strip()):
+                raise pytest.UsageError(f'{item.nodeid}: say what can differ there: differs_on_servers("why").')
+
+
 @pytest.fixture(autouse=True)
 def _empty_caches() -> Iterator[None]:
     yield

@@ -11,6 +11,8 @@ from accounts.models import ApiToken, Membership, Role, Team, User
 from config.errors import Forbidden, NotFound
 from tests.conftest import PASSWORD
 
+pytestmark = pytest.mark.differs_on_servers("uniqueness, case and constraints are the database's")
+
 
 @pytest.fixture
 def issued(erin, team) -> tuple[ApiToken, str]:

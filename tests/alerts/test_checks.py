@@ -30,6 +30,7 @@ from metrics.store.repository import MetricRepository
 from projects.models import ProjectMetric
 from tests.metrics.conftest import Points as Data
 
+pytestmark = pytest.mark.differs_on_servers("checks are queries over times and JSON, and over the metric store")
 RUNNING = Experiment.Status.RUNNING
 
 

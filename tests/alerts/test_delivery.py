@@ -28,6 +28,7 @@ from alerts.sending import channels, outbox, webhooks
 from alerts.sending.outbox import deliver_due
 from config.errors import Invalid
 
+pytestmark = pytest.mark.differs_on_servers("the outbox is worked off under locks")
 SECRET = "a secret of sufficient length"
 
 

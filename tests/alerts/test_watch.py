@@ -15,6 +15,7 @@ from metrics.clock import pulse
 from metrics.clock.pulse import Pulse, schedule_pulse
 from metrics.models import Occurrence
 
+pytestmark = pytest.mark.differs_on_servers("what processes tell of themselves is upserted, and compared by time")
 NOW = timezone.now()
 LONG_AGO = NOW - timedelta(hours=5)
 

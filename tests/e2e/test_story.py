@@ -32,6 +32,7 @@ def drag(page: Page, card: int, start: float, end: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.differs_on_servers("the one story through all: several workers, PostgreSQL, Redis, ClickHouse")
 def test_from_signing_in_to_a_comparison_and_back(browser: Browser, site: Site, console: Console):
     page = browser.new_context(base_url=site.url, viewport={"width": 1440, "height": 900}).new_page()
     console.watch(page)

@@ -16,6 +16,8 @@ from metrics.store.shapes import Place
 from projects import services
 from projects.models import Project
 
+pytestmark = pytest.mark.differs_on_servers("states that race are changed in transactions, under locks")
+
 
 def reread(experiment: Experiment) -> Experiment:
     return Experiment.objects.get(pk=experiment.pk)

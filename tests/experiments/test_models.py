@@ -6,6 +6,8 @@ from config.errors import Conflict, Invalid, NotFound
 from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, LineageCycle, changes, difference
 from projects.models import Project
 
+pytestmark = pytest.mark.differs_on_servers("constraints and uniqueness are the database's")
+
 
 def make(project, name="run", **fields) -> Experiment:
     return Experiment.objects.create(project=project, name=name, **fields)

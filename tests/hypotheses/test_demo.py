@@ -22,7 +22,7 @@ from operations.demo.runs import content
 from projects.models import Project
 from tests.faults.served import Served
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.differs_on_servers("a whole recording goes through record, metric store and judgement")]
 
 TRUE, FALSE, SMALL = "A second hidden layer learns faster", "Strong weight decay generalises better", "A wider hidden layer is more accurate"
 SEEDS = 8

@@ -17,6 +17,7 @@ from hypotheses.claims.stating import TargetTerm
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from projects.models import Project, ProjectMetric
 
+pytestmark = pytest.mark.differs_on_servers("linking and stating are transactions over constraints")
 ACCURACY = TargetTerm("accuracy", 0.01)
 
 

@@ -73,7 +73,10 @@ def place() -> Place:
     return Place(uuid.uuid4(), uuid.uuid4())
 
 
-@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.slow)])
+ON_A_SERVER = [pytest.mark.slow, pytest.mark.differs_on_servers("the same repository over the native protocol")]
+
+
+@pytest.fixture(params=["embedded", pytest.param("server", marks=ON_A_SERVER)])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine that there is, with its tables."""
     return request.getfixturevalue(f"{request.param}_engine")

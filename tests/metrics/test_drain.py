@@ -13,6 +13,8 @@ from metrics.points.valid import Points
 from metrics.spool.batches import Series
 from metrics.store.shapes import Place
 
+pytestmark = pytest.mark.differs_on_servers("blocks go to a ClickHouse server over its own protocol")
+
 
 def place_of(experiment: Experiment) -> Place:
     return Place(experiment.project.team_id, experiment.project_id)

@@ -308,6 +308,7 @@ def ask(api, answers: dict[str, dict[str, Any]], *runs: Experiment, seen: str = 
     return api.get("/api/v1/metrics/live/digits", {"experiments": ",".join(str(run.pk) for run in runs), "mark": marks, "seen": seen})
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_three_new_points_are_told_in_under_2_kb(api, project, log):
     runs = [Experiment.objects.create(project=project, name=f"run {n}", status="running") for n in range(8)]
     for run in runs:
@@ -322,6 +323,7 @@ def test_three_new_points_are_told_in_under_2_kb(api, project, log):
     assert len(ask(api, answers, *runs).content) < 2048
 
 
+@pytest.mark.differs_on_servers("marks and answers are kept in the shared cache")
 def test_nothing_changed_is_204_without_asking_the_store(api, running, log, counting):
     log(running, {"loss": [1.0, 2.0]})
     answers = {"loss": whole(api, running)}
@@ -336,6 +338,7 @@ def test_nothing_changed_is_204_without_asking_the_store(api, running, log, coun
     assert len(counting.asked) == 1
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_the_end_of_a_run_is_told_once_its_last_points_have_had_time(api, running, log):
     log(running, {"loss": [1.0]})
     answers = {"loss": whole(api, running)}
@@ -348,6 +351,7 @@ def test_the_end_of_a_run_is_told_once_its_last_points_have_had_time(api, runnin
     assert ask(api, answers, running).json() | {"seen": ""} == {"seen": "", "ended": [str(running.pk)], "charts": []}
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_an_answer_without_runs_that_go_on_is_the_plain_one(api, experiment, log):
     log(experiment, {"loss": [1.0, 2.0]})
     Experiment.objects.filter(pk=experiment.pk).update(status="complete", finished_at=timezone.now() - timedelta(minutes=2))
@@ -355,6 +359,7 @@ def test_an_answer_without_runs_that_go_on_is_the_plain_one(api, experiment, log
     assert api.get("/api/v1/metrics/compare/digits?live=1&metric=loss&experiments=baseline").content == plain.content
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_a_chart_that_may_grow_has_the_numbers_of_the_plain_one(api, running, experiment, log):
     log(running, {"loss": [1.0, "NaN", 1 / 3]})
     log(experiment, {"loss": [1.0, 2.0, "Infinity", 4.0]})
@@ -363,6 +368,7 @@ def test_a_chart_that_may_grow_has_the_numbers_of_the_plain_one(api, running, ex
     assert {name: answer[name] for name in plain} == plain
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_in_a_project_that_dropped_points_every_chart_is_asked_anew(api, running, log):
     log(running, {"loss": [1.0]})
     answers = {"loss": whole(api, running)}
@@ -370,6 +376,7 @@ def test_in_a_project_that_dropped_points_every_chart_is_asked_anew(api, running
     assert ask(api, answers, running).json()["charts"] == [{"chart": 0, "anew": True}]
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 @pytest.mark.parametrize(
     "mark", ["", "nonsense", "step.0.1.9.9.0.0:x:loss", "step.0.0.9.9.0.0::loss", f"step.0.1.{2**63}.9.0.0::loss", "color.0.1.9.9.0.0::loss"]
 )
@@ -379,10 +386,12 @@ def test_a_mark_that_is_none_is_named(api, running, mark):
     assert answer.json()["error"]["errors"][0]["field"] == "mark"
 
 
+@pytest.mark.differs_on_servers("who may see is asked of the record")
 def test_a_stranger_is_told_nothing(store, api_for, carol, running):
     assert api_for(carol).get("/api/v1/metrics/live/digits", {"experiments": str(running.pk)}).status_code == 404
 
 
+@pytest.mark.differs_on_servers("what is new is told from the metric store and the shared cache")
 def test_an_experiment_of_another_project_is_not_told_of(api, running, team, log):
     other = Experiment.objects.create(project=running.project.__class__.objects.create(team=team, name="other"), name="theirs", status="running")
     log(other, {"loss": [1.0]})

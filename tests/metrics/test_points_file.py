@@ -16,6 +16,7 @@ from metrics.store.shapes import Window
 from tests.metrics.conftest import Points
 from tests.metrics.test_conformance import logged
 
+pytestmark = pytest.mark.differs_on_servers("a file is streamed from the metric store, block by block")
 ADDRESS = "/api/v1/metrics/points/digits"
 
 

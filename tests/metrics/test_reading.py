@@ -12,6 +12,8 @@ from experiments.models import Experiment
 from metrics.charts import series as charts
 from projects.models import ProjectMetric
 
+pytestmark = pytest.mark.differs_on_servers("answers are kept in the shared cache, and go stale there")
+
 
 @pytest.fixture
 def api(store, bob, api_for):

@@ -16,6 +16,8 @@ from metrics.upkeep.reconcile import RESTORE_WAIT, reconcile, review
 from tests.metrics.conftest import state_of, store_state
 from tests.metrics.test_aggregation import noise, place_of
 
+pytestmark = pytest.mark.differs_on_servers("summaries are compared and restored by statements of the metric store")
+
 
 def agree(store, experiment: Experiment) -> None:
     """The summaries are what the points make them."""

@@ -53,12 +53,14 @@ def clockwork(store: Any) -> Iterator[Clockwork]:
     assert made.stop(within_s=20)
 
 
+@pytest.mark.differs_on_servers("occurrences are taken under constraints, by two threads")
 def test_beat_sends_what_is_due_and_the_worker_does_it(clockwork):
     due_every_second(SWEEP.name)
     until(lambda: Occurrence.objects.filter(task=SWEEP.name, finished_at__isnull=False).exists(), "a sweep")
     until(lambda: PeriodicTask.objects.get(name=SWEEP.name).total_run_count > 0, "the entry knows of it")
 
 
+@pytest.mark.differs_on_servers("a change is seen once its transaction ended")
 def test_a_change_between_beats_first_read_and_its_first_look_is_seen(store):
     seed()
     beat = ThreadedScheduler(app=app, max_interval=1)
@@ -67,6 +69,7 @@ def test_a_change_between_beats_first_read_and_its_first_look_is_seen(store):
     assert str(beat.schedule[SWEEP.name].schedule) == str(schedule(timedelta(seconds=1)))
 
 
+@pytest.mark.differs_on_servers("a change is seen once its transaction ended")
 def test_a_change_that_is_committed_after_a_later_one_is_seen(store):
     seed()
     beat = ThreadedScheduler(app=app, max_interval=1)
@@ -77,6 +80,7 @@ def test_a_change_that_is_committed_after_a_later_one_is_seen(store):
     assert str(beat.schedule[SWEEP.name].schedule) == str(schedule(timedelta(seconds=1)))
 
 
+@pytest.mark.differs_on_servers("the night's work is done by statements of the metric store")
 def test_the_sweep_has_the_nightly_work_done_that_nobody_did(clockwork, experiment, put):
     put(experiment, noise(288), since=2 * DAY)
     assert nudge(SWEEP.task)
@@ -90,6 +94,7 @@ def messages() -> int:
         return int(broker.default_channel.queue_declare(app.conf.task_default_queue).message_count)
 
 
+@pytest.mark.differs_on_servers("they race for a row")
 def test_two_beats_that_tick_one_entry_have_one_effect(store, alice, team):
     seed()
     old = timezone.now() - timedelta(days=400)
@@ -115,6 +120,7 @@ def test_two_beats_that_tick_one_entry_have_one_effect(store, alice, team):
     assert sum("Deleted 1 tokens" in note for note in notes) == 1
 
 
+@pytest.mark.differs_on_servers("they race for a row")
 def test_a_task_that_is_delivered_twice_is_done_once(clockwork, store, experiment, put):
     put(experiment, noise(144), since=DAY)
     slot = turn_midnight().isoformat()
@@ -135,6 +141,7 @@ def test_every_entry_names_a_task_that_there_is(db):
     assert (app.conf.task_time_limit, app.conf.timezone, app.conf.accept_content) == (1800, "UTC", ["json"])
 
 
+@pytest.mark.differs_on_servers("a database that is away says so in its own way")
 def test_beat_lives_through_a_record_that_is_away(transactional_db):
     seed()
     beat = ThreadedScheduler(app=app, max_interval=1)
@@ -160,6 +167,7 @@ def operator(db: Any, browser_for: Callable[[User], Client]) -> Client:
     return browser_for(User.objects.create_superuser("operator", password="long enough to pass"))
 
 
+@pytest.mark.differs_on_servers("the admin's lists are queries")
 def test_the_schedule_is_edited_in_the_admin_and_its_pages_keep_the_content_security_policy(operator):
     table = operator.get("/admin/django_celery_beat/periodictask/")
     assert all(entry.name in table.content.decode() for entry in ENTRIES)
@@ -177,6 +185,7 @@ def test_the_schedule_is_edited_in_the_admin_and_its_pages_keep_the_content_secu
     assert (entry.description, entry.interval.every) == ("changed by hand", 60)
 
 
+@pytest.mark.differs_on_servers("occurrences are taken under constraints")
 def test_an_operator_runs_a_task_beside_the_clock(operator, clockwork):
     Occurrence.objects.create(task=EXPIRE.name, slot=turn_midnight().replace(hour=3), started_at=timezone.now(), finished_at=timezone.now())
     entry = PeriodicTask.objects.get(name=EXPIRE.name)
@@ -240,6 +249,7 @@ def silent_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
+@pytest.mark.differs_on_servers("a Redis that is away, in a process of the test's own")
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["refused", "silent"])
 def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):

@@ -26,7 +26,7 @@ from tests import waiting
 from tests.clickhouse_server import ClickHouseServer, free_port, suspended
 from tests.metrics.conftest import engine_on
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.differs_on_servers("the engine over the native protocol, on servers that are killed here")]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NUMBERS = "CREATE TABLE IF NOT EXISTS numbers (n Int64, name String, CONSTRAINT small CHECK n < 1000000) ENGINE = ReplacingMergeTree ORDER BY n"

@@ -17,6 +17,7 @@ from metrics import process
 from metrics.ingest.shortcut import PointsFirst
 from projects.models import Project
 
+pytestmark = pytest.mark.differs_on_servers("the short way asks the database and the shared cache without Django's views")
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 BATCH = {"metrics": [POINT, POINT]}
 LOG, LOG_BATCH = "/api/v1/metrics/log/digits/baseline", "/api/v1/metrics/log-batch/digits/baseline"

@@ -22,6 +22,7 @@ from metrics.models import Occurrence
 from operations import health
 from tests.metrics.test_shortcut import short
 
+pytestmark = pytest.mark.differs_on_servers("readiness asks database, cache and metric store themselves")
 P = meters.PREFIX
 
 

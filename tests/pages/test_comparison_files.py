@@ -16,6 +16,7 @@ from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import logged, runs, section, store_away, url  # noqa: F401
 
+pytestmark = pytest.mark.differs_on_servers("PostgreSQL keeps the keys of JSON in an order of its own; rows are ordered by the database")
 THREE = "e=baseline,wider,slower"
 
 

@@ -24,6 +24,7 @@ from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 from tests.pages.test_compare_page import row, section, text_of, url
 
+pytestmark = pytest.mark.differs_on_servers("groups are by params that are JSON, and ordered by the database")
 ALL = "e=baseline-s1&e=baseline-s2&e=wide-s1&e=wide-s2&e=slow"
 
 

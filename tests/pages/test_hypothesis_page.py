@@ -106,6 +106,7 @@ def store_away() -> Iterator[None]:
     process.Running.parts, process.Running.engine = kept
 
 
+@pytest.mark.differs_on_servers("judged from the metric store, written as JSON, and read back")
 def test_the_page_says_the_verdict_and_all_it_rests_on(bob, browser_for, supported):
     html = browser_for(bob).get(page_of(supported)).content.decode()
     text = text_of(html)
@@ -142,6 +143,7 @@ def questions(browser: Client, url: str) -> int:
         return len(asked)
 
 
+@pytest.mark.differs_on_servers("how often a page asks hangs on the backend")
 def test_the_page_asks_a_fixed_number_of_questions_however_many_runs(bob, browser_for, supported, base, ran):
     browser = browser_for(bob)
     few = questions(browser, page_of(supported))
@@ -169,6 +171,7 @@ def test_runs_linked_after_they_ended_are_hollow_with_an_exploratory_score_and_w
     assert "hypotheses=['wider-is-better']" in text
 
 
+@pytest.mark.differs_on_servers("what is stored of a verdict is JSON")
 def test_without_the_metric_store_the_stored_verdict_stands(bob, browser_for, supported, store_away):
     answer = browser_for(bob).get(page_of(supported))
     text = text_of(answer.content.decode())
@@ -186,6 +189,7 @@ def test_a_claim_without_runs_says_how_they_are_linked(bob, browser_for, claim):
     assert 'hypotheses=["wider-is-better"]' in text
 
 
+@pytest.mark.differs_on_servers("the list is ordered by the database")
 def test_the_list_says_status_score_trend_and_what_is_missing(bob, browser_for, supported, project):
     other = Hypothesis.objects.create(project=project, title="Deeper is better", missing="2 more runs.", score=0.1)
     Target.objects.create(hypothesis=other, metric=project.metrics.get(name="loss"))
@@ -198,6 +202,7 @@ def test_the_list_says_status_score_trend_and_what_is_missing(bob, browser_for, 
     assert 'aria-current="page">Hypotheses<span class="count">2</span>' in html
 
 
+@pytest.mark.differs_on_servers("words are found by the database")
 def test_the_list_is_narrowed_by_words_and_status_of_its_address(bob, browser_for, supported, project):
     Hypothesis.objects.create(project=project, title="Deeper is better")
     browser = browser_for(bob)
@@ -211,6 +216,7 @@ def test_the_list_is_narrowed_by_words_and_status_of_its_address(bob, browser_fo
     assert "No hypothesis fits" in text_of(browser.get(address(project, "list") + "?q=nothing-like-it").content.decode())
 
 
+@pytest.mark.differs_on_servers("how often a page asks hangs on the backend")
 def test_the_list_asks_the_same_number_of_questions_however_many_claims(bob, browser_for, supported, project):
     browser = browser_for(bob)
     few = questions(browser, address(project, "list"))
@@ -257,6 +263,7 @@ def test_the_preview_says_how_many_replicates_it_takes_and_saves_nothing(erin, b
     assert Hypothesis.objects.count() == 0
 
 
+@pytest.mark.differs_on_servers("rules are JSON")
 def test_a_claim_is_proposed_with_its_runs_and_rule(erin, browser_for, base, wide, project):
     answer = browser_for(erin).post(address(project, "new"), form_of(experiments="wide-s1, wide-s2", feature="width", effect_1="", metric_1=""))
     made = Hypothesis.objects.get()
@@ -268,6 +275,7 @@ def test_a_claim_is_proposed_with_its_runs_and_rule(erin, browser_for, base, wid
     assert [rule.feature for rule in made.rules.all()] == ["width"]
 
 
+@pytest.mark.differs_on_servers("what is refused is rolled back")
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
@@ -304,6 +312,7 @@ def test_other_terms_after_data_begin_an_epoch_and_the_form_warns(erin, browser_
     assert "Respecified after data" in text_of(browser.get(page_of(supported)).content.decode())
 
 
+@pytest.mark.differs_on_servers("links rest on constraints")
 def test_runs_are_linked_unlinked_and_invalidated_by_forms(erin, browser_for, claim, base, wide, project):
     browser = browser_for(erin)
     assert browser.post(address(project, "link", claim.slug), {"experiments": "wide-s1,wide-s2"}).status_code == 302
@@ -336,6 +345,7 @@ def test_judge_again_judges_by_a_plain_form(erin, browser_for, claim, base, wide
     assert claim.status == "supported"
 
 
+@pytest.mark.differs_on_servers("what goes along with a claim is decided by constraints")
 def test_an_admin_deletes_and_the_runs_stay(alice, browser_for, supported):
     gone = address(supported.project, "delete", supported.slug)
     browser = browser_for(alice)
@@ -351,6 +361,7 @@ def test_an_experiment_says_what_evidence_it_gave(bob, browser_for, supported, w
     assert page_of(supported) in html
 
 
+@pytest.mark.differs_on_servers("what was decided last is asked of the database")
 def test_the_first_page_says_what_was_decided_last(bob, carol, browser_for, supported):
     assert "Decided last" in text_of(browser_for(bob).get("/").content.decode())
     assert "Wider is better" not in browser_for(carol).get("/").content.decode()
@@ -366,6 +377,7 @@ def test_names_are_never_markup(bob, browser_for, project, accuracy, base):
         assert bad not in browser.get(url).content.decode()
 
 
+@pytest.mark.differs_on_servers("changes are told by params that are JSON")
 def test_attribution_shows_steps_effects_and_what_was_never_run_again(bob, browser_for, base, wide, ran, project):
     once = lifecycle.create(project, by=None, name="deep", parent=wide[0], params={"width": 64, "deep": 1}, seed=1)
     twice = [lifecycle.create(project, by=None, name=f"cosine s{n}", parent=once, params={"width": 64, "deep": 1, "cosine": 1}, seed=n) for n in (1, 2)]
@@ -385,6 +397,7 @@ def test_attribution_shows_steps_effects_and_what_was_never_run_again(bob, brows
     assert "From root to wide" in to
 
 
+@pytest.mark.differs_on_servers("runs are counted by the database")
 def test_attribution_says_how_many_runs_it_leaves_out(bob, browser_for, api_for, accuracy, base, project, store):
     lifecycle.complete(base[0], by=None)
     more = [
@@ -416,6 +429,7 @@ def test_the_api_tells_the_same_steps_and_effects_as_the_page(bob, api_for, base
     assert "There is no metric 'nothing' in digits" in refused.content.decode()
 
 
+@pytest.mark.differs_on_servers("a judgement that fails is rolled back")
 def test_a_claim_that_cannot_be_judged_says_so_on_its_page_and_shows_what_was_judged_last(erin, browser_for, supported):
     assert "Could not be judged" not in browser_for(erin).get(page_of(supported)).content.decode()
     Hypothesis.objects.filter(pk=supported.pk).update(require="none")

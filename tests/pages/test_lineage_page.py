@@ -17,6 +17,7 @@ from experiments import lifecycle
 from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 
+pytestmark = pytest.mark.differs_on_servers("the tree is read by queries over parents, and its numbers from the metric store")
 PAGE_MOST_BYTES = 900_000
 
 

@@ -6,6 +6,8 @@ from accounts.models import Membership, Role, Team
 from config.errors import Conflict, NotFound
 from projects.models import Direction, Project, ProjectMetric
 
+pytestmark = pytest.mark.differs_on_servers("constraints and uniqueness are the database's")
+
 
 def test_a_slug_is_unique_in_its_team_only(team):
     other = Team.objects.create(name="Other")

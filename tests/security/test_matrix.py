@@ -23,6 +23,7 @@ from hypotheses.claims.linking import link
 from projects.models import ProjectMetric, SavedView
 from tests.security.matrix import CALLERS, REFUSED, ROUTES, VERBS, Call
 
+pytestmark = pytest.mark.differs_on_servers("who may do what is asked of the record and of the shared cache")
 ADMIN = "admin/"
 API = "api/v1/"
 

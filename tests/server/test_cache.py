@@ -18,7 +18,7 @@ from metrics.store import freshness
 from tests import waiting
 from tests.servers import RedisServer
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.differs_on_servers("a Redis that is away, on servers of the tests' own")]
 CHART = "/api/v1/metrics/compare/digits?metric=loss&experiments=baseline"
 
 

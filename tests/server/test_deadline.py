@@ -16,7 +16,7 @@ from tests.faults.served import Served
 from tests.servers import PostgresServer
 from tests.waiting import until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.differs_on_servers("a PostgreSQL that hangs, on servers of the tests' own")]
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 LOG = "/metrics/log/digits/first"
 LONG = 5.0

@@ -19,7 +19,7 @@ from tests.faults.served import ROOT, Served, environment
 from tests.servers import PostgresServer
 from tests.waiting import until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.differs_on_servers("a PostgreSQL that is set up and goes away, on servers of the tests' own")]
 POINT = {"metric_name": "loss", "metric_value": 0.5}
 LOG = "/metrics/log/digits/first"
 
