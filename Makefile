@@ -10,29 +10,38 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := $(if $(REDIS_URL)$(CLICKHOUSE_HOST),,-n $(WORKERS) --dist worksteal)
 .DEFAULT_GOAL := run
-.PHONY: env run test test-slow test-all soak bench simulate lint clean client browser
+.PHONY: env run test test-slow test-servers test-ci test-all soak bench simulate lint clean client browser
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
 
-# Quick parts first; kills and browser last. What takes longer is in test-slow, and a team's servers are in test-all, which .ci/run runs.
+# Quick parts first; kills and browser last. What takes longer is in test-slow; what can differ on a team's servers runs there in test-servers.
 test: $(VENV)/.dev node_modules/.dev client browser
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and not slow"
 	$(PYTEST) $(PARALLEL) -m "browser and not slow"
 
-# What did not fit into ten minutes, in one process and on the servers that a test starts for itself.
+# What did not fit into ten minutes, in one process and on the servers that a test starts for itself; kills and outages of a team's servers are in test-servers.
 test-slow: $(VENV)/.dev node_modules/.dev client browser
 	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
 	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
-	$(PYTEST) $(PARALLEL) -m "slow and browser"
+	$(PYTEST) $(PARALLEL) -m "browser and slow"
 
-# Everything, in both forms: also on PostgreSQL, Redis and a ClickHouse process, which the tests start and stop.
-test-all: test test-slow
-	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
-	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and not slow"
+# On PostgreSQL, Redis and a ClickHouse process, which the tests start and stop: what says that it can differ there, and what breaks them.
+test-servers: $(VENV)/.dev node_modules/.dev client browser
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "differs_on_servers and not faults and not browser"
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and differs_on_servers and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and server"
+
+# What continuous integration runs: of what is slow, the kills and outages and what is about a team's servers.
+test-ci: test test-servers
+	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
+
+# Everything, in both forms. Before an issue is called done.
+test-all: test test-slow test-servers
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not differs_on_servers and not faults and not browser and not slow"
+	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and not differs_on_servers and not slow"
 
 # The kill test ten times as long.
 soak: $(VENV)/.dev client

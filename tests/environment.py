@@ -7,9 +7,11 @@ process that only hands out the tests has none.
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 
         server_form.start()
     return (yield)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where kills or the browser alone are asked for, a file that names neither is not even imported: all of them take longer than many a test."""
+    asked = re.match(r"(browser|faults) and (?!.*\bor\b)", config.option.markexpr)
+    if asked and collection_path.suffix == ".py" and collection_path.name.startswith("test_"):
+        return f"mark.{asked[1]}" not in collection_path.read_text() or None
+    return None
