@@ -24,7 +24,7 @@ from tests.e2e.test_charts import over as point
 from tests.e2e.test_every_page import INJECTED, REFUSALS
 from tests.e2e.test_groups import PATIENCE_MS, card, heads, over, query
 from tests.e2e.test_keys import SHADES, sheet
-from tests.e2e.test_live import LIVE, WHOLE, counted, hide
+from tests.e2e.test_live import LIVE, WHOLE, counted, hide, later
 from tests.e2e.test_live import drawn as painted
 from tests.e2e.test_many_metrics import names, questions
 from tests.e2e.test_scatter import drag as brush
@@ -52,8 +52,10 @@ def visit(visit: Opener, console: Console) -> Iterator[Opener]:
     """As everywhere; besides, a dialog and a refusal of the policy are heard, and in the end nothing of the texts has become part of a page."""
     pages: list[Page] = []
 
-    def opened(path: str, **options: bool) -> Page:
+    def opened(path: str, *, is_clocked: bool = False, **options: bool) -> Page:
         page = visit("about:blank", **options)
+        if is_clocked:
+            page.clock.install()
         page.add_init_script(REFUSALS)
         page.on("dialog", lambda dialog: (console.said.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.goto(path)
@@ -462,7 +464,7 @@ def test_12_tables_and_charts_come_as_files_a_link_is_the_view_and_a_key_lists_t
 
 
 def test_13_a_running_one_gains_points_by_small_bodies_and_nobody_asks_in_a_hidden_tab(visit: Opener, site: Site):
-    page = settled(visit(compare([249, SINGLE_RUN, 1], x="step", hide=slug(1))))
+    page = settled(visit(compare([249, SINGLE_RUN, 1], x="step", hide=slug(1)), is_clocked=True))
     page.evaluate("window.isSame = true")
     whole, before = counted(page, WHOLE), painted(page)
     told: list[bytes] = []
@@ -480,7 +482,7 @@ def test_13_a_running_one_gains_points_by_small_bodies_and_nobody_asks_in_a_hidd
     page.wait_for_load_state("networkidle")
     asked, before = counted(page, LIVE), painted(page)
     site.log("crowd", slug(249), {LEADING: [30.0]}, first=5)
-    page.wait_for_timeout(7000)  # twice the time between two requests
+    later(page)
     assert asked == []
     hide(page, is_hidden=False)
     page.wait_for_function("before => document.querySelector('.chart canvas').toDataURL() !== before", arg=before, timeout=30_000)

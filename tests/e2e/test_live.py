@@ -19,6 +19,16 @@ LIVE = re.compile("/metrics/live/")
 WHOLE = re.compile("/metrics/compare/")
 
 
+# More than twice the time between two requests; a page's own clock runs through it at once.
+TWICE_MS = 7000
+
+
+def later(page: Page) -> None:
+    """Once everything has happened that the page of which `page.clock` is installed would do by itself in the meantime, its requests heard."""
+    page.clock.run_for(TWICE_MS)
+    page.evaluate("() => fetch('/health')")
+
+
 def counted(page: Page, pattern: re.Pattern[str]) -> list[str]:
     """The addresses that the page asks for from now on."""
     asked: list[str] = []
@@ -113,9 +123,13 @@ def test_who_is_signed_out_is_told_and_sees_no_page_within_the_page(visit: Opene
 @pytest.mark.slow
 def test_a_page_of_which_a_run_was_deleted_is_loaded_anew(visit: Opener, site: Site):
     slugs = [site.run("fading", name, {"loss": [3.0, 2.0]}) for name in ("one", "two", "three")]
-    page = settled(visit(f"/projects/research-team/fading/compare?e={','.join(slugs)}"))
+    page = visit("about:blank")
+    page.clock.install()
+    page.goto(f"/projects/research-team/fading/compare?e={','.join(slugs)}")
+    settled(page)
     (gone,) = [row for row in site.call("GET", "/api/v1/experiments?project=fading")["results"] if row["slug"] == slugs[2]]
     site.call("DELETE", f"/api/v1/experiments/{gone['id']}")
+    page.clock.fast_forward(10_000)
     expect(page.locator("h1")).to_have_text("2 experiments", timeout=30_000)  # by itself, after ten seconds
     expect(page.locator(".runs [data-run]")).to_have_count(2)
 
@@ -167,14 +181,17 @@ def test_one_request_serves_all_the_charts_in_sight(visit: Opener, site: Site):
 @pytest.mark.slow
 def test_nobody_asks_while_the_tab_is_hidden_and_it_catches_up_once(visit: Opener, site: Site):
     slug, other = (site.run("hidden", name, {"loss": [3.0, 2.0, 1.0]}) for name in ("one", "two"))
-    page = settled(visit(f"/projects/research-team/hidden/compare?e={slug}&e={other}"))
+    page = visit("about:blank")
+    page.clock.install()
+    page.goto(f"/projects/research-team/hidden/compare?e={slug}&e={other}")
+    settled(page)
     with page.expect_response(LIVE, timeout=30_000):
-        pass
+        later(page)
     hide(page, is_hidden=True)
     page.wait_for_load_state("networkidle")
     asked, before = counted(page, LIVE), drawn(page)
     site.log("hidden", slug, {"loss": [9.0]}, first=3)
-    page.wait_for_timeout(7000)  # twice the time between two requests
+    later(page)
     assert asked == []
     with page.expect_response(LIVE, timeout=30_000):
         hide(page, is_hidden=False)
@@ -186,6 +203,7 @@ def test_nobody_asks_while_the_tab_is_hidden_and_it_catches_up_once(visit: Opene
 def test_it_ends_when_nothing_runs_any_more(visit: Opener, site: Site):
     slugs = [site.run("ending", name, {"loss": [3.0, 2.0, 1.0]}) for name in ("one", "two")]
     page = visit("about:blank")
+    page.clock.install()
 
     def over(route: Route) -> None:
         ids = re.findall(r"[0-9a-f-]{36}", route.request.url.split("experiments=")[1].split("&")[0])
@@ -195,9 +213,10 @@ def test_it_ends_when_nothing_runs_any_more(visit: Opener, site: Site):
     page.goto(f"/projects/research-team/ending/compare?e={slugs[0]}&e={slugs[1]}")
     settled(page)
     with page.expect_response(LIVE, timeout=30_000):
-        pass
+        later(page)
+    page.wait_for_load_state("networkidle")
     asked = counted(page, LIVE)
-    page.wait_for_timeout(7000)
+    later(page)
     assert asked == []
 
 
@@ -207,10 +226,11 @@ def test_a_page_without_runs_that_go_on_asks_for_nothing(visit: Opener, site: Si
     for slug in slugs:
         end(site, "over", slug)
     page = visit("about:blank")
+    page.clock.install()
     asked = counted(page, LIVE)
     page.goto(f"/projects/research-team/over/compare?e={slugs[0]}&e={slugs[1]}")
     settled(page)
-    page.wait_for_timeout(4000)
+    later(page)
     assert asked == []
 
 
