@@ -43,6 +43,7 @@ from clickhouse_driver.writer import write_binary_int32, write_binary_str, write
 from metrics.clickhouse.embedded import EmbeddedEngine
 from metrics.clickhouse.errors import CODE
 from metrics.clickhouse.native import READ_SETTINGS, columns_of, text, varint
+from tests.ports import free_port
 
 # Settings travel as text from here on; sparse columns, profile events and the addendum come later.
 REVISION = 54429
@@ -436,12 +437,6 @@ class ClickHouseServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from typing import IO, Any
 
 import psycopg
 import redis
+
+from tests.ports import free_port
 
 START_S = 60.0
 STOP_S = 30.0
@@ -44,13 +45,6 @@ UNPRIVILEGED = "nobody"
 USER, DATABASE = "platform", "platform"
 # What initdb is told of the order of text; docker-compose.yml says the same.
 LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -21,7 +21,8 @@ import pytest
 from tests import waiting
 from tests.clickhouse_server import ClickHouseServer
 from tests.deploy.compose import ROOT, read_env, service
-from tests.servers import PostgresServer, RedisServer, free_port
+from tests.ports import free_port
+from tests.servers import PostgresServer, RedisServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 BIN = str(Path(sys.executable).parent)

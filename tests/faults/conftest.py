@@ -13,6 +13,11 @@ from tests.faults.served import Served
 from tests.faults.workers import Workers
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: else all other processes wait for it in the end."""
+    items.sort(key=lambda item: item.path.name != "test_kill.py")
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """served(**settings): a `serve` that is not started yet, on this test's data directory unless another is given."""

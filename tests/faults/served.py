@@ -6,28 +6,20 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_S = 60.0
 STOP_S = 20.0
-PORTS = threading.Lock()
 Headers = Mapping[str, str]
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with PORTS, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

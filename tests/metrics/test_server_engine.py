@@ -23,8 +23,9 @@ from metrics.clickhouse.errors import RejectedData, StoreUnavailable, TooSlow
 from metrics.clickhouse.server import ServerEngine
 from metrics.clickhouse.wire import Address, Login
 from tests import waiting
-from tests.clickhouse_server import ClickHouseServer, free_port, suspended
+from tests.clickhouse_server import ClickHouseServer, suspended
 from tests.metrics.conftest import engine_on
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.differs_on_servers("the engine over the native protocol, on servers that are killed here")]
 
