@@ -16,12 +16,16 @@ from tests.clickhouse_server import ClickHouseServer
 from tests.faults.served import ROOT, START_S, STOP_S, Served, environment
 from tests.faults.stored import Stored, stored
 
-FIRST_CREDENTIALS = """
+# In one process: to start each command alone takes longer than what they do.
+PREPARE = """
 import os, sys, django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 from pathlib import Path
+from django.core.management import call_command
 from accounts.first_start import first_credentials
+for command in sys.argv[3:]:
+    call_command(command, verbosity=0)
 first_credentials(Path(sys.argv[1]), url=sys.argv[2])
 """
 WAITING = """
@@ -43,9 +47,8 @@ class Workers(Served):
 
     def prepare(self, *, with_metric_store: bool = True) -> None:
         """Both stores migrated, or the record alone, and a first admin with a token."""
-        for arguments in (["migrate", "-v0"], *([["migrate_clickhouse"]] if with_metric_store else [])):
-            self.run([sys.executable, "manage.py", *arguments])
-        self.run([sys.executable, "-c", FIRST_CREDENTIALS, str(self.data_dir / "credentials.json"), f"http://127.0.0.1:{self.port}"])
+        commands = ["migrate", "migrate_clickhouse"] if with_metric_store else ["migrate"]
+        self.run([sys.executable, "-c", PREPARE, str(self.data_dir / "credentials.json"), f"http://127.0.0.1:{self.port}", *commands])
 
     def run(self, command: list[str]) -> None:
         """A command in the server's environment, to its end."""
