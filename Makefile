@@ -29,9 +29,10 @@ test-slow: $(VENV)/.dev node_modules/.dev client browser
 	$(PYTEST) $(PARALLEL) -m "browser and slow"
 
 # On PostgreSQL, Redis and a ClickHouse process, which the tests start and stop: what says that it can differ there, and what breaks them.
+# The few browser tests are one process: the servers that each process starts take longer than they do.
 test-servers: $(VENV)/.dev node_modules/.dev client browser
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "differs_on_servers and not faults and not browser"
-	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and differs_on_servers and not slow"
+	TEST_FORM=server $(PYTEST) -m "browser and differs_on_servers and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and server"
 
 # What continuous integration runs: of what is slow, the kills and outages and what is about a team's servers.
