@@ -294,6 +294,7 @@ class HypothesisEvent(models.Model):
         INVALIDATED = "invalidated", "Invalidated"
         RULE = "rule", "Rule"
         EDITED = "edited", "Edited"
+        METHOD = "method", "Method"
 
     hypothesis = models.ForeignKey(Hypothesis, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=12, choices=Kind.choices)

@@ -11,21 +11,18 @@ from datetime import datetime
 from django.db.models import Q
 
 from experiments.models import Experiment, changes
+from hypotheses.judgements.values import Values, read_values
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.evidence import sign_of
-from hypotheses.judging.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, aggregate, tail_length, tail_noise
 from hypotheses.models import Hypothesis, Link
-from hypotheses.weighing.cases import Case, Gate, Run, Term, Value
+from hypotheses.weighing.cases import Case, Gate, Run, Term
 from metrics.store.repository import MetricRepository
-from metrics.store.shapes import Floats, Place, SeriesKey, Summaries, Summary
+from metrics.store.shapes import Place, Summaries
 from projects.models import Direction
 
-CHUNK = 500
-FIRST_STEP = -(2**63)
 OF_BASELINE = frozenset({"baseline_deleted", "baseline_fell_back", "baseline_not_confirmed"})
 UNSAID = "direction:"
 USUAL_RUNS = 500  # of the project, the newest, that tell how far seeds usually lie apart
-Values = dict[uuid.UUID, dict[str, Value]]
 
 
 def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datetime | None = None) -> Case:
@@ -34,7 +31,7 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
     terms, closed = terms_of(hypothesis)
     bases = baselines(hypothesis, [link.experiment for link in links])
     runs = [*(link.experiment for link in links), *bases]
-    values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), terms)
+    values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), wanted_by(terms))
     late = {link.experiment_id for link in links if is_late(link, hypothesis)}
     theirs = tuple(run_of(run, values, is_post_hoc=False) for run in bases)
     case = Case(
@@ -188,7 +185,7 @@ def best(hypothesis: Hypothesis, repository: MetricRepository, ours: Sequence[Ex
     for run in before.only("pk", "replicate_key"):
         if run.replicate_key not in linked_arms and not descends(run.pk, linked_ids, parents):
             arms.setdefault(run.replicate_key, []).append(run.pk)
-    values = read_values(repository, place_of(hypothesis), [pk for ids in arms.values() for pk in ids], (first,))
+    values = read_values(repository, place_of(hypothesis), [pk for ids in arms.values() for pk in ids], wanted_by((first,)))
     means = {arm: mean for arm, ids in arms.items() if (mean := mean_of(values, ids, first.metric)) is not None}
     if not means:
         return {"arms": [], "chosen_by": []}
@@ -206,69 +203,15 @@ def descends(run: uuid.UUID, from_: set[uuid.UUID], parents: Mapping[uuid.UUID, 
     return False
 
 
+def wanted_by(terms: Sequence[Term]) -> dict[str, str]:
+    """The metrics of the targets, each with its aggregation."""
+    return {term.metric: term.aggregation for term in terms}
+
+
 def mean_of(values: Values, runs: Sequence[uuid.UUID], metric: str) -> float | None:
     """The mean of the runs that have a value."""
     found = [value.value for run in runs if (value := values.get(run, {}).get(metric)) and value.value is not None]
     return sum(found) / len(found) if found else None
-
-
-# Values ------------------------------------------------------------------------------------------------------------------------------------
-
-
-def read_values(repository: MetricRepository, place: Place, runs: Sequence[uuid.UUID], terms: Sequence[Term]) -> Values:
-    """The number of each run for each target, its status and what its tail says. A few questions for every 500 runs."""
-    metrics, found = [term.metric for term in terms], {}
-    for first in range(0, len(runs), CHUNK):
-        ids = runs[first : first + CHUNK]
-        summaries = repository.summaries(place, experiments=ids, metrics=metrics)
-        tails = read_tails(repository, place, summaries, metrics)
-        for run in ids:
-            found[run] = {term.metric: value_of(summaries.get(run, {}).get(term.metric), tails.get((run, term.metric)), term.aggregation) for term in terms}
-    return found
-
-
-def read_tails(repository: MetricRepository, place: Place, summaries: Summaries, metrics: Sequence[str]) -> dict[SeriesKey, Floats]:
-    """The tail of every series at least: from the last quarter of its steps on, whole where its steps lie so unevenly that a quarter is too short.
-
-    Runs of about one length are asked together, so that a short one does not make long ones be read from their beginning.
-    """
-    by_length: dict[int, list[tuple[int, uuid.UUID]]] = {}
-    for run, of_run in summaries.items():
-        low = min(map(quarter, of_run.values()))
-        by_length.setdefault(max(low, 0).bit_length(), []).append((low, run))
-    tails: dict[SeriesKey, Floats] = {}
-    for group in by_length.values():
-        tails |= repository.tails(place, [run for _, run in group], metrics, since=min(low for low, _ in group))
-    short = [run for run, of_run in summaries.items() for metric, one in of_run.items() if is_short(tails.get((run, metric)), one)]
-    return tails | (repository.tails(place, list(dict.fromkeys(short)), metrics, since=FIRST_STEP) if short else {})
-
-
-def quarter(one: Summary) -> int:
-    """The step from which on about a quarter of a series lies; its first one where it is short."""
-    return one.first_step if one.count <= 4 * TAIL_POINTS else one.last_step - (one.last_step - one.first_step) // 4
-
-
-def is_short(tail: Floats | None, one: Summary) -> bool:
-    """Whether what was read may lack a part of the tail."""
-    read = 0 if tail is None else len(tail)
-    return read < min(one.count, tail_length(one.count) + one.nonfinite) and read > 0
-
-
-def value_of(summary: Summary | None, tail: Floats | None, how: str) -> Value:
-    """One run's number for one metric; what `aggregate` says of the whole series, from its summary and its end."""
-    if summary is None:
-        return Value(None, "missing", 0, 0.0)
-    end: list[float] = tail.tolist() if tail is not None else []
-    _, status = aggregate(end[-LAST_POINTS:], "last") if end else (None, "ok")
-    if status == "non_finite" or summary.nonfinite > NON_FINITE_SHARE * summary.count:
-        return Value(None, "non_finite", summary.count, 0.0)
-    value = summary.by(how)
-    if not abs(value) <= LARGEST:
-        return Value(None, "non_finite", summary.count, 0.0)
-    return Value(value, "ok", summary.count, tail_noise(end, how, of=summary.count - summary.nonfinite).var)
-
-
-# What is usual -----------------------------------------------------------------------------------------------------------------------------
 
 
 def usual_spread(hypothesis: Hypothesis, repository: MetricRepository, case: Case) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from hypotheses.judging.evidence import ALPHA, THRESHOLD, Direction, Floats, confidence, sign_of
 
-ENGINE_VERSION = "1"  # another number wherever the same runs would get another score
+ENGINE_VERSION = "1.1"  # another number wherever the same runs would get another score
 
 Mode = Literal["all", "any", "mean"]
 Status = Literal["proposed", "testing", "supported", "refuted"]

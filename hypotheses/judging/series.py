@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,20 +15,8 @@ SeriesStatus = Literal["ok", "missing", "non_finite"]
 
 LAST_POINTS = 5  # a non-finite value among these: the run had diverged when it ended
 NON_FINITE_SHARE = 0.05  # more than this anywhere: the same
-TAIL_POINTS, TAIL_SHARE = 10, 5  # the tail is the last ten points, or a fifth where that is more
+TAIL_POINTS, TAIL_SHARE = 10, 5  # the tail is the last fifth; with fewer than ten points it says nothing
 HORIZON_SHARE = 0.10
-
-
-class TailNoise(NamedTuple):
-    """Noise of a series' tail: `var` is the floor it sets for the variance of a run's value (the metric's unit squared; 0: none),
-
-    `n` the points looked at, `rho` their lag-one correlation in [0, 1), `ess` the effective sample size n(1 - rho)/(1 + rho).
-    """
-
-    var: float
-    n: int
-    rho: float
-    ess: float
 
 
 def aggregate(series: Sequence[float], how: str) -> tuple[float | None, SeriesStatus]:
@@ -60,44 +48,29 @@ def _one(values: Floats, how: str) -> float:
     return float(values.min() if how == "min" else values.max())
 
 
-def tail_noise(series: Sequence[float], how: str, *, of: int | None = None) -> TailNoise:
-    """How noisy the tail of a series is about its own line: a floor for the variance between runs, never an estimate of it.
+def tail_noise(series: Sequence[float], how: str, *, of: int | None = None) -> float:
+    """How noisy the tail of a series is about its own curve: a floor for the variance between runs (the metric's unit squared; 0: none), never an estimate.
 
-    `series` is whole, or its end where `of` says how many points the whole has.
-    The tail is the last max(10, 20%) finite points; residuals of a straight line have n - 2 degrees of freedom. `last`: their variance; `avg`:
-    that divided by the effective sample size; `min` and `max`: none. Fewer than three points: none. Negative correlation counts as
-    none, which keeps the floor high. Raises ValueError for an unknown aggregation.
+    `series` has one value a step in the order of steps, whole, or its end where `of` says how many finite points the whole has.
+    The tail is the last fifth, m finite points. Second differences are blind to level and slope and nearly blind to curvature: with white noise of
+    variance v the mean of their squares is 6 v. Fewer than ten points in the tail, or another aggregation than `last`: no floor, so that a verdict
+    does not hang on how often a run logs. Raises ValueError for an unknown aggregation.
     """
     _check(how)
     values = np.asarray(series, dtype=np.float64)
     values = values[np.isfinite(values)]
-    tail = values[-tail_length(values.size if of is None else of) :]
-    if tail.size < 3:
-        return TailNoise(0.0, tail.size, 0.0, float(tail.size))
+    length = tail_length(values.size if of is None else of)
+    if how != "last" or length < TAIL_POINTS or values.size < TAIL_POINTS:
+        return 0.0
+    tail = values[-length:]
     unit = max(float(np.abs(tail).max()), sys.float_info.min)
-    residuals = _detrended(tail / unit)
-    rho = _lag_one(residuals)
-    ess = max(tail.size * (1 - rho) / (1 + rho), 1.0)
-    share = {"last": 1.0, "avg": 1 / ess}.get(how, 0.0)
-    return TailNoise(_squared(float(np.sqrt(residuals @ residuals / (tail.size - 2) * share)), unit), tail.size, rho, ess)
+    bends = np.diff(tail / unit, n=2)
+    return _squared(float(np.sqrt(bends @ bends / (6 * bends.size))), unit)
 
 
 def tail_length(points: int) -> int:
-    """How many of a series' last points are its tail."""
-    return max(TAIL_POINTS, -(-points // TAIL_SHARE))
-
-
-def _detrended(tail: Floats) -> Floats:
-    """Residuals about the least-squares line over the points' order."""
-    at = np.arange(tail.size) - (tail.size - 1) / 2
-    centred = tail - tail.mean()
-    return np.asarray(centred - at * (at @ centred) / (at @ at))
-
-
-def _lag_one(residuals: Floats) -> float:
-    """Σ r_i r_i+1 / Σ r_i², not below 0; 0 where the line is exact."""
-    power = float(residuals @ residuals)
-    return max(float(residuals[1:] @ residuals[:-1]) / power, 0.0) if power > 0 else 0.0
+    """How many of a series' last points are its tail: a fifth, rounded up."""
+    return -(-points // TAIL_SHARE)
 
 
 def _squared(sd: float, unit: float) -> float:

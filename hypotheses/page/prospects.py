@@ -9,18 +9,21 @@ from dataclasses import dataclass
 
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
+from hypotheses.judgements.values import Values as Readings
+from hypotheses.judgements.values import read_values
 from hypotheses.judging.planning import mde, replicates_needed
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
 
 RUNS_MOST = 5_000
+NOISE_RUNS = 100  # the newest, whose tails say how noisy a run's own end is
 PLANS = (3, 5, 10, 20)
 Values = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The standard deviation between seeds in the metric's unit, pooled over `arms` arms with `df` degrees of freedom."""
+    """The standard deviation between seeds in the metric's unit, pooled over `arms` arms with `df` degrees of freedom, never below a run's own noise."""
 
     sd: float
     df: int
@@ -59,19 +62,30 @@ def values_by_arm(project: Project, metric: ProjectMetric, numbers: Numbers) -> 
     return arms
 
 
-def spread_of(arms: Iterable[Sequence[float]]) -> Spread | None:
-    """The pooled standard deviation of arms with two runs or more; None where there is none."""
+def noise_of(project: Project, metric: ProjectMetric, numbers: Numbers) -> float:
+    """The floor that a judgement would set by the tails of the project's newest complete runs, in the metric's unit squared; 0 where the store is away."""
+    rows = Experiment.objects.filter(project=project, status=Experiment.Status.COMPLETE).current()
+    ids = list(rows.order_by("-created_at").values_list("pk", flat=True)[:NOISE_RUNS])
+    place, wanted = Place(project.team_id, project.pk), {metric.name: metric.aggregation}
+    nothing: Readings = {}
+    found = numbers.ask(lambda store: read_values(store, place, ids, wanted), nothing) if ids else nothing
+    floors = [values[metric.name].noise_var for values in found.values() if values[metric.name].status == "ok"]
+    return math.fsum(floors) / len(floors) if floors else 0.0
+
+
+def spread_of(arms: Iterable[Sequence[float]], noise: float) -> Spread | None:
+    """The pooled standard deviation of arms with two runs or more, raised to that of `noise`; None where there is none."""
     replicated = [values for values in arms if len(values) > 1]
     df = sum(len(values) - 1 for values in replicated)
     if df == 0:
         return None
     within = sum((value - sum(values) / len(values)) ** 2 for values in replicated for value in values)
-    return Spread(math.sqrt(within / df), df, len(replicated))
+    return Spread(math.sqrt(max(within / df, noise)), df, len(replicated))
 
 
-def prospect(metric: ProjectMetric, arms: Values, *, effect: float, is_percent: bool, baseline_key: str = "") -> Prospect:
+def prospect(metric: ProjectMetric, arms: Values, *, noise: float, effect: float, is_percent: bool, baseline_key: str = "") -> Prospect:
     """How many runs a side show `effect` with chance 0.8; the baseline's mean is that of its arm, else of all runs."""
-    spread, base = spread_of(arms.values()), mean_of(arms.get(baseline_key) or [value for values in arms.values() for value in values])
+    spread, base = spread_of(arms.values(), noise), mean_of(arms.get(baseline_key) or [value for values in arms.values() for value in values])
     size = effect if not is_percent else None if base is None else effect / 100 * abs(base)
     needed = replicates_needed(size / spread.sd) if spread and spread.sd and size else None
     detectable = [(n, sd * spread.sd) for n in PLANS if (sd := mde(n, n)) is not None] if spread else []

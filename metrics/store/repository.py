@@ -282,7 +282,7 @@ class MetricRepository:
         return {key: np.array(values, dtype=np.float64) for key, values in zip(series_keys(found), found.get("values", ()), strict=True)}
 
     def tails(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str], *, since: int) -> dict[SeriesKey, Floats]:
-        """The values of each series from the step `since` on, in the order of their steps."""
+        """The values of each series from the step `since` on, in the order of their steps; of a step with several the latest."""
         if not experiments:
             return {}
         found = self.engine.query(

@@ -173,8 +173,11 @@ END_RANGE = """
     AND step BETWEEN %(low_{n})s AND %(high_{n})s)
 """
 # Many series from a step on. The condition on the step spares a long series's beginning, by the key.
+# One value a step: the latest of those that it has.
 TAILS = """
-    SELECT toString(experiment_id) AS experiment, metric_name AS metric, arrayMap(x -> x.3, arraySort(groupArray((step, point_id, metric_value)))) AS values
+    WITH arraySort(groupArray((step, point_id, metric_value))) AS points
+    SELECT toString(experiment_id) AS experiment, metric_name AS metric,
+           arrayMap(x -> x.3, arrayFilter((x, i) -> i = length(points) OR x.1 != points[i + 1].1, points, arrayEnumerate(points))) AS values
     FROM {database}.metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND step >= %(since)s
     GROUP BY experiment_id, metric_name

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from importlib import import_module
 
 import numpy as np
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
@@ -15,10 +17,15 @@ from accounts.models import ApiToken, User
 from alerts.models import Alert
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
+from experiments.readings.numbers import Numbers
 from hypotheses.judgements import histories
 from hypotheses.judgements import judge as judgements
+from hypotheses.judgements.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
+from hypotheses.page.prospects import noise_of, spread_of
 from hypotheses.tasks import judge_wanted
+from hypotheses.weighing.readings import floor_of
+from metrics import process
 from projects.models import ProjectMetric
 
 pytestmark = [
@@ -105,6 +112,62 @@ def test_many_runs_that_end_at_once_leave_one_mark(claim, root, ran):
     assert "Looked at 1 hypotheses" in judge_wanted()
     settled(claim)
     assert "no baseline run has ended yet" in claim.missing
+
+
+@pytest.mark.parametrize("points", [1, 9, 13, 40, 100])
+def test_a_verdict_does_not_depend_on_how_often_a_run_logs(claim, root, log, alice, points):
+    """8 v 8 runs with the same final values, +0.03 with sd 0.004: logged once, or as a learning curve."""
+    Target.objects.filter(hypothesis=claim).update(smallest_effect=0.005)
+    apart = np.random.default_rng(42).normal(size=(2, 8))
+    apart = 0.004 * (apart - apart.mean(axis=1, keepdims=True)) / apart.std(axis=1, ddof=1, keepdims=True)
+    wide = children(root, 8)
+    link(claim, wide)
+    falls = 0.6 * (np.exp(-5 * np.linspace(0, 1, points)) - np.exp(-5.0)) if points > 1 else np.zeros(1)
+    for run, end in zip([root, *seeds(root, 7), *wide], [*(0.90 + apart[0]), *(0.93 + apart[1])], strict=True):
+        log(run, {"accuracy": (end - falls).tolist()})
+        lifecycle.complete(run, by=alice)
+    settled(claim)
+    assert claim.status == "supported", claim.sentence
+
+
+def test_a_step_that_was_logged_again_counts_once_in_the_tail(claim, root, log, alice):
+    """A job that resumed logs its last steps again: the floor is that of the values that count."""
+    wide = children(root, 3)
+    link(claim, wide)
+    for n, run in enumerate([root, *seeds(root, 2), *wide]):
+        value = (0.95 if run in wide else 0.90) + 0.001 * n
+        log(run, {"accuracy": [0.0] * 20}, steps=range(40, 60))
+        log(run, {"accuracy": [value] * 60}, steps=range(60))
+        lifecycle.complete(run, by=alice)
+    settled(claim)
+    assert claim.status == "supported", claim.sentence
+    assert "noise_floor" not in judgements.read(claim).readings[0].comparison.flags
+
+
+def test_the_preview_and_the_judgement_read_one_noise(claim, root, log, alice):
+    wide = children(root, 2)
+    link(claim, wide)
+    for run in [root, *seeds(root, 1), *wide]:
+        log(run, {"accuracy": [noisy(0.9) for _ in range(100)]})
+        lifecycle.complete(run, by=alice)
+    settled(claim)
+    case, metric = gather(claim, process.repository()), claim.targets.get().metric
+    assert noise_of(claim.project, metric, Numbers()) == pytest.approx(floor_of(case.terms[0], [*case.linked, *case.baseline]))
+    assert spread_of([[0.9, 0.9]], noise=0.003**2).sd == pytest.approx(0.003)
+
+
+def test_what_was_judged_before_the_floor_was_mended_is_judged_anew_and_says_so_once(claim, project, root, ran):
+    link(claim, children(root, 1))
+    ran(root, 0.9)
+    settled(claim)
+    untouched = Hypothesis.objects.create(project=project, title="never judged")
+    import_module("hypotheses.migrations.0003_judged_anew").judge_anew(apps, None)
+    claim.refresh_from_db()
+    untouched.refresh_from_db()
+    assert claim.wanted_at is not None
+    assert untouched.wanted_at is None
+    settled(claim)
+    assert [(event.hypothesis, event.kind) for event in HypothesisEvent.objects.filter(kind="method")] == [(claim, "method")]
 
 
 def test_runs_linked_after_they_ended_do_not_count_but_are_shown(claim, root, ran):

@@ -51,7 +51,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "compare": compare,
     "compare_path": compare_path,
     "aggregate": aggregate,
-    "tail_noise": lambda given: series.tail_noise(**given)._asdict(),
+    "tail_noise": lambda given: {"within_var": series.tail_noise([float(value) for value in given["series"]], given["how"])},
     "combine": lambda given: rules.combine({name: pair and tuple(pair) for name, pair in given["e"].items()}, mode=given["mode"]),
     "decide": lambda given: list(rules.decide(**given)),
     "worst_rank": worst_rank,

@@ -95,6 +95,16 @@ def test_a_chart_shows_the_latest_of_two_values_at_one_step(repository, place):
     assert (row.centre.tolist(), row.low.tolist(), row.high.tolist()) == ([0.75], [0.25], [0.75])
 
 
+def test_the_end_of_a_series_has_the_latest_value_of_each_step(repository, place):
+    experiment = uuid.uuid4()
+    columns = Points(place, experiment, steps=[5, 5, 6, 7, 7, 7], ids=[2, 1, 3, 4, 6, 5], values=[0.75, 0.25, 0.5, 1.0, 3.0, 2.0]).columns()
+    repository.insert_points(columns)
+    assert {key: values.tolist() for key, values in repository.tails(place, [experiment], ["loss"], since=0).items()} == {
+        (experiment, "loss"): [0.75, 0.5, 3.0]
+    }
+    assert next(iter(repository.tails(place, [experiment], ["loss"], since=6).values())).tolist() == [0.5, 3.0]
+
+
 def test_points_two_milliseconds_apart_are_all_kept(repository, place):
     experiment, times = uuid.uuid4(), [NOW_US + 2_000 * i for i in range(1000)]
     repository.insert_points(Points(place, experiment, values=[0.1] * 1000, steps=[0] * 1000, times=times).columns())
