@@ -178,9 +178,16 @@ def store(_process: process.Process, transactional_db: None) -> Iterator[process
 
 @pytest.fixture
 def log(store: process.Process) -> Callable[..., None]:
-    """log(experiment, {"loss": [..]}, steps=[..]): through the real ingest, until it can be queried."""
+    """log(experiment, {"loss": [..]}, steps=[..]): through the real ingest, until it can be queried; with `is_awaited=False`, until the next that is."""
 
-    def write(experiment: Experiment, metrics: dict[str, Sequence[Any]], steps: Sequence[int] | None = None, timestamps: Sequence[Any] | None = None) -> None:
+    def write(
+        experiment: Experiment,
+        metrics: dict[str, Sequence[Any]],
+        steps: Sequence[int] | None = None,
+        timestamps: Sequence[Any] | None = None,
+        *,
+        is_awaited: bool = True,
+    ) -> None:
         rows = len(next(iter(metrics.values())))
         body = {"steps": list(steps or range(rows)), "metrics": {name: list(values) for name, values in metrics.items()}}
         if timestamps is not None:
@@ -188,12 +195,12 @@ def log(store: process.Process) -> Callable[..., None]:
         writer, _ = User.objects.get_or_create(username="logger", defaults={"is_superuser": True})
         _, secret = ApiToken.issue(user=writer, team=experiment.project.team, name="logger")
         answer = Client().post(
-            f"/api/v1/metrics/log-batch/{experiment.project_id}/{experiment.pk}?wait=visible",
+            f"/api/v1/metrics/log-batch/{experiment.project_id}/{experiment.pk}" + "?wait=visible" * is_awaited,
             data=json.dumps(body),
             content_type="application/json",
             headers={"Authorization": f"Bearer {secret}"},
         )
         assert answer.status_code == 200, answer.content
-        assert answer.json()["visible"] is True
+        assert answer.json()["visible"] is is_awaited
 
     return write

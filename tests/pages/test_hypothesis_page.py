@@ -77,7 +77,8 @@ def ran(log: Any) -> Callable[..., None]:
         for n, each in enumerate(runs):
             value = centre + JITTER[n % len(JITTER)]
             values = [value - 0.1, *[value + 1e-6 * k for k in range(10)]]
-            log(each, {"accuracy": values, "loss": [1 - v for v in values]})
+            log(each, {"accuracy": values, "loss": [1 - v for v in values]}, is_awaited=each is runs[-1])
+        for each in runs:
             each.refresh_from_db()
             if not each.is_ended:
                 lifecycle.complete(each, by=None)
