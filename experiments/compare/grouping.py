@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.http import QueryDict
 
 from experiments.models import Experiment, canonical
 from experiments.notation.params import distinct, levelled
-from experiments.table.filtering import order_of, param_at
-
-if TYPE_CHECKING:
-    pass
 from experiments.readings.spread import shared_name
+from experiments.table.filtering import order_of, param_at
 
 KEYS_MOST = 2
 SEED, REPLICATE_GROUP, PARAM, TAG = "seed", "replicate_group", "param:", "tag:"

@@ -6,12 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
 
 from experiments.models import Experiment
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
