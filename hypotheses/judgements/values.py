@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,16 @@ def read_values(repository: MetricRepository, place: Place, runs: Sequence[uuid.
             known = summaries.get(run, {})
             found[run] = {metric: value_of(known.get(metric), tails.get((run, metric), NO_END), how) for metric, how in wanted.items()}
     return found
+
+
+def noise_of(repository: MetricRepository, place: Place, summaries: Summaries, metric: str, how: str) -> float:
+    """The floor that runs with these summaries would set in a judgement, the metric's unit squared: the mean of what each says that has a number."""
+    if how != "last" or not summaries:
+        return 0.0
+    ends = read_tails(repository, place, summaries, [metric])
+    found = [value_of(of_run.get(metric), ends.get((run, metric), NO_END), how) for run, of_run in summaries.items()]
+    floors = [value.noise_var for value in found if value.status == "ok"]
+    return math.fsum(floors) / len(floors) if floors else 0.0
 
 
 @dataclass(frozen=True, slots=True)

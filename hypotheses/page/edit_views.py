@@ -24,7 +24,7 @@ from hypotheses.judgements import judge as judgements
 from hypotheses.judgements.failing import CouldNotBeJudged
 from hypotheses.models import Hypothesis, Link, Target
 from hypotheses.page.forms import HypothesisForm, initial_of
-from hypotheses.page.prospects import Prospect, noise_of, prospect, values_by_arm
+from hypotheses.page.prospects import Prospect, prospect, seen_in
 from hypotheses.page.views import open_hypothesis
 from metrics.clickhouse.errors import StoreError
 from projects.models import Project
@@ -76,14 +76,7 @@ def prospects_of(form: HypothesisForm, numbers: Numbers) -> list[Prospect]:
     reference = form["baseline_experiment"].value() or ""
     key = Experiment.objects.filter(project=form.project, slug=reference).values_list("replicate_key", flat=True).first() or ""
     return [
-        prospect(
-            metric,
-            values_by_arm(form.project, metric, numbers),
-            noise=noise_of(form.project, metric, numbers),
-            effect=effect,
-            is_percent=unit == Target.Unit.PERCENT,
-            baseline_key=key,
-        )
+        prospect(metric, seen_in(form.project, metric, numbers), effect=effect, is_percent=unit == Target.Unit.PERCENT, baseline_key=key)
         for metric, effect, unit in form.wanted()
     ]
 

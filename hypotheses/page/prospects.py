@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
-from hypotheses.judgements.values import Values as Readings
-from hypotheses.judgements.values import read_values
+from hypotheses.judgements.values import noise_of
 from hypotheses.judging.planning import mde, replicates_needed
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
@@ -31,6 +30,14 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """The finite values of a metric by replicate_key, and the variance that the tails of the newest runs demand at least."""
+
+    arms: Values
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prospect:
     """What one target would take. `effect` in the metric's unit, None where a percentage has no baseline to be of; `needed` runs a side."""
 
@@ -47,8 +54,8 @@ class Prospect:
         return None if self.effect is None or self.spread is None or self.spread.sd == 0 else self.effect / self.spread.sd
 
 
-def values_by_arm(project: Project, metric: ProjectMetric, numbers: Numbers) -> Values:
-    """The finite values of the metric in the project's complete runs, by replicate_key; empty where the store is away."""
+def seen_in(project: Project, metric: ProjectMetric, numbers: Numbers) -> Seen:
+    """What the project's complete runs say of the metric; nothing where the store is away."""
     rows = Experiment.objects.filter(project=project, status=Experiment.Status.COMPLETE).current()
     keys = dict(rows.order_by("-created_at").values_list("pk", "replicate_key")[:RUNS_MOST])
     nothing: Summaries = {}
@@ -59,18 +66,8 @@ def values_by_arm(project: Project, metric: ProjectMetric, numbers: Numbers) -> 
         summary = summaries.get(metric.name)
         if summary is not None and math.isfinite(value := summary.by(metric.aggregation)):
             arms[keys[pk]].append(value)
-    return arms
-
-
-def noise_of(project: Project, metric: ProjectMetric, numbers: Numbers) -> float:
-    """The floor that a judgement would set by the tails of the project's newest complete runs, in the metric's unit squared; 0 where the store is away."""
-    rows = Experiment.objects.filter(project=project, status=Experiment.Status.COMPLETE).current()
-    ids = list(rows.order_by("-created_at").values_list("pk", flat=True)[:NOISE_RUNS])
-    place, wanted = Place(project.team_id, project.pk), {metric.name: metric.aggregation}
-    nothing: Readings = {}
-    found = numbers.ask(lambda store: read_values(store, place, ids, wanted), nothing) if ids else nothing
-    floors = [values[metric.name].noise_var for values in found.values() if values[metric.name].status == "ok"]
-    return math.fsum(floors) / len(floors) if floors else 0.0
+    newest = {pk: found[pk] for pk in list(keys)[:NOISE_RUNS] if pk in found}
+    return Seen(arms, numbers.ask(lambda store: noise_of(store, place, newest, metric.name, metric.aggregation), 0.0))
 
 
 def spread_of(arms: Iterable[Sequence[float]], noise: float) -> Spread | None:
@@ -83,9 +80,10 @@ def spread_of(arms: Iterable[Sequence[float]], noise: float) -> Spread | None:
     return Spread(math.sqrt(max(within / df, noise)), df, len(replicated))
 
 
-def prospect(metric: ProjectMetric, arms: Values, *, noise: float, effect: float, is_percent: bool, baseline_key: str = "") -> Prospect:
+def prospect(metric: ProjectMetric, seen: Seen, *, effect: float, is_percent: bool, baseline_key: str = "") -> Prospect:
     """How many runs a side show `effect` with chance 0.8; the baseline's mean is that of its arm, else of all runs."""
-    spread, base = spread_of(arms.values(), noise), mean_of(arms.get(baseline_key) or [value for values in arms.values() for value in values])
+    spread = spread_of(seen.arms.values(), seen.noise)
+    base = mean_of(seen.arms.get(baseline_key) or [value for values in seen.arms.values() for value in values])
     size = effect if not is_percent else None if base is None else effect / 100 * abs(base)
     needed = replicates_needed(size / spread.sd) if spread and spread.sd and size else None
     detectable = [(n, sd * spread.sd) for n in PLANS if (sd := mde(n, n)) is not None] if spread else []

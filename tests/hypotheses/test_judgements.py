@@ -22,7 +22,7 @@ from hypotheses.judgements import histories
 from hypotheses.judgements import judge as judgements
 from hypotheses.judgements.gathering import gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
-from hypotheses.page.prospects import noise_of, spread_of
+from hypotheses.page.prospects import seen_in, spread_of
 from hypotheses.tasks import judge_wanted
 from hypotheses.weighing.readings import floor_of
 from metrics import process
@@ -152,7 +152,8 @@ def test_the_preview_and_the_judgement_read_one_noise(claim, root, log, alice):
         lifecycle.complete(run, by=alice)
     settled(claim)
     case, metric = gather(claim, process.repository()), claim.targets.get().metric
-    assert noise_of(claim.project, metric, Numbers()) == pytest.approx(floor_of(case.terms[0], [*case.linked, *case.baseline]))
+    assert seen_in(claim.project, metric, Numbers()).noise == pytest.approx(floor_of(case.terms[0], [*case.linked, *case.baseline]))
+    assert seen_in(claim.project, metric, Numbers()).noise > 0
     assert spread_of([[0.9, 0.9]], noise=0.003**2).sd == pytest.approx(0.003)
 
 
