@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from rest_framework.views import APIView
-
 from accounts.access import Caller, caller
 from accounts.models import Role
+from config.web.query import Endpoint
 from config.web.rest import RecordParser, StrictSerializer
 
 
-class RecordView(APIView):
+class RecordView(Endpoint):
     """An endpoint of the record: its caller, and that caller's rights."""
 
     parser_classes = (RecordParser,)

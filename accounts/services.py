@@ -8,6 +8,7 @@ from accounts.access import Caller
 from accounts.models import ApiToken, Membership, Role, Team, User
 from accounts.slugs import is_uuid
 from config.errors import Conflict, Fault, Invalid, NotFound
+from config.web.words import COMPARED_MOST, meant, nearest
 from metrics.ingest.grants import GRANTS
 
 
@@ -16,7 +17,8 @@ def team_named(caller: Caller, reference: str) -> Team:
     teams = caller.teams()
     team = (teams.filter(pk=reference) if is_uuid(reference) else teams.filter(slug=reference)).first()
     if team is None:
-        raise NotFound(f"There is no team {reference!r}, or it is not yours. GET /api/v1/teams lists yours.")
+        near = "" if is_uuid(reference) else nearest(reference, teams.values_list("slug", flat=True)[:COMPARED_MOST])
+        raise NotFound(f"There is no team {reference!r}, or it is not yours.{meant(near)} GET /api/v1/teams lists yours.")
     return team
 
 

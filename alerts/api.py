@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +16,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import team_named
-from accounts.slugs import is_uuid
 from alerts import lifecycle as alerts
 from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 from alerts.sending import channels, outbox
 from config.web.rest import StrictSerializer
+from experiments.models import Experiment
+from projects.api import OfProject
 
 STATUSES = ("open", "waiting", "acknowledged", "silenced", "resolved")
 
@@ -43,16 +46,15 @@ class AlertRow(serializers.ModelSerializer[Alert]):
         )  # fmt: skip
 
 
-class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+class AlertFilter(OfProject):
     """How a list of alerts is narrowed."""
 
     status = django_filters.ChoiceFilter(
         choices=[(word, word) for word in STATUSES], method="of_status", label="waiting: open, neither acknowledged nor silenced."
     )
-    kind = django_filters.MultipleChoiceFilter(choices=Kind.choices)
-    severity = django_filters.MultipleChoiceFilter(choices=Severity.choices)
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug of the project.")
-    experiment = django_filters.UUIDFilter(field_name="experiment_id", label="UUID of the experiment.")
+    kind = django_filters.MultipleChoiceFilter(choices=Kind.choices, label="Repeat it for any of several.")
+    severity = django_filters.MultipleChoiceFilter(choices=Severity.choices, label="Repeat it for any of several.")
+    experiment = django_filters.UUIDFilter(method="of_experiment", label="UUID of the experiment.")
 
     def of_status(self, rows: AlertQuerySet, name: str, word: str) -> AlertQuerySet:
         """Those in one state."""
@@ -64,9 +66,9 @@ class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
         more = {"open": Q(), "acknowledged": Q(acknowledged_at__isnull=False), "silenced": Q(silenced_until__gt=now)}
         return rows.open().filter(more[word])
 
-    def of_project(self, rows: AlertQuerySet, name: str, reference: str) -> AlertQuerySet:
-        """Those of one project."""
-        return rows.filter(project_id=reference) if is_uuid(reference) else rows.filter(project__slug=reference)
+    def of_experiment(self, rows: AlertQuerySet, name: str, reference: uuid.UUID) -> AlertQuerySet:
+        """Those of one experiment. Raises NotFound."""
+        return rows.filter(experiment=Experiment.objects.visible_to(caller(self.request)).named(str(reference)))
 
 
 class Silence(StrictSerializer):

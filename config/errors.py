@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -18,6 +19,7 @@ class Refused(Exception):
     status = 400
     code = "bad_request"
     retry_after_s: int | None = None
+    faults: Sequence[Fault] = ()
 
 
 class BadRequest(Refused):
@@ -42,10 +44,14 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """Not there, or not the caller's: the two are told apart by nobody."""
+    """Not there, or not the caller's: the two are told apart by nobody. `faults` may say which of several names, and which is near."""
 
     status = 404
     code = "not_found"
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class Conflict(Refused):
@@ -105,7 +111,7 @@ class Invalid(Refused):
 
     def __init__(self, message: str, faults: list[Fault] | None = None) -> None:
         super().__init__(message)
-        self.faults = faults or []
+        self.faults: Sequence[Fault] = faults or []
 
 
 class TooManyRequests(Refused):

@@ -374,7 +374,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.OrderingFilter"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "config.web.rest.StableOrdering"],
     "DEFAULT_PAGINATION_CLASS": "config.web.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "config.web.chapters.Chaptered",
     "EXCEPTION_HANDLER": "config.web.answers.api_exception",

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
 import django_filters
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, User
 from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
-from config.web.rest import INT64_MAX, INT64_MIN, StrictSerializer
+from config.web.pagination import CursorPages
+from config.web.query import Repeated, TrueOrFalse
+from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys
+from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
-from experiments.table.filtering import fitting
+from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, numbers_asked, numbers_of
 from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
 from metrics.api.answering import StoreReader
+from projects.api import OfProject
 from projects.models import Project
 from projects.services import find_named, make_named
 
@@ -81,6 +89,41 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
         """The path of its page."""
         project = experiment.project
         return reverse("experiments:experiment", args=[project.team.slug, project.slug, experiment.slug])
+
+
+class ListedExperiment(ExperimentRow):
+    """An experiment as a row of a list, with the columns and numbers that were asked for."""
+
+    metrics = serializers.SerializerMethodField(
+        help_text="Only where `metrics` is asked for: its numbers by the words that asked for them, null where there is none."
+    )
+
+    class Meta(ExperimentRow.Meta):
+        fields = (*ExperimentRow.Meta.fields, "metrics")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:  # Any: of every kind
+        """The columns that were asked for; without a request, as the schema has it, all."""
+        fields = super().get_fields()
+        asked = self.context.get("columns") or ExperimentRow.Meta.fields
+        more = ["metrics"] if self.context.get("numbers", {}) is not None else []
+        return {name: fields[name] for name in (*asked, *more)}
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_metrics(self, experiment: Experiment) -> dict[str, Any]:  # Any: numbers, and words for what is none
+        """The numbers that were asked for."""
+        found: dict[str, Any] = self.context["numbers"].get(experiment.pk, {})
+        return found
+
+
+def columns_asked(text: str | None) -> list[str]:
+    """The columns of a list; none where it does not say. Raises Invalid for one that there is not."""
+    names = listed(text or "")
+    for name in names:
+        if name not in ExperimentRow.Meta.fields:
+            near = nearest(name, ExperimentRow.Meta.fields)
+            message = f"There is no column {name[:100]!r}.{meant(near)} There are {', '.join(ExperimentRow.Meta.fields)}."
+            raise Invalid(message, [Fault(None, "fields", "unknown_column", message, suggestion=near or None)])
+    return names
 
 
 class StartedExperiment(ExperimentRow):
@@ -170,24 +213,24 @@ def change(experiment: Experiment, asked: dict[str, Any], *, by: User) -> None: 
         lifecycle.move(experiment, status, kind, by=by)
 
 
-class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+class ExperimentFilter(OfProject):
     """How a list of experiments is narrowed."""
 
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug.")
     status = django_filters.MultipleChoiceFilter(choices=Experiment.Status.choices, label="Repeat it for any of several.")
-    tag = django_filters.CharFilter(method="tagged", label="Repeat it for all of several.")
-    parent = django_filters.UUIDFilter(field_name="parent_experiment_id")
-    root = django_filters.UUIDFilter(field_name="root_experiment_id")
-    replicate_key = django_filters.CharFilter()
-    archived = django_filters.BooleanFilter()
+    tag = Repeated(method="tagged", label="Repeat it for all of several.")
+    parent = django_filters.UUIDFilter(field_name="parent_experiment_id", method="below", label="UUID of the experiment that they were changed from.")
+    root = django_filters.UUIDFilter(field_name="root_experiment_id", method="below", label="UUID of the experiment that their lineage began with.")
+    replicate_key = django_filters.CharFilter(label="As a row has it: runs that differ in their seed alone.")
+    archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or notes.")
     where = django_filters.CharFilter(method="fitting", label="A filter such as `params.lr < 1e-3 and metrics.loss.min < 0.2`; needs `project`.")
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte", label="Made at this moment or later, ISO 8601.")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt", label="Made before this moment, ISO 8601.")
 
-    def of_project(self, experiments: QuerySet[Experiment], name: str, reference: str) -> QuerySet[Experiment]:
-        """Those of one project."""
-        return experiments.filter(project_id=uuid.UUID(reference)) if is_uuid(reference) else experiments.filter(project__slug=reference)
+    def below(self, experiments: QuerySet[Experiment], name: str, reference: uuid.UUID) -> QuerySet[Experiment]:
+        """Those below one experiment. Raises NotFound."""
+        above = Experiment.objects.visible_to(caller(self.request)).named(str(reference))
+        return experiments.filter(**{name: above.pk})
 
     def tagged(self, experiments: QuerySet[Experiment], name: str, tag: str) -> QuerySet[Experiment]:
         """Those with every tag asked for."""
@@ -200,35 +243,85 @@ class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes
         return experiments.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(notes__icontains=text))
 
     def fitting(self, experiments: QuerySet[Experiment], name: str, text: str) -> QuerySet[Experiment]:
-        """Those that fit a filter are picked by `Experiments.paginate_queryset`, once all else has narrowed them. Raises Invalid without a project."""
-        if not self.data.get("project"):
-            message = "where needs project: params and metrics are a project's own."
-            raise Invalid(message, [Fault(None, "project", "missing", message)])
+        """Those that fit a filter are picked by `Experiments.paginate_queryset`, once all else has narrowed them."""
         return experiments
 
 
-@extend_schema_view(list=extend_schema(operation_id="experiments", summary="Experiments"))
+class ExperimentOrdering(StableOrdering):
+    """Fields of the record, and numbers of metrics; what asks the metric store is put in order by `Experiments.paginate_queryset`."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Experiment], view: APIView) -> Sequence[str]:
+        """The fields to order by. Raises Invalid."""
+        text = request.query_params.get(self.ordering_param, "")
+        if not is_by_metrics(text):
+            return super().get_ordering(request, queryset, view)
+        refuse_keys([word for word in listed(text) if not word.removeprefix("-").startswith(METRICS)], [*self.keys(view), f"{METRICS}<name>"])
+        return ["-created_at", "pk"]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:  # Any: DRF's own signature
+        """`ordering`, with the keys there are."""
+        more = " Or a number of a metric, `metrics.accuracy.max`; then `project` is needed. What has no value comes last."
+        return [each | {"description": each["description"] + more} for each in super().get_schema_operation_parameters(view)]
+
+
+Page = list[Experiment]  # `list` is a verb of the view below
+LIST_WORDS = [
+    OpenApiParameter("fields", str, description="The columns of each row, separated by commas; all where not given."),
+    OpenApiParameter("metrics", str, description="Numbers of metrics to add to each row as `metrics`, such as `accuracy,loss.min`; needs `project`."),
+]
+
+
+@extend_schema_view(list=extend_schema(operation_id="experiments", summary="Experiments", parameters=LIST_WORDS))
 class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
     """The experiments of the caller's teams."""
 
     queryset = Experiment.objects.none()
     serializer_class = ExperimentRow
+    filter_backends = (DjangoFilterBackend, ExperimentOrdering)
     filterset_class = ExperimentFilter
+    pagination_class = CursorPages
     ordering_fields = ("name", "status", "created_at", "updated_at", "started_at", "finished_at", "last_point_at")
 
     def get_queryset(self) -> QuerySet[Experiment]:
         """Those that the caller may read."""
         return Experiment.objects.none() if self.is_schema else self.visible().prefetch_related("tags")
 
-    def paginate_queryset(self, queryset: Any) -> Any:  # Any: DRF's own signature
-        """One page; with `where`, of those that fit it. Raises FilterError."""
-        text = self.request.query_params.get("where", "")
-        if not text.strip():
-            return super().paginate_queryset(queryset)
-        project = Project.objects.visible_to(self.caller).named(self.request.query_params["project"])
-        ids = super().paginate_queryset(fitting(project, text, queryset.prefetch_related(None).select_related(None)))
-        by_id = self.get_queryset().in_bulk(ids or ())
-        return [by_id[pk] for pk in ids or () if pk in by_id]
+    def get_serializer_class(self) -> type[ExperimentRow]:
+        """What a row is."""
+        return ListedExperiment if self.action == "list" else ExperimentRow
+
+    def list(self, request: Request) -> Response:
+        """Those that fit every condition, a page at a time."""
+        fields = columns_asked(request.query_params.get("fields"))
+        numbers = numbers_asked(self.one_project("metrics"), request.query_params["metrics"]) if "metrics" in request.query_params else None
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        found = None if numbers is None else numbers_of(self.one_project("metrics"), numbers, [row.pk for row in rows])
+        context = {**self.get_serializer_context(), "columns": fields, "numbers": found}
+        return self.get_paginated_response(ListedExperiment(rows, many=True, context=context).data)
+
+    def one_project(self, asking: str) -> Project:
+        """The project that `asking` is about. Raises Invalid without one, NotFound, or Conflict."""
+        reference = self.request.query_params.get("project")
+        if not reference:
+            message = f"{asking} needs project: params and metrics are a project's own."
+            raise Invalid(message, [Fault(None, "project", "missing", message)])
+        return Project.objects.visible_to(self.caller).named(reference)
+
+    def paginate_queryset(self, queryset: Any) -> Page:  # type: ignore[override]  # Any: DRF's own signature, which leaves rows open
+        """One page; with `where` of those that fit it, and in the order of metrics where one is asked for. Raises FilterError."""
+        where, order = (self.request.query_params.get(word, "") for word in ("where", "ordering"))
+        pages = cast(CursorPages, self.paginator)
+        rows = pages.behind(queryset, self.request)
+        if where.strip() or is_by_metrics(order):
+            project = self.one_project("where" if where.strip() else "ordering by metrics")
+            keys = keys_of(project, order) if is_by_metrics(order) else []
+            ids = super().paginate_queryset(chosen(project, rows.prefetch_related(None).select_related(None), where=where, keys=keys))
+            by_id = self.get_queryset().in_bulk(ids or ())
+            page = [by_id[pk] for pk in ids or () if pk in by_id]
+        else:
+            page = list(super().paginate_queryset(rows) or ())
+        pages.last = page[-1] if page else None
+        return page
 
     def visible(self) -> QuerySet[Experiment]:
         """Those that the caller may read, with what their address takes."""

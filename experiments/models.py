@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
+from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.notation.params import distinct
 from projects.models import Project
 
@@ -67,7 +68,8 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         experiment = found.first()
         if experiment is None:
             call = 'POST /api/v1/experiments {"project": "<project>", "name": "<name>", "create_project": true}'
-            raise NotFound(f"There is no experiment {reference!r}, or it is not yours. Make it with {call}")
+            near = "" if is_uuid(reference) else nearest(reference, self.order_by("-created_at").values_list("slug", flat=True)[:COMPARED_MOST])
+            raise NotFound(f"There is no experiment {reference!r}, or it is not yours.{meant(near)} Make it with {call}")
         return experiment
 
     def running(self) -> Self:

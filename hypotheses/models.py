@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.slugs import free_slug, is_uuid
 from config.errors import NotFound
 from config.kept_json import KeptJSONField
+from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 
@@ -51,7 +52,8 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))
         hypothesis = found.first()
         if hypothesis is None:
-            raise NotFound(f"There is no hypothesis {reference!r}, or it is not yours. GET /api/v1/hypotheses lists them.")
+            near = "" if is_uuid(reference) else nearest(reference, self.values_list("slug", flat=True)[:COMPARED_MOST])
+            raise NotFound(f"There is no hypothesis {reference!r}, or it is not yours.{meant(near)} GET /api/v1/hypotheses lists them.")
         return hypothesis
 
     def concerned_by(self, experiments: Iterable[uuid.UUID], **of_them: Any) -> Self:  # Any: a filter's values

@@ -225,6 +225,11 @@ def pending(experiments: Iterable[uuid.UUID]) -> int:
     return Running.parts.spools.pending(experiments) if Running.parts else 0
 
 
+def is_coming(project: uuid.UUID, metric: str) -> bool:
+    """Whether the project does not have this metric yet, and points of it are acknowledged on this host."""
+    return Running.parts is not None and Running.parts.spools.is_coming(project, metric)
+
+
 def flush() -> None:
     """Ask the drains of this host to store what waits now, without waiting for it."""
     if Running.parts:

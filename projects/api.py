@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import cached_property
+from typing import Any
 
 import django_filters
 from django.db import IntegrityError, transaction
@@ -16,11 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import default_team, team_named
-from accounts.slugs import is_uuid
 from config.errors import Conflict
+from config.web.query import TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
@@ -70,16 +71,26 @@ class ProjectChange(StrictSerializer):
     )
 
 
+class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+    """A list of what projects hold. One that is not there is 404: an empty list would say that it is, and holds nothing."""
+
+    project = django_filters.CharFilter(method="of_project", label="UUID or slug of the project; a slug that two of your teams share means both.")
+
+    def of_project(self, rows: QuerySet[Any], name: str, reference: str) -> QuerySet[Any]:  # Any: rows of any model with a project
+        """Those of one project. Raises NotFound."""
+        return rows.filter(project__in=Project.objects.visible_to(caller(self.request)).all_named(reference))
+
+
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """How a list of projects is narrowed."""
 
     team = django_filters.CharFilter(method="of_team", label="UUID or slug of the team.")
-    archived = django_filters.BooleanFilter()
+    archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or description.")
 
     def of_team(self, projects: QuerySet[Project], name: str, reference: str) -> QuerySet[Project]:
-        """Those of one team."""
-        return projects.filter(team_id=uuid.UUID(reference)) if is_uuid(reference) else projects.filter(team__slug=reference)
+        """Those of one team. Raises NotFound."""
+        return projects.filter(team=team_named(caller(self.request), reference))
 
     def matching(self, projects: QuerySet[Project], name: str, text: str) -> QuerySet[Project]:
         """Those that hold the text."""

@@ -12,6 +12,7 @@ from django.db import models
 from accounts.models import Team
 from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, NotFound
+from config.web.words import COMPARED_MOST, meant, nearest
 
 if TYPE_CHECKING:
     from accounts.access import Caller
@@ -31,11 +32,17 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Those not archived."""
         return self.filter(archived=False)
 
+    def all_named(self, reference: str) -> list[Project]:
+        """The one with this UUID, or those with this slug, of which each team has one. Raises NotFound, with the nearest slug."""
+        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", "")))
+        if not found:
+            near = "" if is_uuid(reference) else nearest(reference, self.values_list("slug", flat=True)[:COMPARED_MOST])
+            raise NotFound(f"There is no project {reference!r}, or it is not yours.{meant(near)} POST /api/v1/projects makes one.")
+        return found
+
     def named(self, reference: str) -> Project:
         """The one with this UUID or slug. Raises NotFound, or Conflict where two teams share the slug."""
-        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))[:2])
-        if not found:
-            raise NotFound(f"There is no project {reference!r}, or it is not yours. POST /api/v1/projects makes one.")
+        found = self.all_named(reference)
         if len(found) > 1:
             raise Conflict(f"Two of your teams have a project {reference!r}: say which by its UUID, {found[0].pk} or {found[1].pk}.")
         return found[0]

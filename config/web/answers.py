@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ NOWHERE = "There is nothing at this address, or it is not yours."
 BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
 
-def body(request_id: str, *, code: str, message: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+def body(request_id: str, *, code: str, message: str, faults: Sequence[Fault] = ()) -> dict[str, Any]:
     """The one shape of every error: {"error": {"code", "message", "errors"?}, "request_id"}."""
     error: dict[str, Any] = {"code": code, "message": message}
     if faults:
@@ -48,8 +48,7 @@ def fault_json(fault: Fault) -> dict[str, Any]:  # Any: words and numbers
 
 def refusal(refused: Refused, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """(status, headers, JSON) of a refusal."""
-    faults = refused.faults if isinstance(refused, Invalid) else None
-    content = msgspec.json.encode(body(request_id, code=refused.code, message=str(refused), faults=faults))
+    content = msgspec.json.encode(body(request_id, code=refused.code, message=str(refused), faults=refused.faults))
     return refused.status, {"Content-Type": JSON} | headers_of(refused), content
 
 

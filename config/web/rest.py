@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from django.db.models import QuerySet
@@ -13,8 +13,9 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from config.errors import BadRequest, TooLarge
+from config.errors import BadRequest, Fault, Invalid, TooLarge
 from config.web.bodies import body_of, decompressed
+from config.web.words import meant, nearest
 
 BODY_BYTES = 4_000_000
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -70,8 +71,33 @@ class StrictSerializer(serializers.Serializer[Any]):  # Any: validated values on
 
 
 class StableOrdering(OrderingFilter):
-    """`?ordering=`, with the key as the last word, so that no row shows on two pages or on none."""
+    """`?ordering=`, with the key as the last word, so that no row shows on two pages or on none. A key that there is not is refused."""
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Sequence[str]:  # Any: rows of any model
-        """The fields to order by."""
+        """The fields to order by. Raises Invalid."""
         return [*(super().get_ordering(request, queryset, view) or queryset.query.order_by or queryset.model._meta.ordering), "pk"]
+
+    def remove_invalid_fields(self, queryset: QuerySet[Any], fields: Iterable[str], view: APIView, request: Request) -> list[str]:  # Any: as above
+        """The fields themselves: none is left out in silence."""
+        asked = list(fields)
+        refuse_keys(asked, self.keys(view))
+        return asked
+
+    def keys(self, view: Any) -> list[str]:  # Any: a DRF list view
+        """What a list can be ordered by."""
+        return [each[0] for each in self.get_valid_fields(view.queryset, view, {"request": view.request})]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:  # Any: DRF's own signature
+        """`ordering`, with the keys there are."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        return [each | {"description": f"Keys separated by commas, a minus for the largest first: {', '.join(self.keys(view))}."} for each in parameters]
+
+
+def refuse_keys(asked: Sequence[str], keys: Sequence[str]) -> None:
+    """Raise Invalid for the first key that a list cannot be ordered by, with the nearest that it can."""
+    for key in asked:
+        name = key.removeprefix("-")
+        if name not in keys:
+            near = nearest(name, keys)
+            message = f"There is no order by {name[:100]!r}.{meant(near)} There are {', '.join(keys)}."
+            raise Invalid(message, [Fault(None, "ordering", "unknown_key", message, suggestion=key[: len(key) - len(name)] + near if near else None)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
+from config.web.words import nearest
 from experiments.language.terms import AGGREGATES, FIELDS, JOINTS, ROOTS, STATUS_WORDS, Expression, FilterError, Known, Subject, comparisons, operators_for
 from experiments.language.tokens import Token, lenient
 
@@ -44,13 +45,6 @@ def unknown(subject: Subject, noun: str, name: str, names: Collection[str]) -> F
     how = f".{subject.how}" if noun == "metric" and subject.how else ""
     suggestion = f"{subject.root}.{spelled(near)}{how}" if near else ""
     return FilterError(f"The project has no {noun} {name}.", subject.at, subject.length, suggestion)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that looks most like this one; "" where none does."""
-    by_lower = {each.lower(): each for each in names}
-    near = difflib.get_close_matches(name.lower()[:250], by_lower, n=1)
-    return by_lower[near[0]] if near else ""
 
 
 def spelled(name: str) -> str:

@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.endpoints import RecordView
-from config.errors import Fault, Invalid, Unavailable
+from config.errors import Fault, Invalid, NotFound, Unavailable
+from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.readings.numbers import Numbers
 from hypotheses.attribution.effects import Attribution, Bar, Line
 from projects.models import Project, ProjectMetric
@@ -36,7 +37,10 @@ class ProjectAttribution(RecordView):
         """
         found = Project.objects.visible_to(self.caller).select_related("team").named(project)
         given, numbers = request.query_params, Numbers()
-        attribution = Attribution(found, metric_named(found, given.get("metric", "")), numbers, root=given.get("root", ""), node=given.get("to", ""))
+        metric = metric_named(found, given.get("metric", ""))
+        for word in {"root", "to"} & set(given):
+            found.experiments.named(given[word])
+        attribution = Attribution(found, metric, numbers, root=given.get("root", ""), node=given.get("to", ""))
         body = as_json(attribution)
         if numbers.is_away:
             raise Unavailable("The metric store does not answer just now: ask again.")
@@ -44,11 +48,15 @@ class ProjectAttribution(RecordView):
 
 
 def metric_named(project: Project, name: str) -> ProjectMetric:
-    """The project's metric. Raises Invalid."""
+    """The project's metric. Raises Invalid without a name, NotFound for one that the project does not have."""
+    if not name:
+        message = "metric is missing: name one."
+        raise Invalid(message, [Fault(None, "metric", "missing", message)])
     metric = project.metrics.filter(name=name.replace("\0", "")).first()
     if metric is None:
-        message = f"There is no metric {name!r} in {project}: GET /api/v1/projects/{project.slug}/metrics lists them."
-        raise Invalid(message, [Fault(None, "metric", "unknown", message)])
+        near = nearest(name, project.metrics.values_list("name", flat=True)[:COMPARED_MOST])
+        message = f"There is no metric {name!r} in {project}.{meant(near)} GET /api/v1/projects/{project.slug}/metrics lists them."
+        raise NotFound(message, [Fault(None, "metric", "unknown", message, suggestion=near or None)])
     return metric
 
 

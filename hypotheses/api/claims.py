@@ -15,17 +15,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role
-from accounts.slugs import is_uuid
 from config.errors import Fault, Invalid, NotFound
 from config.web.rest import StableOrdering, StrictSerializer
+from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
 from experiments.models import Experiment
 from hypotheses.claims import stating
 from hypotheses.claims.stating import TARGETS_MOST, TargetTerm
 from hypotheses.models import Hypothesis, HypothesisEvent, Target
-from projects.models import Project
+from projects.api import OfProject
+from projects.models import Project, ProjectMetric
 
 CLAIM = {
     "project": "digits",
@@ -139,18 +141,31 @@ def content(asked: dict[str, Any], project: Project) -> dict[str, Any]:  # Any: 
     return given
 
 
-class HypothesisFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
+class HypothesisFilter(OfProject):
     """How a list of hypotheses is narrowed."""
 
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug.")
     status = django_filters.MultipleChoiceFilter(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
-    metric = django_filters.CharFilter(field_name="targets__metric__name", label="A target metric.")
-    experiment = django_filters.UUIDFilter(field_name="links__experiment_id", label="A linked run.")
+    metric = django_filters.CharFilter(method="of_metric", label="A target metric.")
+    experiment = django_filters.UUIDFilter(method="of_experiment", label="A linked run, by its UUID.")
     search = django_filters.CharFilter(method="matching", label="Text in title, claim or rationale.")
 
-    def of_project(self, hypotheses: QuerySet[Hypothesis], name: str, reference: str) -> QuerySet[Hypothesis]:
-        """Those of one project."""
-        return hypotheses.filter(project_id=uuid.UUID(reference)) if is_uuid(reference) else hypotheses.filter(project__slug=reference)
+    def of_metric(self, hypotheses: QuerySet[Hypothesis], name: str, metric: str) -> QuerySet[Hypothesis]:
+        """Those with this target. Raises NotFound where no project of the caller, or none of those asked for, has the metric."""
+        metrics = ProjectMetric.objects.filter(project__in=self.projects())
+        if not metrics.filter(name=metric).exists():
+            near = nearest(metric, metrics.order_by("name").values_list("name", flat=True).distinct()[:COMPARED_MOST])
+            message = f"There is no metric {metric!r}, or it is not yours.{meant(near)}"
+            raise NotFound(message, [Fault(None, "metric", "unknown", message, suggestion=near or None)])
+        return hypotheses.filter(targets__metric__name=metric)
+
+    def projects(self) -> list[Project]:
+        """The caller's projects, those of the list's project alone where one is asked for."""
+        mine = Project.objects.visible_to(caller(self.request))
+        return mine.all_named(self.data["project"]) if self.data.get("project") else list(mine)
+
+    def of_experiment(self, hypotheses: QuerySet[Hypothesis], name: str, reference: uuid.UUID) -> QuerySet[Hypothesis]:
+        """Those that one run is linked to. Raises NotFound."""
+        return hypotheses.filter(links__experiment=Experiment.objects.visible_to(caller(self.request)).named(str(reference)))
 
     def matching(self, hypotheses: QuerySet[Hypothesis], name: str, text: str) -> QuerySet[Hypothesis]:
         """Those that hold the text."""

@@ -35,7 +35,10 @@ class HypothesisEvidence(HypothesisView):
     @extend_schema(
         operation_id="hypothesis_evidence",
         summary="Evidence rows",
-        parameters=[OpenApiParameter("limit", int, description=f"At most {EVIDENCE[1]}."), OpenApiParameter("offset", int)],
+        parameters=[
+            OpenApiParameter("limit", int, description=f"At most {EVIDENCE[1]}; {EVIDENCE[0]} where not given."),
+            OpenApiParameter("offset", int, description="How many of the newest to leave out."),
+        ],
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, hypothesis: str) -> Response:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.views import APIView
 
 from accounts.access import caller
-from config.errors import Unavailable
+from config.errors import Fault, NotFound, Unavailable
+from config.web.query import Endpoint
+from config.web.words import COMPARED_MOST, meant, nearest
+from metrics import process
+from metrics.charts import series as charts
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.store.shapes import Place
 from projects.models import Project
@@ -33,7 +38,7 @@ ERRORS = {
 }
 
 
-class StoreReader(APIView):
+class StoreReader(Endpoint):
     """A view that asks the metric store: its absence is 503, a query past its deadline too."""
 
     def handle_exception(self, error: Exception) -> HttpResponse:  # type: ignore[override]
@@ -53,6 +58,31 @@ class StoreView(StoreReader):
         return Project.objects.visible_to(caller(self.request)).named(reference)
 
 
+def refuse_unknown_metrics(project: Project, names: Iterable[str]) -> None:
+    """Raise NotFound for a metric that the project does not have, and of which no point waits on this host; the nearest that it has is named."""
+    for name in unknown_metrics(project, list(names)):
+        near = nearest(name, project.metrics.values_list("name", flat=True)[:COMPARED_MOST])
+        message = f"{project} has no metric {name!r}.{meant(near)} GET /api/v1/metrics/names/{project.slug} lists them."
+        raise NotFound(message, [Fault(None, "metric", "unknown", message, suggestion=near or None)])
+
+
+def unknown_metrics(project: Project, names: list[str]) -> list[str]:
+    """Which of these are neither defined, nor stored (a definition may be forgotten, points stay), nor on their way."""
+    defined = set(project.metrics.filter(name__in=names).values_list("name", flat=True))
+    missing = [name for name in names if name not in defined]
+    stored = counted_names(project, None) if missing else {}
+    return [name for name in missing if name not in stored and not process.is_coming(project.pk, name)]
+
+
+def counted_names(project: Project, ids: list[uuid.UUID] | None) -> dict[str, int]:
+    """Every stored metric with the number of experiments that have it, of these alone where some are named."""
+
+    def make() -> bytes:
+        return msgspec.json.encode(process.repository().names(place_of(project), ids))
+
+    return msgspec.json.decode(charts.cached(["names", project.pk, ids], ids or [project.pk], make), type=dict[str, int])
+
+
 def place_of(project: Project) -> Place:
     """Where the project's series live."""
     return Place(project.team_id, project.pk)
@@ -61,3 +91,8 @@ def place_of(project: Project) -> Place:
 def as_json(content: dict[str, Any]) -> HttpResponse:
     """Content as a JSON response."""
     return HttpResponse(msgspec.json.encode(content), content_type="application/json")
+
+
+def with_pending(body: bytes, experiments: Iterable[uuid.UUID]) -> HttpResponse:
+    """A JSON object that was kept, and how many points of these experiments are acknowledged and not in it yet."""
+    return HttpResponse(b'%s,"pending":%d}' % (body.removesuffix(b"}"), process.pending(experiments)), content_type="application/json")

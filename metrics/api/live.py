@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, place_of
-from metrics.api.series import COMPARED_MOST, FROM, TO, X, named, runs
+from metrics.api.answering import ERRORS, StoreView, as_json, place_of, refuse_unknown_metrics
+from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
 from metrics.store import point_rows
@@ -71,7 +71,7 @@ class Points(StoreView):
         operation_id="points",
         summary="Every point of one metric of many experiments, as a file",
         parameters=[
-            OpenApiParameter("metric", str, required=True),
+            METRIC,
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
             X, FROM, TO,
             OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
@@ -87,6 +87,7 @@ class Points(StoreView):
         if kind not in files.TYPES:
             raise charts.wrong("format", f"format is csv or parquet; got {kind!r}.")
         chosen = named(owner, query.get("experiments", ""), most=COMPARED_MOST)
+        refuse_unknown_metrics(owner, [metric])
         return points_file(owner, chosen, metric, asked, kind)
 
 

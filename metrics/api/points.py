@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from config.errors import Refused
 from config.web.answers import json_answer
+from config.web.query import Endpoint
 from config.web.request_id import request_id
 from metrics import meters
 from metrics.api.answering import ERRORS
@@ -25,7 +25,7 @@ ACKNOWLEDGED = {"status": "success", "accepted": 2, "visible": True, "batch_id":
 TAKEN = {200: OpenApiResponse(OpenApiTypes.OBJECT, description="Every point is on disk", examples=[OpenApiExample("acknowledged", ACKNOWLEDGED)]), **ERRORS}
 
 
-class Log(APIView):
+class Log(Endpoint):
     """One point. Behind a server these requests take the short way of `metrics.ingest.shortcut`; what comes through here is answered alike."""
 
     http_method_names = ["post", "options"]  # noqa: RUF012  # Django's own declaration

@@ -15,12 +15,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from config.errors import Invalid, NotFound
+from config.errors import Fault, Invalid, NotFound
 from config.web import files
+from config.web.words import listed, meant, nearest
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, place_of
+from metrics.api.answering import ERRORS, StoreView, as_json, counted_names, place_of, refuse_unknown_metrics, with_pending
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
 from metrics.store.shapes import Place, Summary
@@ -41,6 +42,7 @@ FROM = OpenApiParameter("from", float, description="First x, itself included.")
 TO = OpenApiParameter("to", float, description="Last x, itself included.")
 COMPARED_X = OpenApiParameter("x", str, enum=list(crossing.X), description="As elsewhere, or `metric`: the values of `x_metric` at the same steps.")
 X_METRIC = OpenApiParameter("x_metric", str, description="With x=metric: the metric whose values are x. `from` and `to` are in its unit.")
+METRIC = OpenApiParameter("metric", str, required=True, description="The metric's name.")
 MAX_POINTS = OpenApiParameter("max_points", int, description="At most this many buckets; 1000 where not given.")
 
 
@@ -53,7 +55,9 @@ def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
     by_reference = {run.slug: run for run in found} | {str(run.id): run for run in found}
     missing = [reference for reference in asked if reference not in by_reference]
     if missing:
-        raise NotFound(f"There is no experiment {missing[0]!r} in {project}.")
+        near = nearest(missing[0], (run.slug for run in found))
+        message = f"There is no experiment {missing[0]!r} in {project}.{meant(near)}"
+        raise NotFound(message, [Fault(None, "experiments", "unknown", message, suggestion=near or None)])
     return list(dict.fromkeys(by_reference[reference] for reference in asked))
 
 
@@ -68,7 +72,7 @@ class Timeseries(StoreView):
     @extend_schema(
         operation_id="timeseries",
         summary="One series",
-        parameters=[MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"])],
+        parameters=[MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"], description="json where not given.")],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )
     def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse:
@@ -78,13 +82,14 @@ class Timeseries(StoreView):
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
         kind = request.query_params.get("format", "json")
+        if kind not in ("json", "csv"):
+            raise charts.wrong("format", f"format is json or csv; got {kind!r}.")
+        refuse_unknown_metrics(owner, [metric])
         if kind == "csv":
             body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
             return HttpResponse(body, content_type="text/csv; charset=utf-8")
-        if kind != "json":
-            raise charts.wrong("format", f"format is json or csv; got {kind!r}.")
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
-        return HttpResponse(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), content_type="application/json")
+        return with_pending(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), [run.id])
 
 
 class Compare(StoreView):
@@ -94,7 +99,7 @@ class Compare(StoreView):
         operation_id="compare",
         summary="One metric of many experiments on one grid",
         parameters=[
-            OpenApiParameter("metric", str, required=True),
+            METRIC,
             OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
             MAX_POINTS, FROM, TO, COMPARED_X, X_METRIC,
             OpenApiParameter("live", str, enum=["1"], description="With `frame` and `marks`, from which `GET /metrics/live` goes on where experiments run."),
@@ -111,7 +116,7 @@ class Compare(StoreView):
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
-        return HttpResponse(compared(owner, chosen, metric, request.query_params), content_type="application/json")
+        return with_pending(compared(owner, chosen, metric, request.query_params), [run.id for run in chosen])
 
 
 def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) -> bytes:  # Any: Django's QueryDict
@@ -119,10 +124,17 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
     x, place = query.get("x", "step"), place_of(owner)
     if x not in crossing.X:
         raise charts.wrong("x", f"x is one of {', '.join(crossing.X)}; got {x!r}.")
+    if query.get("live", "1") != "1":
+        raise charts.wrong("live", "live is 1, or left out.")
     if x == crossing.KIND:
-        return crossing.comparison(process.repository(), place, chosen, metric, crossing.read_asked(query))
+        crossed = crossing.read_asked(query)
+        refuse_unknown_metrics(owner, [metric, crossed.x_metric])
+        return crossing.comparison(process.repository(), place, chosen, metric, crossed)
+    if "x_metric" in query:
+        raise charts.wrong("x_metric", "x_metric goes with x=metric: add that, or leave it out.")
     asked = charts.read_asked(query)
-    if query.get("live") == "1":
+    refuse_unknown_metrics(owner, [metric])
+    if "live" in query:
         going = live.going(owner.experiments.filter(pk__in=[run.id for run in chosen]))
         return live.chart(process.repository(), place, chosen, metric, asked, going)
     return charts.comparison(process.repository(), place, chosen, metric, asked)
@@ -136,7 +148,7 @@ class SummaryTable(StoreView):
         summary="Experiments x metrics",
         parameters=[
             OpenApiParameter("experiments", str, description="UUIDs or slugs, separated by commas; all where absent."),
-            OpenApiParameter("metrics", str, description="Names, separated by commas; all where absent."),
+            OpenApiParameter("metrics", str, description="Names, separated by commas, a name with a comma in backticks; all where absent."),
             OpenApiParameter("where", str, description="A filter such as `params.lr < 1e-3 and metrics.accuracy.max > 0.9`: only the experiments that fit."),
             OpenApiParameter("format", str, enum=["json", "csv", "parquet"], description="Files have a row for each experiment and metric."),
         ],
@@ -153,7 +165,8 @@ class SummaryTable(StoreView):
         if where.strip():
             fit = set(fitting(owner, where, owner.experiments.all()))
             chosen = [run for run in chosen if run.id in fit]
-        names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
+        names = [unquoted(name) for name in listed(request.query_params.get("metrics", ""))] or None
+        refuse_unknown_metrics(owner, names or [])
         ids = [run.id for run in chosen] if asked else None
         how = dict(owner.metrics.values_list("name", "aggregation"))
         if kind != "json":
@@ -164,7 +177,12 @@ class SummaryTable(StoreView):
             return msgspec.json.encode({"project": owner.slug, "experiments": [summary_row(run, found.get(run.id, {}), how) for run in chosen]})
 
         body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make)
-        return HttpResponse(body, content_type="application/json")
+        return with_pending(body, [run.id for run in chosen])
+
+
+def unquoted(name: str) -> str:
+    """A name from a list, without the backticks or quotes that it may stand in."""
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] and name[0] in '`"' else name
 
 
 def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str], kind: str) -> StreamingHttpResponse:
@@ -230,11 +248,7 @@ class Names(StoreView):
         owner = self.project(project)
         asked = request.query_params.get("experiments")
         ids: list[uuid.UUID] | None = [run.id for run in named(owner, asked, most=TABLE_MOST)] if asked else None
-
-        def make() -> bytes:
-            return msgspec.json.encode(process.repository().names(place_of(owner), ids))
-
-        counted: dict[str, int] = msgspec.json.decode(charts.cached(["names", owner.pk, ids], ids or [owner.pk], make))
+        counted = counted_names(owner, ids)
         defined = {metric.name: metric for metric in owner.metrics.all()}
         return as_json({"names": [name_row(name, count, defined.get(name)) for name, count in counted.items()]})
 

@@ -217,6 +217,14 @@ class Spools:
                 found += sum(backlog[experiment] for experiment in asked)
         return found
 
+    def is_coming(self, project: uuid.UUID, name: str) -> bool:
+        """Whether points that are acknowledged on this host will define this metric of the project."""
+        for view in self.views.all():
+            with self.views.reading(view):
+                if view.is_coming(project, name):
+                    return True
+        return False
+
     def waiting_points(self) -> int:
         """Points that are acknowledged on this host and cannot be queried yet."""
         found = self.own.spool.waiting.total() if self.own else 0

@@ -17,12 +17,14 @@ from config.errors import BadRequest, Fault, Invalid, Refused, TooLarge
 from config.logs import access_log
 from config.web.answers import broken, refusal
 from config.web.bodies import body_of
+from config.web.query import refuse_unknown
 from config.web.request_id import named
 from metrics import meters
 from metrics.ingest import accepting as ingest
 from metrics.ingest import grants
 
 logger = logging.getLogger(__name__)
+WORDS = {"wait": False}
 LOG = re.compile(r"/api/v1/metrics/(log|log-batch)/([^/]+)/([^/]+)")
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 Environ = Mapping[str, Any]  # Any: WSGI's environ holds text, streams and flags alike
@@ -119,7 +121,11 @@ def whole_body(environ: Environ) -> bytes:
 def awaited(environ: Environ) -> bool:
     """Whether the caller waits until the points can be queried. Raises Invalid for another word than visible."""
     query = environ.get("QUERY_STRING")
-    wait = parse_qs(query).get("wait", [""])[-1] if query else ""
-    if wait not in ("", "visible"):
+    if not query:
+        return False
+    given = parse_qs(query, keep_blank_values=True)
+    refuse_unknown(given, WORDS)
+    wait = given["wait"][0]
+    if wait != "visible":
         raise Invalid(f"wait={wait!r} is not known: the one thing to wait for is visible.", [Fault(None, "wait", "invalid", "visible, or nothing.")])
-    return wait == "visible"
+    return True

@@ -34,6 +34,7 @@ IS_LEFT_UNDONE = f"""
 """
 # A file that has this table has all of them.
 LAST_TABLE = "SELECT 1 FROM dead LIMIT 1"
+IS_COMING = "SELECT EXISTS (SELECT 1 FROM names INDEXED BY names_undefined WHERE project = ? AND name = ? AND defined = 0)"
 DEAD = "SELECT id, experiment, payload, reason, at_us, request_id FROM dead ORDER BY id LIMIT ?"
 
 
@@ -76,6 +77,10 @@ class SpoolView:
     def is_refused(self, received_us: int) -> bool:
         """Whether some of the batch that came at this time was refused by the store."""
         return bool(self.rows("SELECT EXISTS (SELECT 1 FROM dead WHERE received_us = ?)", (received_us,))[0][0])
+
+    def is_coming(self, project: uuid.UUID, name: str) -> bool:
+        """Whether points wait that will define this metric of the project."""
+        return bool(self.rows(IS_COMING, (project.bytes, name))[0][0])
 
     def beside(self) -> Beside:
         """What the file holds."""

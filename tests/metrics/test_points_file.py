@@ -13,6 +13,7 @@ import pytest
 from experiments.models import Experiment
 from metrics.store import point_rows
 from metrics.store.shapes import Window
+from projects.models import ProjectMetric
 from tests.metrics.conftest import Points
 from tests.metrics.test_conformance import logged
 
@@ -82,6 +83,7 @@ def test_the_file_is_named_after_project_and_metric(api, experiment, log):
 
 
 def test_a_metric_without_points_is_a_file_with_a_head(api, experiment):
+    ProjectMetric.objects.create(project=experiment.project, name="loss")
     assert rows(api, [experiment]) == []
 
 

@@ -63,10 +63,6 @@ def test_a_metric_name_may_hold_slashes(api, experiment, log):
     assert read(api, "timeseries/digits/baseline/val/top/5")["points"][0]["value"] == 0.9
 
 
-def test_an_unknown_metric_is_an_empty_series(api, experiment):
-    assert read(api, "timeseries/digits/baseline/nothing")["points"] == []
-
-
 def test_a_series_comes_as_csv(api, experiment, log):
     log(experiment, {"loss": [0.5, "NaN"]})
     answer = api.get("/api/v1/metrics/timeseries/digits/baseline/loss?format=csv")

@@ -1,0 +1,30 @@
+"""Words that callers write: lists of them in an address, and what somebody who misspelt one may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from itertools import islice
+
+COMPARED_MOST = 1000
+SPELLED_MOST = 250
+# A comma in backticks or quotes belongs to a name.
+ITEM = re.compile(r"""(?:`[^`]*`|"[^"]*"|[^,])+""")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that looks most like this one among the first COMPARED_MOST; "" where none does."""
+    by_lower = {each.lower(): each for each in islice(names, COMPARED_MOST)}
+    near = difflib.get_close_matches(name.lower()[:SPELLED_MOST], by_lower, n=1)
+    return by_lower[near[0]] if near else ""
+
+
+def meant(near: str) -> str:
+    """The question that a message ends with; nothing where no name is near."""
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list in an address, each once: commas are between them, but for those in backticks or quotes."""
+    return list(dict.fromkeys(item for part in ITEM.findall(text) if (item := part.strip())))
