@@ -7,14 +7,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from cheroot.wsgi import Server
 from django.core.handlers.wsgi import WSGIHandler
 
 from config.errors import SetupError
-from metrics.ingest.shortcut import PointsFirst
+from metrics.ingest.shortcut import Application, PointsFirst, StartResponse
 from operations.memory import keep_what_is_loaded
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,24 @@ class PatientServer(Server):
             super().process_conn(conn)
 
 
+class WholePaths:
+    """A WSGI application that is given paths as every other server gives them. cheroot leaves %2F as it is, so that it cannot be told from %252F."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Read the path anew from what was sent, and pass the request on."""
+        sent = environ["REQUEST_URI"].partition("?")[0]
+        if sent.startswith("/"):
+            environ["PATH_INFO"] = unquote_to_bytes(sent.encode("latin-1")).decode("latin-1")
+        return self.application(environ, start_response)
+
+
 def bound_server(host: str, port: int, *, threads: int) -> Server:
     """A threaded WSGI server that listens already and serves once asked. Raises SetupError where the port cannot be had."""
-    server = PatientServer((host, port), PointsFirst(WSGIHandler()), numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
+    application = WholePaths(PointsFirst(WSGIHandler()))
+    server = PatientServer((host, port), application, numthreads=threads, request_queue_size=256, timeout=IDLE_S, shutdown_timeout=FINISH_S)
     server.keep_alive_conn_limit = KEEP_ALIVE
     server.max_request_header_size = HEAD_BYTES
     try:

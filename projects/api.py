@@ -8,9 +8,8 @@ from typing import Any
 import django_filters
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,9 +19,10 @@ from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import default_team, team_named
-from config.errors import Conflict
+from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web.query import TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
+from config.web.words import COMPARED_MOST, meant, nearest
 from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
@@ -181,6 +181,9 @@ class NewMetric(MetricChange):
         return name
 
 
+METRIC = OpenApiParameter("metric", str, required=True, description="The metric's name.")
+
+
 @extend_schema_view(list=extend_schema(operation_id="project_metrics", summary="Metrics of a project"))
 class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectMetric]):
     """The metrics of one project."""
@@ -196,8 +199,17 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
         return self.project()
 
     def metric(self) -> ProjectMetric:
-        """The metric in the address, for an editor. Raises NotFound, Forbidden or Http404."""
-        return get_object_or_404(ProjectMetric, project=self.project(role=Role.EDITOR), name=self.kwargs["metric"])
+        """The metric in the path, or in the query, for an editor. Raises NotFound, Forbidden, or Invalid where neither names one."""
+        owner = self.project(role=Role.EDITOR)
+        name = self.kwargs.get("metric") or self.request.query_params.get("metric", "").replace("\0", "")
+        if not name:
+            raise Invalid("metric is missing: name one.", [Fault(None, "metric", "missing", "metric is missing: name one.")])
+        found = owner.metrics.filter(name=name).first()
+        if found is None:
+            near = nearest(name, owner.metrics.values_list("name", flat=True)[:COMPARED_MOST])
+            message = f"{owner} has no metric {name!r}.{meant(near)} Log a point of it, or POST /api/v1/projects/{owner.slug}/metrics."
+            raise NotFound(message, [Fault(None, "metric", "unknown", message, suggestion=near or None)])
+        return found
 
     def get_queryset(self) -> QuerySet[ProjectMetric]:
         """The project's metrics."""
@@ -212,7 +224,7 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
             with transaction.atomic():
                 metric = ProjectMetric.objects.create(project=owner, **asked)
         except IntegrityError as error:
-            raise Conflict(f"{owner} has the metric {asked['name']!r} already: PATCH {reverse_metric(owner, asked['name'])} to change it.") from error
+            raise Conflict(f"{owner} has the metric {asked['name']!r} already: PATCH {owner.address_of_metric(asked['name'])} to change it.") from error
         return Response(self.get_serializer(metric).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="project_metric_change", summary="Change a metric", request=MetricChange, responses=MetricRow)
@@ -226,6 +238,22 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
             found.save(update_fields=list(asked))
         return Response(self.get_serializer(found).data)
 
+    @extend_schema(
+        operation_id="project_metric_change_named",
+        summary="Change a metric, by any name",
+        parameters=[METRIC],
+        request=MetricChange,
+        responses=MetricRow,
+    )
+    def named_update(self, request: Request, project: str) -> Response:
+        """As the address with the metric in its path, which cannot hold the names `.` and `..`."""
+        return self.partial_update(request, project, "")
+
+    @extend_schema(operation_id="project_metric_delete_named", summary="Forget a metric's definition, by any name", parameters=[METRIC], responses={204: None})
+    def named_destroy(self, request: Request, project: str) -> Response:
+        """As the address with the metric in its path, which cannot hold the names `.` and `..`."""
+        return self.destroy(request, project, "")
+
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})
     def destroy(self, request: Request, project: str, metric: str) -> Response:
         """Forget what was said of it. Its points stay, and the next one defines it anew."""
@@ -234,8 +262,3 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
             raise Conflict(f"{found} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
         found.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def reverse_metric(project: Project, name: str) -> str:
-    """The API's path of a metric."""
-    return reverse("projects-api:metric", args=[project.pk, name])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, ClassVar, Self
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from accounts.access import Caller
 
 NAME_BYTES = 250
+PLAIN = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 RETENTION_DAYS = (1, 36_500)
 
 
@@ -80,6 +83,11 @@ class Project(models.Model):
         if not self.slug:
             self.slug = free_slug(self.name, taken=Project.objects.filter(team_id=self.team_id), otherwise="project")
         super().save(**options)  # type: ignore[arg-type]
+
+    def address_of_metric(self, name: str) -> str:
+        """The API's address of a metric: in its path where that can hold the name as it is, else in its query."""
+        base = f"/api/v1/projects/{self.pk}/metrics"
+        return f"{base}/{name}" if PLAIN.fullmatch(name) else f"{base}?{urlencode({'metric': name})}"
 
 
 class Direction(models.TextChoices):

@@ -162,7 +162,7 @@ def in_metric(project: Project, index: int, aim: TargetTerm, metric: ProjectMetr
     elif aim.direction and aim.direction not in WAYS:
         yield Fault(index, "targets", "invalid_choice", f"There is no direction {aim.direction!r}: choose minimize or maximize.")
     elif not metric.direction and not aim.direction:
-        place = f"the project's Metrics page, or with PATCH /api/v1/projects/{project.slug}/metrics/{metric.name}"
+        place = f"the project's Metrics page, or with PATCH {project.address_of_metric(metric.name)}"
         message = f"Nobody said which way {metric.name} is better: say it with the target as its direction, on {place}."
         yield Fault(index, "targets", "no_direction", message)
     elif aim.direction and metric.direction and aim.direction != metric.direction:

@@ -9,7 +9,6 @@ from itertools import chain
 
 import pyarrow as pa
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils.text import get_valid_filename
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -18,7 +17,7 @@ from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json, place_of, refuse_unknown_metrics
-from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, named, runs
+from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, metric_asked, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
 from metrics.store import point_rows
@@ -81,9 +80,7 @@ class Points(StoreView):
     def get(self, request: Request, project: str) -> StreamingHttpResponse:
         """A line for each stored point: `run`, `slug`, `step`, `time`, `x` (steps, or seconds) and `value`, by run and step. It is made while it is sent."""
         owner, query = self.project(project), request.query_params
-        metric, kind, asked = query.get("metric", ""), query.get("format", "csv"), charts.read_asked(query)
-        if not metric:
-            raise charts.wrong("metric", "metric is missing: name one.")
+        metric, kind, asked = metric_asked(request), query.get("format", "csv"), charts.read_asked(query)
         if kind not in files.TYPES:
             raise charts.wrong("format", f"format is csv or parquet; got {kind!r}.")
         chosen = named(owner, query.get("experiments", ""), most=COMPARED_MOST)
@@ -95,8 +92,7 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     """The file, its first piece made before so that errors are answered."""
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
-    name = get_valid_filename(metric.replace("/", "-") or "metric")
-    return files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, f"{owner.slug}-{name}")
+    return files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, files.file_name(owner.slug, metric))
 
 
 def window_of(asked: charts.Asked) -> Window:

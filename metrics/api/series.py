@@ -61,9 +61,20 @@ def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
     return list(dict.fromkeys(by_reference[reference] for reference in asked))
 
 
+def metric_asked(request: Request) -> str:
+    """The metric that the query names. Raises Invalid where it names none."""
+    metric = request.query_params.get("metric", "").replace("\0", "")
+    if not metric:
+        raise charts.wrong("metric", "metric is missing: name one.")
+    return metric
+
+
 def runs(experiments: QuerySet[Experiment]) -> list[charts.Run]:
     """Experiments as charts name them."""
     return [charts.Run(*row) for row in experiments.values_list("id", "name", "slug")]
+
+
+SERIES = [MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"], description="json where not given.")]
 
 
 class Timeseries(StoreView):
@@ -72,12 +83,15 @@ class Timeseries(StoreView):
     @extend_schema(
         operation_id="timeseries",
         summary="One series",
-        parameters=[MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"], description="json where not given.")],
+        parameters=SERIES,
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
     )
-    def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse:
+    def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
         """Every stored point, exactly, where they are at most `max_points`; else buckets with mean, min and max (`thinned`)."""
-        owner = self.project(project)
+        return self.told(request, self.project(project), experiment, metric)
+
+    def told(self, request: Request, owner: Project, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
+        """The series as JSON or as a file. Raises Invalid or NotFound."""
         found = owner.experiments.named(experiment)
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
@@ -87,9 +101,23 @@ class Timeseries(StoreView):
         refuse_unknown_metrics(owner, [metric])
         if kind == "csv":
             body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
-            return HttpResponse(body, content_type="text/csv; charset=utf-8")
+            return files.answer([body], kind, files.file_name(found.slug, metric))
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
         return with_pending(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), [run.id])
+
+
+class NamedTimeseries(Timeseries):
+    """One series, its metric in the query: `.` and `..` cannot be a part of a path."""
+
+    @extend_schema(
+        operation_id="timeseries_named",
+        summary="One series, by any name",
+        parameters=[METRIC, *SERIES],
+        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+    )
+    def get(self, request: Request, project: str, experiment: str) -> HttpResponse | StreamingHttpResponse:  # type: ignore[override]  # another address
+        """As the address with the metric in its path."""
+        return self.told(request, self.project(project), experiment, metric_asked(request))
 
 
 class Compare(StoreView):
@@ -112,9 +140,7 @@ class Compare(StoreView):
         With `x=metric` the two metrics of a run are joined by step, the last value of each, and `unplaced` counts points without a finite x.
         """
         owner = self.project(project)
-        metric = request.query_params.get("metric", "")
-        if not metric:
-            raise charts.wrong("metric", "metric is missing: name one.")
+        metric = metric_asked(request)
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
         return with_pending(compared(owner, chosen, metric, request.query_params), [run.id for run in chosen])
 

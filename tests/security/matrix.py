@@ -130,7 +130,12 @@ ROUTES: dict[str, dict[str, Call]] = {
         "PATCH": call(401, 404, 403, 200, 200, body={"description": "d"}),
         "DELETE": call(401, 404, 403, 403, 204),
     },
-    "api/v1/projects/<str:project>/metrics": {"GET": READ, "POST": call(401, 404, 403, 201, 201, body={"name": "new"})},
+    "api/v1/projects/<str:project>/metrics": {
+        "GET": READ,
+        "POST": call(401, 404, 403, 201, 201, body={"name": "new"}),
+        "PATCH": call(401, 404, 403, 200, 200, body={"direction": "minimize"}, query="?metric=loss"),
+        "DELETE": call(401, 404, 403, 409, 409, query="?metric=loss"),
+    },
     "api/v1/projects/<str:project>/metrics/<path:metric>": {
         "PATCH": call(401, 404, 403, 200, 200, body={"direction": "minimize"}),
         "DELETE": call(401, 404, 403, 409, 409),
@@ -147,6 +152,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/metrics/log/<str:project>/<str:experiment>": {"POST": call(401, 404, 403, 200, 200, body=POINT)},
     "api/v1/metrics/log-batch/<str:project>/<str:experiment>": {"POST": call(401, 404, 403, 200, 200, body={"metrics": [POINT]})},
     "api/v1/metrics/timeseries/<str:project>/<str:experiment>/<path:metric>": {"GET": READ},
+    "api/v1/metrics/timeseries/<str:project>/<str:experiment>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss")},
     "api/v1/metrics/compare/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss&experiments=baseline")},
     "api/v1/metrics/live/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?experiments=5b9a4d5e-0000-4000-8000-000000000001")},
     "api/v1/metrics/points/<str:project>": {"GET": call(401, 404, 200, 200, 200, query="?metric=loss&experiments=baseline")},

@@ -81,11 +81,17 @@ export function fileAddress(card, format) {
   return `${source.replace("/compare/", "/points/")}?${query}`;
 }
 
+/** A name for a file, as the server makes it: without what file systems take for something else, and never hidden. @param {string} name */
+export function fileName(name) {
+  const trimmed = (/** @type {string} */ text) => text.replace(/^[\s.-]+|[\s.-]+$/gu, "");
+  return trimmed([...trimmed(name.replace(/[\s/\\:*?"'<>|`%;&\p{Cc}\p{Cf}\p{Cs}]+/gu, "-"))].slice(0, 60).join(""));
+}
+
 /** @param {HTMLCanvasElement} canvas @param {string} name */
 function save(canvas, name) {
   canvas.toBlob((blob) => {
     if (!blob) return;
-    const address = URL.createObjectURL(blob), file = `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-") || "chart"}.png`;
+    const address = URL.createObjectURL(blob), file = `${fileName(name) || "chart"}.png`;
     Object.assign(document.createElement("a"), { href: address, download: file }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   }, "image/png");
