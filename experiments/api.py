@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar, cast
 
 import django_filters
@@ -11,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
@@ -31,6 +35,8 @@ from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializ
 from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
+from experiments.stalled import STALLED, is_stalled
+from experiments.table.filtering import fitting, in_status
 from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, numbers_asked, numbers_of
 from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
@@ -39,6 +45,7 @@ from projects.api import OfProject
 from projects.models import Project
 from projects.services import find_named, make_named
 
+STATUSES = (*Experiment.Status.values, STALLED)
 TAGS_MOST = 100
 HYPOTHESES_MOST = 20
 FIRST_RUN = {"project": "digits", "create_project": True, "name": "lr 3e-4", "params": {"lr": 3e-4}, "seed": 1, "tags": ["sweep"]}
@@ -70,6 +77,7 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
     """An experiment."""
 
     project = ProjectReference(read_only=True)
+    status = serializers.SerializerMethodField(help_text="`stalled`: running by the record, and silent for longer than it may be.")
     parent = serializers.UUIDField(source="parent_experiment_id", read_only=True, allow_null=True)  # type: ignore[assignment]  # DRF takes fields out of the class
     root = serializers.UUIDField(source="root_experiment_id", read_only=True, help_text="The experiment itself, where it has no parent.")  # type: ignore[assignment]
     features_diff = ObjectField(read_only=True)
@@ -84,6 +92,11 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
             *("replicate_group", "replicate_key", "host", "git_commit", "command", "url", "started_at", "finished_at", "last_point_at"),
             *("created_at", "updated_at", "archived"),
         )
+
+    @extend_schema_field({"type": "string", "enum": list(STATUSES)})
+    def get_status(self, experiment: Experiment) -> str:
+        """Where it is in its life, as its page says."""
+        return STALLED if is_stalled(experiment) else experiment.status
 
     def get_url(self, experiment: Experiment) -> str:
         """The path of its page."""
@@ -186,6 +199,12 @@ class ExperimentChange(ExperimentContent):
         return values
 
 
+class Heartbeat(StrictSerializer):
+    """What a heartbeat may say."""
+
+    every_s = serializers.FloatField(required=False, min_value=0.001, max_value=86_400.0, help_text="How far apart the heartbeats will come, in seconds.")
+
+
 def content(asked: dict[str, Any], project: Project | None) -> dict[str, Any]:  # Any: values of several fields
     """What was asked, the parent as an experiment of the project. Raises Invalid for an unknown parent."""
     return asked | ({"parent": parent_named(asked["parent"], project)} if "parent" in asked else {})
@@ -216,7 +235,9 @@ def change(experiment: Experiment, asked: dict[str, Any], *, by: User) -> None: 
 class ExperimentFilter(OfProject):
     """How a list of experiments is narrowed."""
 
-    status = django_filters.MultipleChoiceFilter(choices=Experiment.Status.choices, label="Repeat it for any of several.")
+    status = django_filters.MultipleChoiceFilter(
+        choices=[(word, word) for word in STATUSES], method="in_status", label="Repeat it for any of several. Those that are `stalled` are `running`, too."
+    )
     tag = Repeated(method="tagged", label="Repeat it for all of several.")
     parent = django_filters.UUIDFilter(field_name="parent_experiment_id", method="below", label="UUID of the experiment that they were changed from.")
     root = django_filters.UUIDFilter(field_name="root_experiment_id", method="below", label="UUID of the experiment that their lineage began with.")
@@ -231,6 +252,11 @@ class ExperimentFilter(OfProject):
         """Those below one experiment. Raises NotFound."""
         above = Experiment.objects.visible_to(caller(self.request)).named(str(reference))
         return experiments.filter(**{name: above.pk})
+
+    def in_status(self, experiments: QuerySet[Experiment], name: str, words: list[str]) -> QuerySet[Experiment]:
+        """Those in any of the statuses."""
+        now = timezone.now()
+        return experiments.filter(reduce(or_, (in_status(word, now) for word in words))) if words else experiments
 
     def tagged(self, experiments: QuerySet[Experiment], name: str, tag: str) -> QuerySet[Experiment]:
         """Those with every tag asked for."""
@@ -387,8 +413,11 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         deletion.delete([self.experiment(role=Role.ADMIN)], by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(operation_id="experiment_heartbeat", summary="Say that a run is alive", request=None, responses={204: None})
+    @extend_schema(operation_id="experiment_heartbeat", summary="Say that a run is alive", request=Heartbeat, responses={204: None})
     def heartbeat(self, request: Request, experiment: str) -> Response:
-        """Tell a quiet run from a dead one: send it every 30 s."""
-        lifecycle.heartbeat(self.experiment(role=Role.EDITOR))
+        """Tell a quiet run from a dead one: send it every 30 s. A run that beats once a minute at least is stalled after two minutes without a beat."""
+        found = self.experiment(role=Role.EDITOR)
+        # A beat may come without a body, of whatever type the sender's library gives to that.
+        every_s = self.asked(Heartbeat).get("every_s") if (request.content_type or "").startswith("application/json") else None
+        lifecycle.heartbeat(found, every=None if every_s is None else timedelta(seconds=every_s))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Unpack
 
 from django.db import IntegrityError, transaction
@@ -140,10 +140,10 @@ def settle(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | Non
     note(experiment, kind, by=by, detail=detail)
 
 
-def heartbeat(experiment: Experiment) -> None:
-    """Note that the run is alive, and how far apart its heartbeats are."""
+def heartbeat(experiment: Experiment, *, every: timedelta | None = None) -> None:
+    """Note that the run is alive, and how far apart its heartbeats are: as it says (`every`), else as they came."""
     now = timezone.now()
-    gap = ExpressionWrapper(Value(now, output_field=DateTimeField()) - F("heartbeat_at"), output_field=DurationField())
+    gap = every or ExpressionWrapper(Value(now, output_field=DateTimeField()) - F("heartbeat_at"), output_field=DurationField())
     Experiment.objects.filter(pk=experiment.pk).update(heartbeat_gap=gap, heartbeat_at=now)
 
 

@@ -16,6 +16,7 @@ from experiments.readings.measured import measured
 from experiments.readings.sections import Found
 from experiments.readings.selection import Selection
 from experiments.readings.spread import Spread
+from experiments.stalled import state_of
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric
 
@@ -26,7 +27,7 @@ CLAIMED_MOST = 5
 def version_of(experiments: Sequence[Experiment]) -> str:
     """How many these are, and a word that changes when a point or a record of theirs does."""
     return f"{len(experiments)}." + digest(
-        freshness.version([row.pk for row in experiments]), *(f"{row.updated_at.timestamp():.6f}{row.state}" for row in experiments)
+        freshness.version([row.pk for row in experiments]), *(f"{row.updated_at.timestamp():.6f}{state_of(row)}" for row in experiments)
     )
 
 

@@ -12,6 +12,7 @@ from experiments.compare.comparison import Comparison
 from experiments.compare.runs import column_of
 from experiments.compare.side_by_side import SideBySide
 from experiments.notation.numerals import NONE
+from experiments.stalled import state_of
 from experiments.table.files import took_s
 
 Columns = list[tuple[str, pa.DataType, Sequence[Any]]]  # Any: values of the columns' types
@@ -26,7 +27,7 @@ def summary(comparison: Comparison) -> Columns:
         ("slug", pa.string(), [row.slug for row in rows]),
         ("name", pa.string(), [clean(row.name) for row in rows]),
         ("baseline", pa.bool_(), [run.is_baseline for run in runs]),
-        ("status", pa.string(), [row.state for row in rows]),
+        ("status", pa.string(), [state_of(row) for row in rows]),
         ("seed", pa.int64(), [row.seed for row in rows]),
         ("replicates", pa.int64(), [run.replicates for run in runs]),
         ("took", pa.float64(), [took_s(row) for row in rows]),

@@ -11,12 +11,12 @@ from experiments.lineage import layout
 from experiments.models import Change, Experiment
 from experiments.readings.measured import is_failed
 from experiments.readings.spread import Spread, shared_name, spread_of
-from experiments.stalled import is_stalled
+from experiments.stalled import state_of
 from projects.models import Project
 
 # Read by every page of the tree, notes and params left where they are.
 COLUMNS = ["name", "slug", "status", "failure_kind", "parent_experiment_id", "features_diff", "replicate_group", "replicate_key", "archived", "project_id"]
-SIGNS = ["last_point_at", "heartbeat_at", "started_at", "created_at", "patience"]
+SIGNS = ["last_point_at", "heartbeat_at", "started_at", "created_at", "patience", "heartbeat_gap"]
 SYMBOLS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
 LOUDEST = ("stalled", "running", "diverged", "crashed", "interrupted", "failed", "planned", "complete")
 
@@ -47,7 +47,7 @@ class Arm:
     @cached_property
     def states(self) -> Counter[str]:
         """How many runs are in each state."""
-        return Counter("stalled" if is_stalled(run) else run.state for run in self.runs)
+        return Counter(state_of(run) for run in self.runs)
 
     @property
     def said_states(self) -> str:

@@ -12,6 +12,7 @@ from experiments.notation.colours import style_of
 from experiments.notation.numerals import decimals_for, decimals_of
 from experiments.readings.measured import Measured, measured, replicate_counts
 from experiments.readings.sections import Found, Sought
+from experiments.stalled import state_of
 from hypotheses.models import Link
 from metrics import process
 from metrics.store import freshness
@@ -194,8 +195,8 @@ class Overview:
     @property
     def version(self) -> str:
         """One word that changes when anything on the page does."""
-        return f"{freshness.version([self.experiment.pk])}.{self.pending}.{self.experiment.updated_at.timestamp():.6f}.{self.experiment.state}"
+        return f"{freshness.version([self.experiment.pk])}.{self.pending}.{self.experiment.updated_at.timestamp():.6f}.{state_of(self.experiment)}"
 
     def has_state_of(self, version: str) -> bool:
         """Whether the run was in its present state when the page had this version."""
-        return version.rpartition(".")[2] == self.experiment.state
+        return version.rpartition(".")[2] == state_of(self.experiment)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from config.web.files import Values, clean, file_of
 from experiments.models import Experiment
 from experiments.notation.params import floated
+from experiments.stalled import state_of
 from experiments.table.cells import Cell, Row
 from experiments.table.columns import NUMBERS, Column
 from experiments.table.rows import ExperimentTable, records
@@ -101,7 +102,7 @@ def took_s(experiment: Experiment) -> float | None:
 
 
 RECORD_VALUES: dict[str, Callable[[Experiment], Any]] = {
-    "status": lambda experiment: experiment.state,
+    "status": state_of,
     "changed": lambda experiment: clean(json.dumps(experiment.features_diff, ensure_ascii=False)) if experiment.features_diff else None,
     "seed": lambda experiment: experiment.seed,
     "took": took_s,

@@ -12,6 +12,7 @@
 {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
 {{ experiment|run_style }}      the classes of the colour and dash that a run has on every page
 {% status experiment %}         shape and word: running, stalled, complete, diverged …
+{{ experiment|state }}          the word alone
 {% icon "search" %}             one symbol of templates/_symbols.html
 {{ change|changed }}            was → now of one row of features_diff
 {{ value|as_param }}            a param as people read it; `param_reading` for a table's cell
@@ -31,7 +32,7 @@ from experiments.models import Change, Experiment
 from experiments.notation.colours import style_of
 from experiments.notation.numerals import NONE, exact, grouped, number
 from experiments.notation.params import distinct
-from experiments.stalled import is_stalled
+from experiments.stalled import state_of
 from projects.models import Direction
 
 register = template.Library()
@@ -122,10 +123,16 @@ def timed(moment: datetime, text: str) -> SafeString:
     return format_html('<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", text)
 
 
+@register.filter
+def state(experiment: Experiment) -> str:
+    """The experiment's state as a word."""
+    return state_of(experiment)
+
+
 @register.simple_tag
 def status(experiment: Experiment) -> SafeString:
     """The experiment's state as a shape and a word. A running one that fell silent is stalled."""
-    word = "stalled" if is_stalled(experiment) else experiment.state
+    word = state_of(experiment)
     style = "failed" if experiment.status == Experiment.Status.FAILED else word
     return format_html(STATUS, style, MARKS.get(style, "m-failed"), word)
 

@@ -12,6 +12,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import Role
 from config.web.rest import StableOrdering, StrictSerializer
+from experiments.stalled import state_of
 from hypotheses.api.claims import HypothesisView, experiment_named
 from hypotheses.claims import stating
 from hypotheses.claims.linking import link
@@ -26,11 +27,15 @@ class LinkRow(serializers.ModelSerializer[Link]):
     experiment = serializers.UUIDField(source="experiment_id", read_only=True)
     slug = serializers.CharField(source="experiment.slug", read_only=True)
     name = serializers.CharField(source="experiment.name", read_only=True)
-    status = serializers.CharField(source="experiment.state", read_only=True)
+    status = serializers.SerializerMethodField(help_text="A failure's kind where there is one; `stalled` where a running one is silent for too long.")
 
     class Meta:
         model = Link
         fields = ("experiment", "slug", "name", "status", "source", "linked_at", "is_post_hoc", "unlinked_at", "counts_unlinked", "invalidated_at", "reason")
+
+    def get_status(self, link: Link) -> str:
+        """The word that pages show."""
+        return state_of(link.experiment)
 
 
 class RuleRow(serializers.ModelSerializer[Rule]):

@@ -1,10 +1,12 @@
 import gzip
 import json
 import uuid
+from datetime import timedelta
 
 import pytest
 import zstandard
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import ApiToken, Membership, Role, Team
 from experiments import lifecycle
@@ -437,3 +439,35 @@ def test_starting_and_ending_cost_few_queries(editor, project, django_assert_num
         patch(editor, child["id"], status="complete")
     with django_assert_num_queries(4):
         editor.post(f"{URL}/{child['id']}/heartbeat")
+
+
+def test_a_run_that_is_killed_is_stalled_two_minutes_after_its_last_heartbeat(editor, experiment, browser_for, bob):
+    assert editor.post(f"{URL}/{experiment.pk}/heartbeat", json.dumps({"every_s": 30}), content_type=JSON).status_code == 204
+    experiment.refresh_from_db()
+    for silence, status in ((timedelta(seconds=110), "running"), (timedelta(seconds=130), "stalled")):
+        then = timezone.now() - silence
+        Experiment.objects.filter(pk=experiment.pk).update(heartbeat_at=then, started_at=then, created_at=then)
+        assert editor.get(f"{URL}/{experiment.pk}").json()["status"] == status
+        assert [row["status"] for row in editor.get(URL).json()["results"]] == [status]
+        assert f'class="status {status}"' in browser_for(bob).get(editor.get(f"{URL}/{experiment.pk}").json()["url"]).content.decode()
+
+
+@pytest.mark.parametrize(("silence", "asked"), [(11, {"stalled": 1, "running": 1, "complete": 0}), (9, {"stalled": 0, "running": 1, "complete": 0})])
+def test_stalled_runs_can_be_asked_for_by_scripts_and_are_running_too(editor, experiment, silence, asked):
+    then = timezone.now() - timedelta(minutes=silence)
+    Experiment.objects.filter(pk=experiment.pk).update(started_at=then, created_at=then)
+    assert {status: editor.get(f"{URL}?status={status}").json()["count"] for status in asked} == asked
+    assert editor.get(f"{URL}?status=stalled&status=complete").json()["count"] == asked["stalled"]
+
+
+def test_a_stalled_run_that_is_heard_again_runs(editor, experiment):
+    then = timezone.now() - timedelta(hours=1)
+    Experiment.objects.filter(pk=experiment.pk).update(started_at=then, created_at=then)
+    assert editor.get(f"{URL}/{experiment.pk}").json()["status"] == "stalled"
+    editor.post(f"{URL}/{experiment.pk}/heartbeat", "{}", content_type=JSON)
+    assert editor.get(f"{URL}/{experiment.pk}").json()["status"] == "running"
+
+
+@pytest.mark.parametrize("every_s", [0, -1, "soon", 1e9])
+def test_a_heartbeat_that_promises_nonsense_is_refused(editor, experiment, every_s):
+    assert editor.post(f"{URL}/{experiment.pk}/heartbeat", json.dumps({"every_s": every_s}), content_type=JSON).status_code == 422
