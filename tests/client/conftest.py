@@ -137,9 +137,10 @@ def serving(far, port=0):
     return server
 
 
-def heed_interrupts() -> None:
-    """Let Ctrl-C reach a script, also where the tests themselves run in the background and ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def heed_signals() -> None:
+    """Let Ctrl-C and the like reach a script, also where the tests themselves run in the background and ignore them."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -200,12 +201,12 @@ def script(far, tmp_path):
     """Run Python source in a process of its own, with the far side in its environment. Gives the process."""
     started = []
 
-    def run(source, **environment):
+    def run(source, *, command=None, arguments=(), warnings="error", cwd=None, **environment):
         path = tmp_path / "train.py"
         path.write_text("import research_platform as rp\n" + source)
         settings = {"RP_URL": far.url, "RP_TOKEN": TOKEN, "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], **environment}
-        command = [sys.executable, "-W", "error", str(path)]
-        process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+        command = command or [sys.executable, "-W", warnings, str(path), *arguments]
+        process = subprocess.Popen(command, env=settings, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
         started.append(process)
         return process
 

@@ -168,7 +168,7 @@ def test_a_run_beats_while_it_lives_and_not_after(far, start):
     until(lambda: len(far.of("POST", "/heartbeat")) >= 3)
     run.finish()
     beats = far.of("POST", "/heartbeat")
-    assert beats[0].json == {}
+    assert beats[0].json == {"every_s": 0.05}
     assert beats[0].path == f"/api/v1/experiments/{run.id}/heartbeat"
     time.sleep(0.2)
     assert len(far.of("POST", "/heartbeat")) <= len(beats) + 1

@@ -1,6 +1,7 @@
 """How a run ends: by itself, by an error, by a signal, with its process."""
 
 import signal
+import sys
 import time
 
 import pytest
@@ -110,7 +111,14 @@ def test_a_script_that_crashes_fails_its_run_and_shows_its_traceback(far, script
 
 
 @pytest.mark.parametrize("block", ["", "with run:\n  "])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, -signal.SIGINT),
+        *((number, 128 + number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)),
+        *((number, 128 + number) for number in (signal.SIGQUIT, signal.SIGALRM, signal.SIGXCPU)),
+    ],
+)
 def test_a_script_that_is_stopped_has_an_interrupted_run(far, script, block, number, code):
     process = script(f'import time\nrun = rp.init("digits")\nrun.log({{"loss": 1}})\n{block}time.sleep(60)\n')
     until(lambda: far.batches)
@@ -204,3 +212,154 @@ def test_two_open_runs_both_end_with_their_process(far, script):
     process = script('for name in "ab": rp.init("digits", name=name).log({"loss": 1})\n')
     assert process.wait(20) == 0
     assert far.endings == [{"status": "complete"}] * 2
+
+
+INTERRUPTED, CRASHED, COMPLETE = {"status": "failed", "failure_kind": "interrupted"}, {"status": "failed", "failure_kind": "crashed"}, {"status": "complete"}
+MODULE = 'import sys, os, signal, time\nrun = rp.init("digits")\nrun.log({"loss": 1})\n'
+
+
+@pytest.mark.parametrize(
+    ("leave", "code", "told"),
+    [
+        ("sys.exit(1)", 1, CRASHED),
+        ("sys.exit('no data')", 1, CRASHED),
+        ("sys.exit(0.0)", 1, CRASHED),
+        ("sys.exit()", 0, COMPLETE),
+        ("sys.exit(0)", 0, COMPLETE),
+        ("sys.exit(256)", 0, COMPLETE),
+        ("sys.exit(130)", 130, INTERRUPTED),
+        ("sys.exit(128 + signal.SIGTERM)", 143, INTERRUPTED),
+        ("exit(3)", 3, CRASHED),
+        ("quit(3)", 3, CRASHED),
+        ("raise SystemExit(4)", 4, CRASHED),
+        ("raise SystemExit", 0, COMPLETE),
+        ("kept = SystemExit(9)", 0, COMPLETE),
+        ("os._exit(5)", 5, CRASHED),
+        ("os._exit(0)", 0, COMPLETE),
+        ("try: sys.exit(2)\nexcept SystemExit: pass", 0, COMPLETE),
+        ("try: raise KeyboardInterrupt\nexcept KeyboardInterrupt: sys.exit(1)", 1, INTERRUPTED),
+        ("try: raise KeyboardInterrupt\nexcept KeyboardInterrupt: sys.exit(0)", 0, COMPLETE),
+        ("sys.excepthook = lambda *_: None\n1 / 0", 1, CRASHED),
+        ("import threading\nthread = threading.Thread(target=sys.exit, args=(3,)); thread.start(); thread.join()", 0, COMPLETE),
+    ],
+)
+def test_the_exit_code_decides_how_a_run_ended(far, script, leave, code, told):
+    process = script(MODULE + leave + "\n")
+    assert process.wait(20) == code, process.stderr.read()
+    assert logged(far) == [1.0]
+    assert far.endings == [told]
+
+
+def test_a_script_that_took_exit_out_of_sys_before_its_run_began_is_heard_as_well(far, script):
+    process = script('from sys import exit\nrp.init("digits")\nexit(3)\n')
+    assert process.wait(20) == 3
+    assert far.endings == [CRASHED]
+
+
+@pytest.mark.parametrize("leave", ["sys.exit(3)", "exit(3)", "os._exit(3)"])
+def test_a_module_that_is_run_as_a_script_ends_as_its_exit_code_says(far, script, tmp_path, leave):
+    process = script(MODULE + leave + "\n", command=[sys.executable, "-W", "error", "-m", "train"], cwd=tmp_path)
+    assert process.wait(20) == 3, process.stderr.read()
+    assert far.endings == [CRASHED]
+
+
+ARGPARSE = """
+import argparse
+rp.init("digits")
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.parse_args(["--lr", "high"])
+"""
+CLICK = """
+import click
+@click.command()
+@click.option("--how")
+def train(how):
+    run = rp.init("digits")
+    if how == "bad": raise click.ClickException("no data")
+    if how == "usage": raise click.UsageError("no such layer")
+    if how == "exit": click.get_current_context().exit(7)
+train()
+"""
+HYDRA = """
+import sys
+import hydra
+sys.argv = [sys.argv[0], "hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+@hydra.main(version_base=None, config_path=None)
+def train(config):
+    run = rp.init("digits")
+    run.log({"loss": 1})
+    HOW
+train()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "told"),
+    [
+        (ARGPARSE, 2, CRASHED),
+        (CLICK.replace("train()", "train(['--how', 'bad'])"), 1, CRASHED),
+        (CLICK.replace("train()", "train(['--how', 'usage'])"), 2, CRASHED),
+        (CLICK.replace("train()", "train(['--how', 'exit'])"), 7, CRASHED),
+        (CLICK.replace("train()", "train(['--how', 'well'])"), 0, COMPLETE),
+        (HYDRA.replace("HOW", "1 / 0"), 1, CRASHED),
+        (HYDRA.replace("HOW", "raise KeyboardInterrupt"), -signal.SIGINT, INTERRUPTED),
+        (HYDRA.replace("HOW", "pass"), 0, COMPLETE),
+    ],
+    ids=["argparse", "click", "click usage", "click exit", "click well", "hydra", "hydra ctrl-c", "hydra well"],
+)
+def test_a_failure_that_a_command_line_library_turns_into_an_exit_code_fails_the_run(far, script, tmp_path, source, code, told):
+    process = script(source, warnings="default", cwd=tmp_path)
+    assert process.wait(30) == code, process.stderr.read()
+    assert far.endings == [told]
+
+
+def test_a_signal_that_native_code_has_a_handler_for_is_left_to_it(far, script):
+    process = script(
+        "import faulthandler, os, signal, sys\nfaulthandler.register(signal.SIGUSR1)\n"
+        'run = rp.init("digits")\nos.kill(os.getpid(), signal.SIGUSR1)\nrun.log({"loss": 1})\n'
+    )
+    assert process.wait(20) == 0
+    assert far.endings == [COMPLETE]
+    assert "most recent call first" in process.stderr.read()
+
+
+def test_a_hangup_that_nohup_ignores_is_ignored(far, script):
+    process = script(
+        'import os, signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nrun = rp.init("digits")\nos.kill(os.getpid(), signal.SIGHUP)\nrun.log({"loss": 1})\n'
+    )
+    assert process.wait(20) == 0
+    assert far.endings == [COMPLETE]
+
+
+def test_a_script_that_leaves_well_after_it_was_told_to_stop_is_interrupted_all_the_same(far, script):
+    process = script('import os, signal, sys\nrp.init("digits")\ntry: os.kill(os.getpid(), signal.SIGTERM)\nexcept SystemExit: sys.exit(0)\n')
+    assert process.wait(20) == 0
+    assert far.endings == [INTERRUPTED]
+
+
+CHILD = """
+import multiprocessing, os, signal, sys, time
+def work(how):
+    run = rp.init("digits")
+    run.log({"loss": 1})
+    if how == "error": raise ValueError("no data")
+    if how == "exit": sys.exit(3)
+    if how == "vanish": os._exit(3)
+    if how == "terminated": os.kill(os.getpid(), signal.SIGTERM)
+if __name__ == "__main__":
+    worker = multiprocessing.get_context(sys.argv[1]).Process(target=work, args=(sys.argv[2],))
+    worker.start()
+    worker.join()
+    print(worker.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+@pytest.mark.parametrize(("how", "code", "told"), [("error", 1, CRASHED), ("exit", 3, CRASHED), ("vanish", 3, CRASHED), ("well", 0, COMPLETE)])
+def test_a_run_of_a_child_process_ends_as_the_child_does(far, script, method, how, code, told):
+    process = script(CHILD, arguments=[method, how])
+    output, errors = process.communicate(timeout=30)
+    assert output.split() == [str(code)], errors
+    assert logged(far) == [1.0]
+    assert far.endings == [told]

@@ -95,7 +95,7 @@ def test_a_refused_start_raises_with_the_servers_own_words(start):
 
 def test_an_absent_server_raises_and_says_what_to_do(absent, monkeypatch):
     with pytest.raises(rp.Unreachable, match="RP_MODE=disabled"):
-        rp.init("digits", url=absent.url, token=TOKEN, pace=rp.Pace(backoff_s=60, backoff_most_s=60))
+        rp.init("digits", url=absent.url, token=TOKEN, pace=rp.Pace(backoff_s=60, backoff_most_s=60, connect_timeout_s=0.3))
 
 
 def test_a_server_that_is_just_starting_is_waited_for(absent):

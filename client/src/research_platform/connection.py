@@ -13,9 +13,11 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from research_platform.errors import ConfigurationError
+from research_platform.patience import Patience
 
 COMPRESS_FROM_BYTES = 1_024
 REQUEST_TIMEOUT, CONFLICT, TOO_EARLY, TOO_MANY = 408, 409, 425, 429
+BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Answer:
         return self.status in (TOO_MANY, 503) or (self.status == 0 and self.reason.startswith("ConnectionRefusedError"))
 
     @property
+    def is_proxys(self) -> bool:
+        """Whether a proxy speaks for a server that it did not reach, or did not hear from in time."""
+        return self.status in (BAD_GATEWAY, GATEWAY_TIMEOUT)
+
+    @property
     def retry_after_s(self) -> float | None:
         """Seconds that the server asks to wait, None where it does not say."""
         asked = self.headers.get("retry-after", "")
@@ -87,12 +94,12 @@ class Connection:
         self.token = token
         self._timeout_s = timeout_s
 
-    def ask(self, method: str, path: str, body: Body | None = None, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send one request to `path` (below the address) and return the answer; where nobody answers, an Answer with status 0."""
+    def ask(self, method: str, path: str, body: Body | None = None, *, headers: Mapping[str, str] | None = None, within_s: float | None = None) -> Answer:
+        """Send one request to `path` (below the address) and return the answer; where nobody answers `within_s`, an Answer with status 0."""
         everything = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "research-platform-client"}
         everything.update(body.headers if body else {})
         everything.update(headers or {})
-        line = self._opened()
+        line = self._opened(Patience(self._timeout_s, within_s))
         try:
             return exchanged(line, method, self._parts.path.rstrip("/") + path, body.content if body else None, everything)
         except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
@@ -100,9 +107,12 @@ class Connection:
         finally:
             line.close()
 
-    def _opened(self) -> http.client.HTTPConnection:
+    def _opened(self, patience: Patience) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        return kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout_s)
+        line = kind(self._parts.hostname or "", self._parts.port, timeout=patience.left_s)
+        line._create_connection = patience.connected  # type: ignore[attr-defined]  # http.client's own seam for how it connects
+        line.response_class = patience.response  # type: ignore[assignment]  # called as the class is
+        return line
 
 
 def exchanged(line: http.client.HTTPConnection, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:

@@ -8,15 +8,19 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Literal, Protocol
 
+from research_platform.exits import exit_code, listen
 from research_platform.pace import flush_timeout_s
+from research_platform.signals import ENDING_SIGNALS, is_free
 
 Status = Literal["complete", "failed"]
 FailureKind = Literal["", "crashed", "interrupted", "diverged"]
 SIGNALLED = 128
+RESERVE_MOST_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ COMPLETE, CRASHED, INTERRUPTED = Ending(), Ending("failed", "crashed"), Ending("
 
 
 class Terminated(SystemExit):
-    """SIGTERM, as an exception: the script's own `with` and `finally` blocks run, and so does what waits for the interpreter's exit."""
+    """A signal that ends the process, as an exception: the script's own `with` and `finally` blocks run, and so does what waits for the interpreter's exit."""
 
 
 class Unfinished(Protocol):
@@ -41,6 +45,12 @@ class Unfinished(Protocol):
     def is_ours(self) -> bool:
         """Whether this process started it."""
 
+    def close(self) -> None:
+        """Begin to send what waits, without waiting for it."""
+
+    def await_sent(self, timeout_s: float) -> None:
+        """Wait until everything has arrived, for at most `timeout_s`."""
+
     def finish(self, status: Status | None = None, failure_kind: FailureKind = "", *, timeout_s: float | None = None) -> None:
         """End it."""
 
@@ -49,9 +59,32 @@ def ending_of(error: BaseException | None) -> Ending:
     """How a run ended whose script met `error`."""
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         return INTERRUPTED
-    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+    if isinstance(error, SystemExit):
+        is_stopped = any(isinstance(cause, (KeyboardInterrupt, Terminated)) for cause in causes(error))
+        return ending_with(exit_code(error.code), is_stopped=is_stopped)
+    return COMPLETE if error is None else CRASHED
+
+
+def ending_with(code: int, *, is_stopped: bool = False) -> Ending:
+    """How a run ended whose process leaves with `code`; `is_stopped` where a signal made it leave."""
+    if code == 0:
         return COMPLETE
-    return CRASHED
+    return INTERRUPTED if is_stopped or code - SIGNALLED in ENDING_SIGNALS else CRASHED
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What `error` was raised from, or in the handling of, back to the first."""
+    seen = {id(error)}
+    earlier = error.__cause__ or error.__context__
+    while earlier is not None and id(earlier) not in seen:
+        yield earlier
+        seen.add(id(earlier))
+        earlier = earlier.__cause__ or earlier.__context__
+
+
+def last_error() -> BaseException | None:
+    """The last error that nobody caught: the interpreter keeps it, whoever else has a hook for it."""
+    return getattr(sys, "last_value", None)
 
 
 class Endings:
@@ -60,50 +93,85 @@ class Endings:
     def __init__(self) -> None:
         self._open: list[Unfinished] = []
         self._ending = COMPLETE
-        self._is_hooked = False
+        self._is_signalled = self._is_hooked = False
 
     def watch(self, run: Unfinished) -> None:
-        """Finish `run` at the interpreter's exit unless it is finished before."""
+        """Finish `run` at the process's end unless it is finished before."""
         if not self._is_hooked:
             self._is_hooked = True
-            self._previous = sys.excepthook
-            sys.excepthook = self._note_uncaught
+            self._known_error = last_error()
+            listen(self._note_exit, self._vanish)
             atexit.register(self._finish_all)
-        self._heed_sigterm()
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._start_anew)
+        self._heed_signals()
         self._open.append(run)
 
     def forget(self, run: Unfinished) -> None:
         """`run` is finished."""
         self._open = [other for other in self._open if other is not run]
 
-    def _heed_sigterm(self) -> None:
-        # Only where nobody else does, and where Python allows it.
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminate)
+    @property
+    def ours(self) -> list[Unfinished]:
+        """The open runs that this process started."""
+        return [run for run in self._open if run.is_ours]
+
+    def _start_anew(self) -> None:
+        self._open, self._ending, self._is_signalled, self._known_error = [], COMPLETE, False, last_error()
+
+    def _heed_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():  # Python allows it nowhere else
+            return
+        for number in ENDING_SIGNALS:
+            if is_free(number):
+                signal.signal(number, self._terminate)
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        if not self._ours():  # nothing to save, or a worker forked from the script: die as if this handler were not there
+        if not self.ours:  # nothing to save, or a worker forked from the script: die as if this handler were not there
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._ending = INTERRUPTED
+        self._is_signalled = True
         raise Terminated(SIGNALLED + number)
 
-    def _note_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not is_interactive():  # at a prompt an error ends one line, not the run
-            self._ending = ending_of(error)
-        self._previous(kind, error, trace)
+    def _note_exit(self, error: SystemExit) -> None:
+        self._ending = ending_of(error)
+
+    def _vanish(self, code: int) -> None:
+        """The process leaves by `os._exit`, and nothing else will run."""
+        self._finish(self._stopped_or(ending_with(exit_code(code))))
 
     def _finish_all(self) -> None:
-        until = time.monotonic() + flush_timeout_s()
-        for run in self._ours():
-            run.finish(self._ending.status, self._ending.failure_kind, timeout_s=max(0.0, until - time.monotonic()))
+        error = last_error()
+        if error is not self._known_error and not is_interactive():  # at a prompt an error ends one line, not the run
+            self._ending = ending_of(error)
+        self._finish(self._stopped_or(self._ending))
 
-    def _ours(self) -> list[Unfinished]:
-        return [run for run in self._open if run.is_ours]
+    def _stopped_or(self, ending: Ending) -> Ending:
+        return INTERRUPTED if self._is_signalled else ending
+
+    def _finish(self, ending: Ending) -> None:
+        """End all open runs within one deadline."""
+        finish_together(self.ours, ending, within_s=flush_timeout_s())
+
+
+def finish_together(runs: Sequence[Unfinished], ending: Ending, *, within_s: float) -> None:
+    """End `runs` within `within_s` in all: they send at the same time, then each has its share of what is left to be ended."""
+    until = time.monotonic() + within_s
+    for run in runs:
+        run.close()
+    for run in runs:
+        run.await_sent(until - reserve_s(within_s) - time.monotonic())
+    for waiting, run in zip(range(len(runs), 0, -1), runs):
+        run.finish(ending.status, ending.failure_kind, timeout_s=max(0.0, until - time.monotonic()) / waiting)
+
+
+def reserve_s(timeout_s: float) -> float:
+    """How much of the time to end in is kept for the status, where points do not arrive."""
+    return min(RESERVE_MOST_S, timeout_s / 4)
 
 
 def is_interactive() -> bool:
-    """Whether a person types at a prompt."""
+    """Whether a person types at a prompt, or runs the cells of a notebook."""
     return hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 
 from research_platform.connection import Connection, packed
+from research_platform.values import encoded
 
-EMPTY = packed(b"{}")
+FIRST_AFTER_S = 5.0
 
 
 class Heartbeat:
-    """Beats every `every_s` seconds until stopped. A beat that does not arrive is not repeated: the next one is due soon."""
+    """Beats every `every_s` seconds until stopped, and says so: silence is noticed by that. A beat that is lost is not repeated: the next is due soon."""
 
     def __init__(self, connection: Connection, path: str, *, every_s: float) -> None:
         self._connection, self._path, self._every_s = connection, path, every_s
@@ -26,5 +27,8 @@ class Heartbeat:
         self._stopped.set()
 
     def _work(self) -> None:
-        while not self._stopped.wait(self._every_s):
-            self._connection.ask("POST", self._path, EMPTY)
+        promise = packed(encoded({"every_s": self._every_s}))
+        pause_s = min(FIRST_AFTER_S, self._every_s)
+        while not self._stopped.wait(pause_s):
+            self._connection.ask("POST", self._path, promise)
+            pause_s = self._every_s

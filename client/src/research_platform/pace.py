@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from dataclasses import dataclass, field
 
-FLUSH_TIMEOUT_S = 30.0
+FLUSH_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 20.0
 
 
 def flush_timeout_s() -> float:
     """`RP_FLUSH_TIMEOUT` in seconds, 30 where it is not set or no number."""
+    return seconds("RP_FLUSH_TIMEOUT", FLUSH_TIMEOUT_S)
+
+
+def connect_timeout_s() -> float:
+    """`RP_CONNECT_TIMEOUT` in seconds, 20 where it is not set or no number."""
+    return seconds("RP_CONNECT_TIMEOUT", CONNECT_TIMEOUT_S)
+
+
+def seconds(name: str, otherwise: float) -> float:
+    """What the environment says under `name`; `otherwise` where that is no span of time."""
     try:
-        return max(0.0, float(os.environ.get("RP_FLUSH_TIMEOUT", FLUSH_TIMEOUT_S)))
+        found = float(os.environ.get(name, otherwise))
     except ValueError:
-        return FLUSH_TIMEOUT_S
+        return otherwise
+    return max(0.0, found) if math.isfinite(found) else otherwise
 
 
 @dataclass(frozen=True)
@@ -22,7 +34,8 @@ class Pace:
     """The defaults suit training scripts; all times are in seconds.
 
     A batch leaves every `flush_s`, or at once when `flush_points` wait. It holds at most `batch_points` points and, because a row without a
-    metric still costs a `null`, at most `batch_cells` rows x names. At most `waiting_points` are kept while the server is away.
+    metric still costs a `null`, at most `batch_cells` rows x names. At most `waiting_points` are kept while the server is away. `init` tries for
+    `connect_timeout_s`, `finish` for `flush_timeout_s`.
     """
 
     flush_s: float = 1.0
@@ -36,6 +49,7 @@ class Pace:
     retry_after_most_s: float = 600.0
     request_s: float = 20.0
     flush_timeout_s: float = field(default_factory=flush_timeout_s)
+    connect_timeout_s: float = field(default_factory=connect_timeout_s)
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
         """Seconds to wait after failed attempt number `attempt` (0, 1, …): what the server asked for, else twice as long each time, with jitter."""

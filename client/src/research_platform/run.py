@@ -11,7 +11,7 @@ from typing import Any
 
 from research_platform.columns import Origin, Row
 from research_platform.connection import Answer, Connection, packed
-from research_platform.endings import Ending, FailureKind, Status, ending_of, endings
+from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, reserve_s
 from research_platform.heartbeat import Heartbeat
 from research_platform.pace import Pace
 from research_platform.record import Record
@@ -22,8 +22,6 @@ from research_platform.voice import Voice
 
 STATUSES = ("complete", "failed")
 FAILURE_KINDS = ("", "crashed", "interrupted", "diverged")
-# Where all points arrived, the server is there, and the status deserves a good try even when the time is up.
-STATUS_WITHIN_S = 5.0
 UPDATE_WITHIN_S = 10.0
 
 
@@ -103,11 +101,22 @@ class Run:
             return
         self._is_finished = True
         endings.forget(self)
-        until = time.monotonic() + (self._pace.flush_timeout_s if timeout_s is None else timeout_s)
-        unsent = self._sender.close(max(0.0, until - time.monotonic()))
+        timeout_s = self._pace.flush_timeout_s if timeout_s is None else timeout_s
+        until = time.monotonic() + timeout_s
+        self.close()
+        self.await_sent(timeout_s - reserve_s(timeout_s))
+        self._sender.abandon()
         self._heartbeat.stop()
-        self._report(unsent)
-        self._end(how, within_s=max(0.0 if unsent else STATUS_WITHIN_S, until - time.monotonic()))
+        self._report(self._sender.unsent)
+        self._end(how, within_s=until - time.monotonic())
+
+    def close(self) -> None:
+        """Begin to send what waits, without waiting for it: `finish` does."""
+        self._sender.close()
+
+    def await_sent(self, timeout_s: float) -> None:
+        """After `close`: wait until everything has arrived, for at most `timeout_s`."""
+        self._sender.await_sent(timeout_s)
 
     def __enter__(self) -> Run:
         return self
@@ -166,7 +175,10 @@ class Run:
     def _patch(self, content: Mapping[str, object], *, within_s: float) -> Answer:
         body = packed(encoded(content))
         return persisted(
-            lambda: self._connection.ask("PATCH", self._path, body), worth_repeating=lambda answer: answer.is_passing, within_s=within_s, pace=self._pace
+            lambda left_s: self._connection.ask("PATCH", self._path, body, within_s=left_s),
+            worth_repeating=lambda answer: answer.is_passing,
+            within_s=within_s,
+            pace=self._pace,
         )
 
 

@@ -54,13 +54,18 @@ class Sender:
         if self._added - self._taken >= self._pace.flush_points:
             self._wake()
 
-    def close(self, timeout_s: float) -> int:
-        """Send what waits, for at most `timeout_s`, and stop. Returns the number of points not settled by then."""
+    def close(self) -> None:
+        """Begin to send what waits, and take no more."""
         self._closing.set()
         self._wake()
-        self._thread.join(timeout_s)
+
+    def await_sent(self, timeout_s: float) -> None:
+        """Wait until everything is settled, for at most `timeout_s`."""
+        self._thread.join(max(0.0, timeout_s))
+
+    def abandon(self) -> None:
+        """Stop, whatever still waits."""
         self._abandoned.set()
-        return self.unsent
 
     def _wake(self) -> None:
         if self._wakes.empty():

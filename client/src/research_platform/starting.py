@@ -19,7 +19,6 @@ from research_platform.run import DisabledRun, Run
 from research_platform.values import encoded, plain
 
 MODES = ("online", "disabled")
-CREATE_WITHIN_S = 10.0
 
 Parent = Union[Run, uuid.UUID, str, None]
 
@@ -87,8 +86,12 @@ def claims(hypotheses: str | uuid.UUID | Sequence[str | uuid.UUID] | None) -> li
 
 
 def created(connection: Connection, content: Mapping[str, object], pace: Pace) -> Answer:
-    """The server's answer to a new experiment. Repeated only where the server certainly made none."""
+    """The server's answer to a new experiment, asked for under one key: repeated where the server made none, or knows the key and makes no second one."""
     body = packed(encoded({key: plain(value) for key, value in content.items() if value is not None}))
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
     return persisted(
-        lambda: connection.ask("POST", "/api/v1/experiments", body), worth_repeating=lambda answer: answer.is_untouched, within_s=CREATE_WITHIN_S, pace=pace
+        lambda left_s: connection.ask("POST", "/api/v1/experiments", body, headers=headers, within_s=left_s),
+        worth_repeating=lambda answer: answer.is_untouched or answer.is_proxys,
+        within_s=pace.connect_timeout_s,
+        pace=pace,
     )

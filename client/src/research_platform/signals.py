@@ -1,0 +1,28 @@
+"""The signals that end a process for which nobody has another use."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+# Not those of a fault in native code (SIGSEGV, SIGABRT, …): after them no Python runs. SIGINT is a KeyboardInterrupt unless somebody changed that.
+NAMES = (
+    *("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF"),
+    *("SIGXCPU", "SIGXFSZ", "SIGPIPE", "SIGIO", "SIGPWR", "SIGSTKFLT", "SIGBREAK"),
+)
+ENDING_SIGNALS = tuple(int(getattr(signal, name)) for name in NAMES if hasattr(signal, name))
+STATUS = Path("/proc/self/status")
+
+
+def is_free(number: int) -> bool:
+    """Whether the signal would end this process: no handler in Python, none in native code (faulthandler, MPI), not ignored."""
+    return signal.getsignal(number) is signal.SIG_DFL and not natively_caught() >> (number - 1) & 1
+
+
+def natively_caught() -> int:
+    """The signals that have a handler, as bits, counted from signal 1; none where the system does not say."""
+    try:
+        lines = STATUS.read_text().splitlines()
+    except (OSError, UnicodeError):
+        return 0
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
