@@ -10,7 +10,7 @@ from operator import or_
 from typing import Any, ClassVar, cast
 
 import django_filters
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -34,6 +34,7 @@ from config.web.query import Repeated, TrueOrFalse
 from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys
 from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle
+from experiments.content import Fields
 from experiments.models import Experiment
 from experiments.stalled import STALLED, is_stalled
 from experiments.table.filtering import fitting, in_status
@@ -46,6 +47,8 @@ from projects.models import Project
 from projects.services import find_named, make_named
 
 STATUSES = (*Experiment.Status.values, STALLED)
+KEYS = uuid.UUID("3c6f1d2e-7a55-4d0b-9c58-6c1f0a4b8e21")
+KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key again gets the experiment that it made.")
 TAGS_MOST = 100
 HYPOTHESES_MOST = 20
 FIRST_RUN = {"project": "digits", "create_project": True, "name": "lr 3e-4", "params": {"lr": 3e-4}, "seed": 1, "tags": ["sweep"]}
@@ -362,24 +365,47 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     @extend_schema(
         operation_id="experiment_create",
         summary="Start an experiment",
+        parameters=[KEY],
         request=NewExperiment,
         responses={201: StartedExperiment},
         examples=[OpenApiExample("a first run", FIRST_RUN, request_only=True), OpenApiExample("a change to it", CHILD, request_only=True)],
     )
     def create(self, request: Request) -> Response:
-        """Start an experiment (or plan one), in a project that is there or, with `create_project`, in a new one."""
-        asked = self.asked(NewExperiment)
+        """Start an experiment (or plan one), in a project that is there or, with `create_project`, in a new one. One `Idempotency-Key` makes one."""
+        asked, pk = self.asked(NewExperiment), self.pk_of_key()
+        if pk is not None and (before := self.visible().filter(pk=pk).first()) is not None:
+            return self.replayed(before)
+        try:
+            experiment = self.made(asked, {} if pk is None else {"id": pk})
+        except IntegrityError:
+            if pk is None:
+                raise
+            # The same request twice at one moment: the other one made it.
+            return self.replayed(get_object_or_404(self.visible(), pk=pk))
+        return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
+
+    def replayed(self, made: Experiment) -> Response:
+        """The answer to the request that made it, again."""
+        return Response(StartedExperiment(made).data, status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
+
+    def pk_of_key(self) -> uuid.UUID | None:
+        """The id of the experiment that the request's `Idempotency-Key` makes, whichever process takes it; None without a key."""
+        key = self.request.headers.get("Idempotency-Key", "")
+        return uuid.uuid5(KEYS, f"{self.caller.user.pk} {key}") if key else None
+
+    def made(self, asked: dict[str, Any], identity: Fields) -> Experiment:  # Any: values of several fields
+        """A new experiment as asked for, with the number of its first writer."""
         reference = asked.pop("project")
         # Looking up comes before the transaction: SQLite has one writer at a time, and others wait.
         project = self.project(reference, is_made=asked.pop("create_project"))
         tested = named(project, asked.pop("hypotheses", []))
         given = content(asked, project)
         with transaction.atomic():
-            experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **given)
+            experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **identity, **given)
             for hypothesis in tested:
                 link(hypothesis, [experiment], source=Link.Source.SCRIPT, by=self.caller.user)
             experiment.hand_out_writer()
-        return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
+        return experiment
 
     def project(self, reference: str, *, is_made: bool) -> Project | None:
         """The project of a new experiment, None where it is to be made. Raises NotFound, Conflict or Forbidden."""

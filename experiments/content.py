@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -21,6 +22,7 @@ COLUMNS = {"parent": "parent_experiment"}
 class Fields(TypedDict, total=False):
     """What a person or a script may say of an experiment."""
 
+    id: uuid.UUID
     name: str
     slug: str
     parent: Experiment | None

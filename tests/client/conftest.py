@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -113,7 +114,8 @@ class Handler(BaseHTTPRequestHandler):
         if answer == "hang up":
             self.close_connection = True
             return
-        self.reply(*answer)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that waits no longer
+            self.reply(*answer)
 
     def reply(self, status, content, headers):
         body = b"" if content is None else content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -206,7 +208,9 @@ def script(far, tmp_path):
         path.write_text("import research_platform as rp\n" + source)
         settings = {"RP_URL": far.url, "RP_TOKEN": TOKEN, "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], **environment}
         command = command or [sys.executable, "-W", warnings, str(path), *arguments]
-        process = subprocess.Popen(command, env=settings, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
+        process = subprocess.Popen(
+            command, env=settings, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals
+        )
         started.append(process)
         return process
 

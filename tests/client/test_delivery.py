@@ -1,10 +1,14 @@
 """What happens to points while the network, or the server, does not behave."""
 
+import socket
+import threading
 import time
+from contextlib import contextmanager
 from email.utils import formatdate
 
 import pytest
 import research_platform as rp
+from research_platform.connection import Connection
 
 from .conftest import QUICK, RECEIPT, TOKEN, until
 
@@ -188,3 +192,95 @@ def test_the_address_may_have_a_path_in_front(far):
     with pytest.raises(rp.Refused):
         rp.init("digits", url=f"{far.url}/tracker/", token=TOKEN, pace=QUICK)
     assert seen == ["/tracker/api/v1/experiments"]
+
+
+@pytest.fixture
+def silence(far):
+    """Makes the server take every request and answer none."""
+    over, good = threading.Event(), far.answer
+
+    def answer(request):
+        over.wait(60)
+        return good(request)
+
+    yield lambda: setattr(far, "answer", answer)
+    over.set()
+
+
+@contextmanager
+def takes_at_most(seconds):
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < seconds
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_an_end_takes_no_longer_than_it_may_though_the_server_never_answers(far, start, silence, caplog, points):
+    run = start(pace=rp.Pace(flush_s=0.01))
+    silence()
+    for _ in range(points):
+        run.log({"loss": 1})
+    until(lambda: len(far.batches) == points)
+    with takes_at_most(1.5):
+        run.finish(timeout_s=1)
+    assert ("1 points not sent in time" in caplog.text) is bool(points)
+    assert "could not be marked as complete" in caplog.text
+    assert len(far.of("PATCH")) == 1
+
+
+def test_all_runs_of_a_process_end_within_one_deadline_though_the_server_never_answers(far, script, silence):
+    process = script(
+        'import sys\nruns = [rp.init("digits", name=name) for name in "abc"]\nprint("ready", flush=True)\nsys.stdin.readline()\n', RP_FLUSH_TIMEOUT="2"
+    )
+    assert process.stdout.readline() == "ready\n"
+    silence()
+    with takes_at_most(4):
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait(20) == 0
+    assert len(far.of("PATCH")) == 3
+    assert process.stderr.read().count("could not be marked as complete") == 3
+
+
+def test_the_time_that_one_run_cannot_use_is_left_to_the_others(far, script):
+    source = 'runs = [rp.init("digits", name=name) for name in "ab"]\nfor run in runs: run.log({"loss": 1})\n'
+    good = far.answer
+    far.answer = lambda request: (503, None, {"Retry-After": "1"}) if not over.is_set() and "/log-batch/" in request.path else good(request)
+    over = threading.Event()
+    process = script(source, RP_FLUSH_TIMEOUT="20")
+    until(lambda: len(far.batches) >= 2)
+    over.set()
+    assert process.wait(20) == 0
+    assert far.endings == [{"status": "complete"}] * 2
+
+
+@pytest.mark.parametrize("trickle", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_an_answer_that_trickles_takes_no_longer_than_it_may(trickle):
+    over = threading.Event()
+
+    def serve():
+        line, _ = server.accept()
+        with line:
+            line.recv(65536)
+            line.sendall(trickle)
+            while not over.wait(0.02):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with takes_at_most(1.0):
+            answer = Connection(f"http://127.0.0.1:{server.getsockname()[1]}", TOKEN).ask("GET", "/", within_s=0.3)
+        over.set()
+        thread.join()
+    assert answer.status == 0
+    assert "timed out" in answer.reason
+
+
+def test_an_update_takes_no_longer_than_it_may_though_the_server_never_answers(start, silence, caplog, monkeypatch):
+    monkeypatch.setattr("research_platform.run.UPDATE_WITHIN_S", 0.3)
+    run = start()
+    silence()
+    with takes_at_most(1.0):
+        run.update(tags=["x"])
+    assert "is not updated" in caplog.text

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 import uuid
 
 import numpy as np
@@ -110,6 +111,50 @@ def test_a_start_that_may_have_happened_is_not_repeated(far, start):
     with pytest.raises(rp.Unreachable):
         start()
     assert len(far.requests) == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_start_that_a_server_or_proxy_cannot_answer_now_is_asked_for_again_under_the_same_key(far, start, status):
+    good, refusals = far.answer, iter([(status, b"<html>", {})])
+    far.answer = lambda request: next(refusals, None) or good(request)
+    start()
+    first, second = far.of("POST", "/api/v1/experiments")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert len(first.headers["idempotency-key"]) == 32
+    assert first.raw == second.raw
+
+
+def test_two_starts_have_two_keys(far, start):
+    start()
+    start()
+    assert len({request.headers["idempotency-key"] for request in far.of("POST", "/api/v1/experiments")}) == 2
+
+
+@pytest.mark.parametrize("failure", [(500, None, {}), (501, None, {}), (403, None, {})])
+def test_a_start_that_fails_for_good_is_not_repeated(far, start, failure):
+    far.answer = lambda request: failure
+    with pytest.raises(rp.Refused):
+        start()
+    assert len(far.requests) == 1
+
+
+@pytest.mark.parametrize("failure", ["refused", "502", "silence"])
+def test_a_start_is_tried_for_as_long_as_the_environment_says(far, absent, monkeypatch, failure):
+    monkeypatch.setenv("RP_CONNECT_TIMEOUT", "1.5")
+    over = threading.Event()
+    far.answer = lambda request: (502, None, {}) if failure == "502" else over.wait(60) and (500, None, {})
+    begin = time.monotonic()
+    with pytest.raises(rp.ResearchPlatformError):
+        rp.init("digits", url=(absent if failure == "refused" else far).url, token=TOKEN, pace=rp.Pace(backoff_s=0.1, backoff_most_s=0.5))
+    over.set()
+    assert 1.2 < time.monotonic() - begin < 2.0
+    assert len(far.requests) > 3 or failure != "502"
+
+
+@pytest.mark.parametrize(("said", "meant"), [("2.5", 2.5), ("soon", 20.0), ("nan", 20.0), ("-1", 0.0)])
+def test_how_long_a_start_is_tried_can_be_read_from_the_environment(monkeypatch, said, meant):
+    monkeypatch.setenv("RP_CONNECT_TIMEOUT", said)
+    assert rp.Pace().connect_timeout_s == meant
 
 
 def test_an_address_of_something_else_is_named_as_such(far, start):

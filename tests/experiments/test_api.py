@@ -471,3 +471,26 @@ def test_a_stalled_run_that_is_heard_again_runs(editor, experiment):
 @pytest.mark.parametrize("every_s", [0, -1, "soon", 1e9])
 def test_a_heartbeat_that_promises_nonsense_is_refused(editor, experiment, every_s):
     assert editor.post(f"{URL}/{experiment.pk}/heartbeat", json.dumps({"every_s": every_s}), content_type=JSON).status_code == 422
+
+
+def test_a_start_that_is_sent_again_under_its_key_makes_one_experiment(editor, project):
+    first, again, other = (
+        editor.post(URL, {"project": "digits", "name": "run"}, content_type=JSON, headers={"Idempotency-Key": key}) for key in ("a" * 32, "a" * 32, "b" * 32)
+    )
+    assert [answer.status_code for answer in (first, again, other)] == [201] * 3
+    assert first.json() == again.json()
+    assert ("Idempotent-Replayed" in first.headers, again.headers["Idempotent-Replayed"]) == (False, "true")
+    assert other.json()["id"] != first.json()["id"]
+    assert Experiment.objects.count() == 2
+
+
+def test_a_key_is_its_callers_own(editor, api_for, alice, project):
+    found = {
+        client.post(URL, {"project": "digits", "name": "r"}, content_type=JSON, headers={"Idempotency-Key": "k"}).json()["id"]
+        for client in (editor, api_for(alice))
+    }
+    assert len(found) == 2
+
+
+def test_a_start_without_a_key_makes_an_experiment_each_time(editor, project):
+    assert len({start(editor).json()["id"] for _ in range(2)}) == 2
