@@ -3,6 +3,7 @@
 import threading
 import time
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -80,6 +81,83 @@ def test_whatever_is_a_number_may_be_logged(far, start):
     assert found == {"a": float(np.float32(0.1)), "b": 3.0, "c": 1.0, "d": 1.5, "e": 2.5, "f": 1e20}
 
 
+@pytest.mark.parametrize("value", [np.array([3.5]), np.array([[3.5]]), np.array(3.5), np.float32(3.5), np.float16(3.5), Fraction(7, 2)])
+def test_an_array_of_one_element_is_a_number(far, start, caplog, value):
+    run = start()
+    run.log({"loss": value})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"loss": [3.5]}
+    assert not caplog.records
+
+
+class Tensor:
+    """What PyTorch's looks like from outside."""
+
+    def __init__(self, *values, shape):
+        self.values, self.shape = values, shape
+
+    def item(self):
+        (only,) = self.values
+        return only
+
+    def __float__(self):
+        return float(self.item())
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_tensor_of_one_element_is_a_number_and_a_step(far, start, caplog, shape):
+    run = start()
+    run.log({"loss": Tensor(2.5, shape=shape)}, step=Tensor(7, shape=shape))
+    run.log({"loss": Tensor(1.0, 2.0, shape=(2,)), "good": 1})
+    run.finish()
+    assert (far.batches[0].json["steps"], far.batches[0].json["metrics"]) == ([7, 8], {"loss": [2.5, None], "good": [None, 1.0]})
+    assert len(caplog.records) == 1
+
+
+def test_a_step_is_whole_whatever_its_type(far, start, caplog):
+    run = start(pace=rp.Pace(flush_s=60))
+    for step in [np.float32(2), np.float64(3), np.array(4), np.array([5]), np.array([6.0]), Decimal("7"), Fraction(8), np.int8(9), True]:
+        run.log({"loss": 1}, step=step)
+    run.finish()
+    assert far.batches[0].json["steps"] == [2, 3, 4, 5, 6, 7, 8, 9, 1]
+    assert not caplog.records
+
+
+def test_a_dict_inside_is_logged_under_its_name_and_a_slash(far, start, caplog):
+    run = start()
+    run.log({"train": {"loss": 1, "acc": {"top1": 0.5, "top5": np.array([0.9])}}, "lr": 0.1})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"train/loss": [1.0], "train/acc/top1": [0.5], "train/acc/top5": [0.9], "lr": [0.1]}
+    assert not caplog.records
+
+
+def test_what_is_no_number_or_name_inside_a_dict_is_left_out_with_one_warning_each(far, start, caplog):
+    run = start()
+    run.log({"train": {"loss": 1, "note": "high", 3: 1.0, "none": {}}})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"train/loss": [1.0]}
+    assert len(caplog.records) == 3
+    assert "train/note" in caplog.text
+
+
+def test_a_name_that_stands_twice_in_a_row_is_told_and_the_later_value_kept(far, start, caplog):
+    run = start()
+    run.log({"train/loss": 1, "train": {"loss": 2}})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"train/loss": [2.0]}
+    assert len(caplog.records) == 1
+
+
+def test_a_dict_that_holds_itself_harms_nobody(far, start, caplog):
+    row = {"loss": 1}
+    row["self"] = row
+    run = start()
+    run.log(row)
+    run.finish()
+    assert far.batches[0].json["metrics"]["loss"] == [1.0]
+    assert caplog.records
+
+
 class Lost:
     def __float__(self):
         raise MemoryError("the device is gone")
@@ -105,7 +183,7 @@ def test_a_name_that_the_server_would_refuse_spoils_no_batch(far, start, caplog,
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("step", ["one", 1.5, 2**63, float("nan"), [1]])
+@pytest.mark.parametrize("step", ["one", "2", np.float32(1.5), np.array([1, 2]), np.array(["2"]), 1.5, 2**63, float("nan"), [1]])
 def test_a_step_that_is_none_leaves_its_row_out_with_one_warning(far, start, caplog, step):
     run = start()
     run.log({"loss": 1}, step=step)

@@ -51,6 +51,9 @@ class Unfinished(Protocol):
     def await_sent(self, timeout_s: float) -> None:
         """Wait until everything has arrived, for at most `timeout_s`."""
 
+    def give_way(self) -> None:
+        """End it because the next one starts at the same prompt."""
+
     def finish(self, status: Status | None = None, failure_kind: FailureKind = "", *, timeout_s: float | None = None) -> None:
         """End it."""
 
@@ -106,6 +109,12 @@ class Endings:
                 os.register_at_fork(after_in_child=self._start_anew)
         self._heed_signals()
         self._open.append(run)
+
+    def make_way(self) -> None:
+        """In a notebook and at a prompt, end what was left open: the name that held it is about to hold the next run."""
+        if is_interactive():
+            for run in self.ours:
+                run.give_way()
 
     def forget(self, run: Unfinished) -> None:
         """`run` is finished."""

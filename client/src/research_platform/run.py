@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from research_platform.columns import Origin, Row
 from research_platform.connection import Answer, Connection, packed
-from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, reserve_s
+from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
 from research_platform.heartbeat import Heartbeat
 from research_platform.pace import Pace
 from research_platform.record import Record
 from research_platform.retrying import persisted
 from research_platform.sender import Sender
-from research_platform.values import Step, encoded, name, number, plain, whole
+from research_platform.values import Step, encoded, flat, name, number, plain, whole
 from research_platform.voice import Voice
 
 STATUSES = ("complete", "failed")
 FAILURE_KINDS = ("", "crashed", "interrupted", "diverged")
 UPDATE_WITHIN_S = 10.0
+# The runs of this process by id, for as long as somebody holds them.
+LIVING: WeakValueDictionary[str, Run] = WeakValueDictionary()
 
 
 def ending(status: str | None, failure_kind: str) -> Ending:
@@ -36,7 +39,7 @@ def ending(status: str | None, failure_kind: str) -> Ending:
 
 
 class Run:
-    """One experiment while it runs. Made by `init`; safe for many threads; inert in a forked child."""
+    """One experiment while it runs. Made by `init`; safe for many threads; inert in another process, forked or spawned. A copy is the run itself."""
 
     def __init__(self, record: Record, connection: Connection, *, host: str, params: Mapping[str, Any], tags: Sequence[str], pace: Pace) -> None:
         self.id, self.slug, self.project = record.id, record.slug, record.project_slug
@@ -51,11 +54,13 @@ class Run:
         self._lock = threading.RLock()  # re-entrant: a signal handler of the script may log while the script does
         self._next_step = 0
         self._shape: tuple[str, ...] = ()
-        self._is_finished = False
+        self._is_finished = self.is_entered = False
         self._pid = os.getpid()
+        self._known_error = last_error()
 
     def start(self) -> None:
         """Begin to send and to beat."""
+        LIVING[self.id] = self
         self._sender.start()
         self._heartbeat.start()
 
@@ -70,6 +75,7 @@ class Run:
         What is not a number or not a name is left out, with one warning.
         """
         at_s = time.time()
+        self._known_error = last_error()
         if not self._takes_points() or not self._is_mapping(metrics):
             return
         try:
@@ -118,7 +124,18 @@ class Run:
         """After `close`: wait until everything has arrived, for at most `timeout_s`."""
         self._sender.await_sent(timeout_s)
 
+    def give_way(self) -> None:
+        """End it because its notebook starts the next: by the error that came after its last row, else well. In a `with` block it goes on."""
+        if self.is_entered:
+            return
+        error = last_error()
+        how = ending_of(None if error is self._known_error else error)
+        word = how.failure_kind or how.status
+        self._voice.warn(f"{self.slug} was still open, and is {word} now that the next one starts. To have several open at a time, use `with`.")
+        self.finish(how.status, how.failure_kind)
+
     def __enter__(self) -> Run:
+        self.is_entered = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -128,9 +145,20 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.slug} {self.url}>"
 
+    def __copy__(self) -> Run:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Run:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Run], tuple[dict[str, Any]]]:
+        """Its names, params and tags; neither the token nor what waits to be sent."""
+        names = ("id", "slug", "project", "url", "params", "tags")
+        return revived, ({name: getattr(self, name) for name in names},)
+
     def _takes_points(self) -> bool:
         if not self.is_ours:
-            self._voice.once("forked", f"{self.slug} was started by another process: what this forked one logs is left out.")
+            self._voice.once("forked", f"{self.slug} was started by another process: what this one logs to it is left out. Start a run here to log from here.")
             return False
         if self._is_finished:
             self._voice.once("finished", f"{self.slug} is finished: what is logged now is left out.")
@@ -144,11 +172,15 @@ class Run:
     def _valid(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         """The names and numbers in `metrics`; the rest is left out."""
         kept: dict[str, float] = {}
-        for metric, value in metrics.items():
+        for metric, value in flat(metrics):
             try:
-                kept[name(metric)] = number(value)
+                found, taken = number(value), name(metric)
             except ValueError as error:
                 self._voice.once(f"value {metric!r}", f"{metric!r:.80}: {error}, and is left out.")
+                continue
+            if taken in kept:
+                self._voice.once(f"twice {taken}", f"{taken!r:.80} stands twice in one row, flat and in a dict: the later value is kept.")
+            kept[taken] = found
         return kept
 
     def _add(self, values: dict[str, float], step: int | None, at_s: float) -> None:
@@ -182,6 +214,20 @@ class Run:
         )
 
 
+class DistantRun(Run):
+    """A run that another process started, or this one in an earlier life: its names can be read; what is logged is left out, with one warning."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        vars(self).update(known)
+        self._voice, self._pid, self._is_finished, self.is_entered = Voice(), -1, False, False
+
+
+def revived(known: dict[str, Any]) -> Run:
+    """The run that was pickled: the same object where it lives in this process."""
+    here = LIVING.get(known["id"])
+    return here if here is not None and here.is_ours else DistantRun(known)
+
+
 class DisabledRun(Run):
     """A run that goes nowhere: everything may be called and nothing happens."""
 
@@ -209,3 +255,11 @@ class DisabledRun(Run):
 
     def __repr__(self) -> str:
         return "<DisabledRun>"
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Run], tuple[dict[str, Any]]]:
+        return disabled, ({"params": self.params, "tags": self.tags},)
+
+
+def disabled(known: dict[str, Any]) -> DisabledRun:
+    """A disabled run that was pickled."""
+    return DisabledRun(**known)

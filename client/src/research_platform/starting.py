@@ -60,6 +60,7 @@ def init(
     host = provenance.host()
     content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
     run = Run(record(created(connection, content, pace), url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
+    endings.make_way()
     run.start()
     endings.watch(run)
     return run

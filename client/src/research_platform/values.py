@@ -6,39 +6,63 @@ import json
 import math
 import operator
 import unicodedata
-from collections.abc import Mapping
-from typing import SupportsFloat, SupportsIndex, Union
+from collections.abc import Iterator, Mapping
+from typing import Any, SupportsFloat, SupportsIndex, Union
 
 Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 Step = Union[SupportsIndex, float]
 
 STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
 NAME_BYTES = 250
+DEPTH_MOST = 20
 UNSTORABLE = ("Cc", "Cs")  # control characters and lone surrogates
 
 
 def number(value: SupportsFloat) -> float:
-    """`value` as a float. Raises ValueError where it is none."""
+    """`value` as a float; an array or tensor of one element is that element. Raises ValueError where it is none."""
     try:
-        return float(value)
+        return float(element(value))
     except Exception as error:  # __float__ is other people's code (a lost GPU raises its own kind), and no training may end here
         raise ValueError(f"{value!r:.80} is not a number") from error
 
 
 def whole(step: Step) -> int:
-    """`step` as an integer of 64 bits; a float without a fraction is one too. Raises ValueError where it is none."""
-    result = int(step) if isinstance(step, float) and step.is_integer() else index(step)
+    """`step` as an integer of 64 bits; a float without a fraction is one too, of whatever type. Raises ValueError where it is none."""
+    result = index(step)
     if not STEP_LEAST <= result <= STEP_MOST:
         raise ValueError(f"the step {result} does not fit in 64 bits")
     return result
 
 
 def index(step: Step) -> int:
-    """`step` by its __index__. Raises ValueError where it has none."""
+    """`step` by its __index__, or as a float without a fraction. Raises ValueError where it has neither."""
     try:
-        return operator.index(step)  # type: ignore[arg-type]  # a float is refused here
+        one = element(step)
+        if hasattr(one, "__index__"):
+            return operator.index(one)
+        as_float = float(one) if not isinstance(one, str) else math.nan
+        if not as_float.is_integer():
+            raise TypeError("a fraction")
+        return int(as_float)
     except Exception as error:  # __index__ is other people's code too
         raise ValueError(f"the step {step!r:.80} is not a whole number") from error
+
+
+def element(value: Any) -> Any:  # Any: other people's arrays and tensors, and what they hold
+    """The one element of an array or tensor that has no more; anything else as it is."""
+    if isinstance(value, (int, float)) or not hasattr(value, "item") or math.prod(getattr(value, "shape", (0,))) != 1:
+        return value
+    return value.item()
+
+
+def flat(values: Mapping[Any, Any], *, depth: int = 0) -> Iterator[tuple[Any, Any]]:  # Any: whatever a script logs
+    """Names and values, those of a dict inside under its name, a slash and their own."""
+    for key, value in values.items():
+        if isinstance(key, str) and isinstance(value, Mapping) and value and depth < DEPTH_MOST:
+            for inner, leaf in flat(value, depth=depth + 1):
+                yield (f"{key}/{inner}" if isinstance(inner, str) else inner), leaf
+        else:
+            yield key, value
 
 
 def name(metric: object) -> str:
