@@ -363,3 +363,57 @@ def test_a_run_of_a_child_process_ends_as_the_child_does(far, script, method, ho
     assert output.split() == [str(code)], errors
     assert logged(far) == [1.0]
     assert far.endings == [told]
+
+
+KILLED = """
+import multiprocessing, os, signal, sys, time
+def work(how):
+    run = rp.init("digits")
+    run.log({"loss": 1})
+    while not reached.exists(): time.sleep(0.01)
+    os.kill(os.getpid(), how)
+import pathlib
+reached = pathlib.Path(sys.argv[3])
+if __name__ == "__main__":
+    worker = multiprocessing.get_context(sys.argv[1]).Process(target=work, args=(int(sys.argv[2]),))
+    worker.start()
+    worker.join()
+    print(worker.exitcode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "number", "told"),
+    [
+        ("spawn", signal.SIGKILL, INTERRUPTED),
+        ("spawn", signal.SIGSEGV, CRASHED),
+        ("fork", signal.SIGKILL, INTERRUPTED),
+        ("fork", signal.SIGABRT, CRASHED),
+        ("forkserver", signal.SIGSEGV, CRASHED),
+    ],
+)
+def test_the_run_of_a_child_that_is_killed_is_ended_by_its_parent(far, script, tmp_path, method, number, told):
+    process = script(KILLED, arguments=[method, str(int(number)), str(tmp_path / "reached")])
+    until(lambda: far.batches)
+    (tmp_path / "reached").touch()
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, len(output.split())) == (0, 1), errors
+    assert far.endings == [told]
+
+
+def test_the_runs_of_children_that_end_well_are_ended_once(far, script):
+    process = script(CHILD.replace("worker.join()", "worker.join()\n    worker = None; sys.exit(0)"), arguments=["spawn", "well"])
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert far.endings == [COMPLETE]
+    assert errors == ""
+
+
+def test_a_parent_that_starts_children_leaves_as_it_would_otherwise(far, script):
+    source = (
+        "import multiprocessing\nif __name__ == '__main__':\n    with multiprocessing.get_context('spawn').Pool(2) as pool: print(pool.map(abs, [-1, -2]))\n"
+    )
+    process = script(source)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (0, "[1, 2]\n", "")
+    assert far.requests == []

@@ -5,6 +5,7 @@ run.log({"loss": 0.42})
 run.finish()
 """
 
+from research_platform.children import nursery
 from research_platform.errors import ConfigurationError, Refused, ResearchPlatformError, Unreachable
 from research_platform.pace import Pace
 from research_platform.run import DisabledRun, Run
@@ -12,3 +13,5 @@ from research_platform.starting import init
 
 __all__ = ["ConfigurationError", "DisabledRun", "Pace", "Refused", "ResearchPlatformError", "Run", "Unreachable", "init"]
 __version__ = "0.1.0"
+
+nursery.heed()

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
 
+from research_platform.children import Tether
 from research_platform.columns import Origin, Row
 from research_platform.connection import Answer, Connection, packed
 from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
@@ -51,6 +52,7 @@ class Run:
         log_path = f"/api/v1/metrics/log-batch/{record.project_id}/{record.id}"
         self._sender = Sender(connection, log_path, Origin(record.writer, host), pace=pace, voice=self._voice)
         self._heartbeat = Heartbeat(connection, f"{self._path}/heartbeat", every_s=pace.heartbeat_s)
+        self._tether = Tether(connection, self._path)
         self._lock = threading.RLock()  # re-entrant: a signal handler of the script may log while the script does
         self._next_step = 0
         self._shape: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Run:
         LIVING[self.id] = self
         self._sender.start()
         self._heartbeat.start()
+        self._tether.start()
 
     @property
     def is_ours(self) -> bool:
@@ -115,6 +118,7 @@ class Run:
         self._heartbeat.stop()
         self._report(self._sender.unsent)
         self._end(how, within_s=until - time.monotonic())
+        self._tether.release()
 
     def close(self) -> None:
         """Begin to send what waits, without waiting for it: `finish` does."""
