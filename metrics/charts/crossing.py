@@ -39,7 +39,7 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[charts
 def series_json(run: charts.Run, row: Row) -> dict[str, Any]:
     """One run of a comparison; NaN becomes null in the encoder."""
     values = {name: charts.significant(each).tolist() for name, each in (("avg", row.centre), ("min", row.low), ("max", row.high))}
-    counts = {"nonfinite": row.nonfinite, "nonfinite_at": row.nonfinite_at, "unplaced": row.unplaced}
+    counts = {"nonfinite": row.nonfinite, "nonfinite_at": row.nonfinite_at, "unplaced": row.unplaced, "nonfinite_words": charts.odd_words(row.nonfinite_kinds)}
     return {"experiment": str(run.id), "name": run.name, "slug": run.slug, **values, **counts}
 
 

@@ -29,17 +29,17 @@ from django.utils import timezone
 from experiments.models import Experiment
 from metrics import process
 from metrics.charts import hours
-from metrics.charts.series import Asked, Run, X, bucket_width, cached, comparison, reach_of, series_json, significant, wrong, x_json
+from metrics.charts.series import Asked, Run, X, bucket_width, cached, comparison, odd_words, reach_of, series_json, significant, wrong, x_json
 from metrics.store import freshness
 from metrics.store.columns import grid
-from metrics.store.live_rows import NOTHING, End, Frame, Key, Part, ends
+from metrics.store.live_rows import NOTHING, End, Frame, Key, Part, ends, kinds
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Extent, Place
 
 LARGEST_X = 2**53
 WAITS_MOST = 3
 LEAST, MOST = -(2**63), 2**63 - 1
-FRAME_PARTS, TRACK_PARTS = 6, 8
+FRAME_PARTS, TRACK_PARTS = 6, 9
 SERIES_MOST = 500  # of one question, so that its text stays under the store's limit
 LINGERS = timedelta(seconds=60)
 NUMBER = re.compile(r"-?\d{1,19}|")
@@ -49,7 +49,7 @@ NUMBER = re.compile(r"-?\d{1,19}|")
 class Track:
     """One series that goes on, as its reader has it. `since`: the x from which it is told again, the start of its last bucket.
 
-    `odd` counts the values below `since` that are not finite, `odd_at` is the first of them; `began` is what a relative x counts from.
+    `odd` counts the values below `since` that are not finite, `odd_at` is the first of them, `kinds` which they are; `began` is what a relative x counts from.
     """
 
     since: int
@@ -60,9 +60,10 @@ class Track:
     began: int
     drift: int = 0
     waits: int = 0
+    kinds: int = 0
 
     def __str__(self) -> str:
-        numbers = (self.since, self.known, self.tail, self.odd, "" if self.odd_at is None else self.odd_at, self.began, self.drift, self.waits)
+        numbers = (self.since, self.known, self.tail, self.odd, "" if self.odd_at is None else self.odd_at, self.began, self.drift, self.waits, self.kinds)
         return ".".join(map(str, numbers))
 
 
@@ -170,7 +171,7 @@ def begun(frame: Frame, end: End) -> Track:
     since = int(starts.max())
     below = end.insides & (starts < since) & (end.odds > 0)
     odd_at = int(end.odd_ats[below].min()) if below.any() else None
-    return Track(since, end.known, int(end.counts[starts >= since].sum()), int(end.odds[below].sum()), odd_at, end.began)
+    return Track(since, end.known, int(end.counts[starts >= since].sum()), int(end.odds[below].sum()), odd_at, end.began, kinds=kinds(end.odd_kinds[below]))
 
 
 def advanced(sheet: Sheet, track: Track, end: End) -> Track | None:
@@ -181,7 +182,9 @@ def advanced(sheet: Sheet, track: Track, end: End) -> Track | None:
     if ahead > 0 or waits > WAITS_MOST or is_moved or overflows(sheet, end):
         return None
     now = begun(sheet.frame, end) if len(end.spots) else replace(track, known=end.known, tail=0)
-    return replace(now, odd=track.odd + now.odd, odd_at=now.odd_at if track.odd_at is None else track.odd_at, drift=ahead, waits=waits)
+    return replace(
+        now, odd=track.odd + now.odd, odd_at=now.odd_at if track.odd_at is None else track.odd_at, drift=ahead, waits=waits, kinds=track.kinds | now.kinds
+    )
 
 
 def overflows(sheet: Sheet, end: End) -> bool:
@@ -264,6 +267,7 @@ def series_news(run: Run, track: Track, now: Track, end: End, sheet: Sheet) -> d
     at = track.odd_at if track.odd_at is not None else row.nonfinite_at
     if at is not None:
         told |= {"nonfinite": track.odd + row.nonfinite, "nonfinite_at": x_json(np.array([at]), sheet.kind)[0]}
+        told["nonfinite_words"] = odd_words(track.kinds | row.nonfinite_kinds)
     return told
 
 
@@ -284,8 +288,8 @@ def read_mark(text: str, experiments: Sequence[uuid.UUID]) -> Mark:
 
 def track_of(found: Sequence[int | None]) -> Track:
     """A track from its numbers."""
-    since, known, tail, odd, _, began, drift, waits = (one or 0 for one in found)
-    return Track(since, known, tail, odd, found[4], began, drift, waits)
+    since, known, tail, odd, _, began, drift, waits, odd_kinds = (one or 0 for one in found)
+    return Track(since, known, tail, odd, found[4], began, drift, waits, odd_kinds)
 
 
 def numbers(text: str, count: int) -> list[int | None] | None:

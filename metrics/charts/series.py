@@ -28,6 +28,7 @@ CACHE_S = 3600
 SHELVES = {"readings": 100_000, "charts": 4_000_000}
 X = ("step", "time", "relative")
 MICRO = 1_000_000
+ODD_WORDS, UNKNOWN_KIND = {1: "NaN", 2: "Infinity", 4: "-Infinity"}, 8  # the bits of statements.CAREFUL
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,13 @@ def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
         "max": significant(row.high).tolist(),
         "nonfinite": row.nonfinite,
         "nonfinite_at": at,
+        "nonfinite_words": odd_words(row.nonfinite_kinds),
     }
+
+
+def odd_words(kinds: int) -> list[str] | None:
+    """Which of NaN, Infinity and -Infinity are among the values of a series that are not finite; None where an hour that was kept does not tell."""
+    return None if kinds & UNKNOWN_KIND else [word for bit, word in ODD_WORDS.items() if kinds & bit]
 
 
 def x_json(x: NDArray[np.int64], kind: str) -> list[Any]:

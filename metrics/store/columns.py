@@ -46,7 +46,7 @@ def floats(found: Mapping[str, Any], name: str) -> Floats:
 
 def sparse_rows(found: Mapping[str, Any]) -> dict[uuid.UUID, SparseRow]:
     """The result of statements.GRID."""
-    columns = [found.get(name, ()) for name in ("buckets", "places", "centres", "lows", "highs", "nonfinite", "nonfinite_at")]
+    columns = [found.get(name, ()) for name in ("buckets", "places", "centres", "lows", "highs", "nonfinite", "nonfinite_at", "nonfinite_kinds")]
     return {uuid.UUID(experiment): SparseRow(*row) for experiment, *row in zip(found.get("experiment", ()), *columns, strict=True)}
 
 
@@ -59,7 +59,8 @@ def grid(found: Mapping[uuid.UUID, SparseRow], width: int) -> Grid:
         at = np.searchsorted(used, row.buckets)
         x[at] = np.minimum(x[at], row.places)
         centre, low, high = (spread(values, at, len(used)) for values in (row.centre, row.low, row.high))
-        rows[experiment] = GridRow(centre, low, high, int(row.nonfinite), int(row.nonfinite_at) if row.nonfinite_at is not None and row.nonfinite else None)
+        odd_at = int(row.nonfinite_at) if row.nonfinite_at is not None and row.nonfinite else None
+        rows[experiment] = GridRow(centre, low, high, int(row.nonfinite), odd_at, int(row.nonfinite_kinds))
     return Grid(x=x, width=width, rows=rows)
 
 

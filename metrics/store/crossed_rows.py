@@ -22,7 +22,8 @@ CROSSED = """
     SELECT toString(experiment_id) AS experiment, groupArrayIf(bucket, is_placed) AS buckets, groupArrayIf(place, is_placed) AS places,
            groupArrayIf(centre, is_placed) AS centres, groupArrayIf(low, is_placed) AS lows, groupArrayIf(high, is_placed) AS highs,
            groupArrayIf(finite, is_placed) AS finites, sum(turns) AS turned, sumIf(n, is_placed) AS placed,
-           sumIf(odd, is_placed) AS nonfinite, minIf(odd_at, is_placed) AS nonfinite_at, sumIf(n, NOT is_placed) AS unplaced, sum(n) AS points,
+           sumIf(odd, is_placed) AS nonfinite, minIf(odd_at, is_placed) AS nonfinite_at,
+           groupBitOrIf(odd_kinds, is_placed) AS nonfinite_kinds, sumIf(n, NOT is_placed) AS unplaced, sum(n) AS points,
            any(x_first) AS x_least, any(x_last) AS x_most
     FROM (
         SELECT experiment_id, is_placed,
@@ -30,6 +31,7 @@ CROSSED = """
                   toUInt32(least(%(buckets)s - 1, floor((x / 2 - x_low / 2) / (x_high / 2 - x_low / 2) * %(buckets)s))), toUInt32(0)) AS bucket,
                min(x) AS place, ifNull(avgOrNullIf(y, isFinite(y)), nan) AS centre, ifNull(minOrNullIf(y, isFinite(y)), nan) AS low,
                ifNull(maxOrNullIf(y, isFinite(y)), nan) AS high, countIf(NOT isFinite(y)) AS odd, minOrNullIf(x, NOT isFinite(y)) AS odd_at,
+               groupBitOr(toUInt8(multiIf(isFinite(y), 0, isNaN(y), 1, y > 0, 2, 4))) AS odd_kinds,
                count() AS n, countIf(isFinite(y)) AS finite, sum(is_turned) AS turns, any(x_low) AS x_first, any(x_high) AS x_last
         FROM (
             SELECT experiment_id, x, y, isFinite(x) AS is_placed,
@@ -63,8 +65,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Row:
-    """One run on the shared x: arrays of shape (buckets,), NaN where it has no finite value. `nonfinite` values of y, the first at x `nonfinite_at`;
-    `unplaced` points have no finite x."""
+    """One run on the shared x: arrays of shape (buckets,), NaN where it has no finite value. `nonfinite` values of y, the first at x `nonfinite_at`,
+    their kinds as bits (statements.CAREFUL); `unplaced` points have no finite x."""
 
     centre: Floats
     low: Floats
@@ -72,6 +74,7 @@ class Row:
     nonfinite: int
     nonfinite_at: float | None
     unplaced: int
+    nonfinite_kinds: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def row_of(found: Mapping[str, Any], i: int, run: Buckets, at: NDArray[Any], len
     """The i-th run of a result on the shared x."""
     centre, low, high = (spread(values, at, length) for values in (run.centre, run.low, run.high))
     odd, odd_at = int(found["nonfinite"][i]), found["nonfinite_at"][i]
-    return Row(centre, low, high, odd, float(odd_at) if odd and odd_at is not None else None, int(found["unplaced"][i]))
+    return Row(centre, low, high, odd, float(odd_at) if odd and odd_at is not None else None, int(found["unplaced"][i]), int(found["nonfinite_kinds"][i]))
 
 
 def width_of(found: Mapping[str, Any], buckets: int) -> float:

@@ -19,14 +19,16 @@ from metrics.store.statements import BEGAN, WINDOW
 ENDS = """
     SELECT toString(experiment_id) AS experiment, toString(metric_name) AS metric, toUInt64(0) AS known, any(origin) AS began,
            groupArray(is_inside) AS insides, groupArray(spot) AS spots, groupArray(place) AS places, groupArray(n) AS counts,
-           groupArray(centre) AS centres, groupArray(low) AS lows, groupArray(high) AS highs, groupArray(odd) AS odds, groupArray(odd_at) AS odd_ats
+           groupArray(centre) AS centres, groupArray(low) AS lows, groupArray(high) AS highs, groupArray(odd) AS odds, groupArray(odd_at) AS odd_ats,
+           groupArray(odd_kinds) AS odd_kinds
     FROM (
         SELECT experiment_id, metric_name, toUInt8({x} >= first AND {x} <= last) AS is_inside,
                if({x} >= first AND {x} <= last, toInt64(intDiv(toUInt64({x} - first), width)), {x}) AS spot, min({x}) AS place, count() AS n,
                if(any(width) = 1, ifNull(argMaxOrNullIf(metric_value, point_id, isFinite(metric_value)), nan),
                   ifNull(avgOrNullIf(metric_value, isFinite(metric_value)), nan)) AS centre,
                ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
-               countIf(NOT isFinite(metric_value)) AS odd, minIf({x}, NOT isFinite(metric_value)) AS odd_at, any({origin}) AS origin
+               countIf(NOT isFinite(metric_value)) AS odd, minIf({x}, NOT isFinite(metric_value)) AS odd_at,
+               groupBitOr(toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4))) AS odd_kinds, any({origin}) AS origin
         FROM (
             SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value,
                    toInt64(transform(toString(metric_name), %(names)s, %(firsts)s, '0')) AS first,
@@ -41,7 +43,7 @@ ENDS = """
     GROUP BY experiment_id, metric_name
     UNION ALL
     SELECT toString(experiment_id), toString(metric_name), sum(count), toInt64(0), emptyArrayUInt8(), emptyArrayInt64(), emptyArrayInt64(), emptyArrayUInt64(),
-           emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayUInt64(), emptyArrayInt64()
+           emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayUInt64(), emptyArrayInt64(), emptyArrayUInt8()
     FROM {database}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s
     GROUP BY experiment_id, metric_name
@@ -53,7 +55,7 @@ RANGES = """
     OR {x} >= toInt64(transform(concat(toString(experiment_id), toString(metric_name)), %(keys)s, %(lows)s, '9223372036854775807')))
 """
 ROWS_MOST = 1_000_000
-ARRAYS = ("insides", "spots", "places", "counts", "centres", "lows", "highs", "odds", "odd_ats")
+ARRAYS = ("insides", "spots", "places", "counts", "centres", "lows", "highs", "odds", "odd_ats", "odd_kinds")
 Key = tuple[str, uuid.UUID]
 
 
@@ -82,7 +84,7 @@ class End:
     """What is stored of one series within the parts asked for: arrays of shape (spots,), ordered by x within and without the window.
 
     `spots` are numbers of buckets where `insides`, else x itself. `known` is how many points the whole series has by its summaries. The values of
-    a spot are those of its finite points, NaN where there is none; `odds` counts the others, the first of which is at `odd_ats`.
+    a spot are those of its finite points, NaN where there is none; `odds` counts the others, the first of which is at `odd_ats`, of `odd_kinds`.
     `began` is the experiment's first moment in microseconds, where x is relative to it, else 0.
     """
 
@@ -97,6 +99,7 @@ class End:
     highs: Floats
     odds: Ints
     odd_ats: Ints
+    odd_kinds: Ints
 
     def starts(self, frame: Frame) -> Ints:
         """The x from which each spot reaches."""
@@ -112,11 +115,16 @@ class End:
         """What lies in the window, as the repository's grids have it."""
         here = self.insides
         drawn = (self.spots[here].astype(np.uint64), self.places[here], self.centres[here], self.lows[here], self.highs[here])
-        return SparseRow(*drawn, nonfinite=int(self.odds[here].sum()), nonfinite_at=self.first_odd)
+        return SparseRow(*drawn, nonfinite=int(self.odds[here].sum()), nonfinite_at=self.first_odd, nonfinite_kinds=kinds(self.odd_kinds[here]))
+
+
+def kinds(bits: Ints) -> int:
+    """The kinds that are in any of them (statements.CAREFUL)."""
+    return int(np.bitwise_or.reduce(bits, initial=0))
 
 
 NO_INTS, NO_FLOATS = np.array([], np.int64), np.array([], np.float64)
-NOTHING = End(0, 0, np.array([], np.bool_), NO_INTS, NO_INTS, NO_INTS, NO_FLOATS, NO_FLOATS, NO_FLOATS, NO_INTS, NO_INTS)
+NOTHING = End(0, 0, np.array([], np.bool_), NO_INTS, NO_INTS, NO_INTS, NO_FLOATS, NO_FLOATS, NO_FLOATS, NO_INTS, NO_INTS, NO_INTS)
 
 
 def ends(repository: MetricRepository, place: Place, kind: str, frames: Sequence[Frame], parts: Sequence[Part]) -> dict[Key, End]:
@@ -157,7 +165,7 @@ def found_ends(found: Mapping[str, Any]) -> dict[Key, End]:
 
 def end_of(found: Mapping[str, Any], n: int) -> End:
     """The row of points of one series."""
-    kinds = (np.bool_, *(np.int64,) * 3, *(np.float64,) * 3, *(np.int64,) * 2)
+    kinds = (np.bool_, *(np.int64,) * 3, *(np.float64,) * 3, *(np.int64,) * 3)
     return End(0, int(found["began"][n]), *(np.array(found[name][n], dtype=kind) for name, kind in zip(ARRAYS, kinds, strict=True)))
 
 

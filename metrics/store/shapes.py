@@ -59,13 +59,14 @@ class Extent:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One experiment on a shared grid: arrays of shape (buckets,), NaN where it has no finite value there."""
+    """One experiment on a shared grid: arrays of shape (buckets,), NaN where it has no finite value there; kinds of the others as bits (statements.CAREFUL)."""
 
     centre: Floats
     low: Floats
     high: Floats
     nonfinite: int
     nonfinite_at: int | None
+    nonfinite_kinds: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class SparseRow:
     high: Floats
     nonfinite: int
     nonfinite_at: int | None
+    nonfinite_kinds: int = 0
 
     @property
     def is_finite(self) -> bool:

@@ -56,7 +56,8 @@ REACHES = """
 # Int64 differences wrap, and toUInt64 reads them right: a window may span all of Int64.
 GRID = """
     SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
-           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at
+           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at,
+           groupBitOr(odd_kinds) AS nonfinite_kinds
     FROM (
         SELECT experiment_id, intDiv(toUInt64({x} - %(first)s), %(width)s) AS bucket, min({x}) AS place, {values}
         {of_series}
@@ -65,14 +66,16 @@ GRID = """
     GROUP BY experiment_id
 """
 # A bucket of one place shows the latest value by point_id; a wider one its mean, in which every NaN and infinity shows. Where the plain values are
-# finite they are right; only where one is not is the careful form asked, which counts such values apart.
-PLAIN = "{centre} AS centre, min(metric_value) AS low, max(metric_value) AS high, {odd} AS odd, NULL AS odd_at"
+# finite they are right; only where one is not is the careful form asked, which counts such values apart and says which kinds there are, as bits:
+# 1 NaN, 2 infinity, 4 minus infinity, 8 not known any more.
+PLAIN = "{centre} AS centre, min(metric_value) AS low, max(metric_value) AS high, {odd} AS odd, NULL AS odd_at, toUInt8(0) AS odd_kinds"
 PLAIN_CENTRE = {True: "argMax(metric_value, point_id)", False: "avg(metric_value)"}
 PLAIN_ODD = {True: "countIf(NOT isFinite(metric_value))", False: "toUInt64(0)"}
 CAREFUL = """
     ifNull({centre}, nan) AS centre,
     ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
-    countIf(NOT isFinite(metric_value)) AS odd, minOrNullIf({x}, NOT isFinite(metric_value)) AS odd_at
+    countIf(NOT isFinite(metric_value)) AS odd, minOrNullIf({x}, NOT isFinite(metric_value)) AS odd_at,
+    groupBitOr(toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4))) AS odd_kinds
 """
 CAREFUL_CENTRE = {
     True: "argMaxOrNullIf(metric_value, point_id, isFinite(metric_value))",
@@ -328,12 +331,13 @@ DROP_POINTS = """
 MIXED = """
     FROM (
         SELECT experiment_id, step, timestamp, step AS until_step, timestamp AS until_time, point_id, metric_value AS mean,
-               toUInt64(isFinite(metric_value)) AS finite, toUInt64(1) AS n, if(isFinite(metric_value), metric_value, NULL) AS least, least AS most
+               toUInt64(isFinite(metric_value)) AS finite, toUInt64(1) AS n, if(isFinite(metric_value), metric_value, NULL) AS least, least AS most,
+               toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4)) AS kinds
         FROM {database}.metrics FINAL
         WHERE {of_metric} AND (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro({until}, 'UTC'))
         UNION ALL
         SELECT experiment_id, first_step, first_time, last_step, last_time, last_point_id, ifNull(avg_value, nan),
-               toUInt64(count - nonfinite), count, min_value, max_value
+               toUInt64(count - nonfinite), count, min_value, max_value, toUInt8(if(nonfinite > 0, 8, 0))
         FROM {database}.metrics_hourly FINAL
         WHERE {of_metric} AND count > 0
               AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv({until}, 1000000), 'UTC')))
@@ -358,17 +362,19 @@ MIXED_EXTENT = "SELECT sum(n) AS n, min({x}) AS first, max({x}) AS last {mixed}"
 MIXED_CENTRE = {True: "argMaxOrNullIf(mean, point_id, finite > 0)", False: "sumIf(mean * finite, finite > 0) / sum(finite)"}
 MIXED_GRID = """
     SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
-           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at, 0 AS is_torn
+           groupArray(low) AS lows, groupArray(high) AS highs, sum(odd) AS nonfinite, min(odd_at) AS nonfinite_at,
+           groupBitOr(odd_kinds) AS nonfinite_kinds, 0 AS is_torn
     FROM (
         SELECT experiment_id, intDiv(toUInt64({x} - %(origin)s), %(width)s) AS bucket, min({x}) AS place, ifNull({centre}, nan) AS centre,
-               ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, sum(n - finite) AS odd, minOrNullIf({x}, n > finite) AS odd_at
+               ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, sum(n - finite) AS odd, minOrNullIf({x}, n > finite) AS odd_at,
+               groupBitOr(kinds) AS odd_kinds
         {mixed}
         GROUP BY experiment_id, bucket ORDER BY experiment_id, bucket
     )
     GROUP BY experiment_id
 """
 # Told with a grid of hours: the series whose row in it is not to be believed.
-ALSO_TORN = "UNION ALL SELECT experiment, [], [], [], [], [], 0, NULL, 1 FROM ({torn})"
+ALSO_TORN = "UNION ALL SELECT experiment, [], [], [], [], [], 0, NULL, 0, 1 FROM ({torn})"
 MIXED_THINNED = """
     SELECT max(until_step) AS at_step, toUnixTimestamp64Micro(max(until_time)) AS at_time, max({x}) AS at_x,
            ifNull({centre}, nan) AS value, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high

@@ -145,7 +145,7 @@ def test_an_end_without_a_server_says_how_many_points_were_not_sent(outage, capl
     begin = time.monotonic()
     outage.finish()
     assert time.monotonic() - begin < 5
-    assert "3 points not sent in time" in caplog.text
+    assert "3 points were not sent in time" in caplog.text
     assert "could not be marked as complete" in caplog.text
 
 

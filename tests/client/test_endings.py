@@ -161,7 +161,7 @@ def test_an_exit_without_a_server_ends_in_time_and_says_what_is_lost(far, script
     begin = time.monotonic()
     assert process.wait(20) == 0
     assert time.monotonic() - begin < 8
-    assert "1 points not sent in time" in process.stderr.read()
+    assert "1 point was not sent in time" in process.stderr.read()
 
 
 FORKED = """

@@ -230,14 +230,28 @@ def test_the_last_text_of_the_x_axis_is_whole(visit: Opener, site: Site, width: 
 
 
 def test_a_log_axis_says_what_it_leaves_out_and_nan_is_marked(visit: Opener, site: Site):
-    slugs = [
-        site.run("odd", name, {"loss": values}) for name, values in {"one": [3.0, 0.0, -1.0, 2.0, 1.0], "two": [3.0, 2.0, "NaN", "NaN", "Infinity"]}.items()
-    ]
+    slugs = [site.run("odd", name, {"loss": values}) for name, values in {"one": [3.0, 0.0, -1.0, 2.0, 1.0], "two": [3.0, 2.0, "NaN", "NaN", "NaN"]}.items()]
     page = settled(visit("/projects/research-team/odd/compare?log=1&e=" + "&e=".join(slugs)))
     head = page.locator(".chart header").first
     expect(head).to_contain_text("2 values ≤ 0 left out")
     expect(head).to_contain_text("NaN from step 2")
     expect(page.locator(".canvas").first).to_have_attribute("aria-label", "loss by step, 2 runs, log, 2 values ≤ 0 left out, NaN from step 2")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1.0, "Infinity", 2.0, 3.0], "infinity at step 1"),
+        ([1.0, "-Infinity", 2.0, 3.0], "−infinity at step 1"),
+        ([1.0, 2.0, 3.0, "NaN"], "NaN at step 3"),
+        ([1.0, "NaN", 2.0, "NaN"], "NaN first at step 1, 2 points"),
+        ([1.0, 2.0, "NaN", "Infinity"], "NaN and infinity from step 2"),
+    ],
+)
+def test_a_chart_says_which_values_are_no_numbers_and_whether_finite_ones_follow(visit: Opener, site: Site, values: list[float | str], said: str):
+    slugs = [site.run("odd", f"{said} {name}", {"loss": points}) for name, points in {"odd": values, "plain": [4.0, 3.0, 2.0, 1.0]}.items()]
+    page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs)))
+    assert page.locator(".chart header .odd").inner_text() == said
 
 
 def test_a_series_of_one_point_and_one_of_equal_values_are_drawn(visit: Opener, site: Site):

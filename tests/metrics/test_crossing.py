@@ -167,6 +167,7 @@ def test_the_api_compares_over_another_metric(api, project, experiment, log):
     assert (found["metric"], found["x_metric"], found["x"], found["count"]) == ("loss", "tokens", [100, 150, 200, 300], 5)
     assert [series["avg"] for series in found["series"]] == [[3.0, None, 2.0, 1.0], [6.0, None, None, None]]
     assert (found["series"][1]["nonfinite"], found["series"][1]["nonfinite_at"], found["series"][1]["unplaced"]) == (1, 150, 0)
+    assert found["series"][1]["nonfinite_words"] == ["NaN"]
 
 
 def test_the_api_narrows_by_values_of_x_and_bounds_the_buckets(api, experiment, log):

@@ -50,12 +50,12 @@ def merged(answer: dict[str, Any], news: dict[str, Any], order: list[str]) -> di
     for one in news["series"]:
         if "x" not in one:
             continue
-        nothing = {name: [None] * len(buckets) for name in ("avg", "min", "max")} | {"nonfinite": 0, "nonfinite_at": None}
+        nothing = {name: [None] * len(buckets) for name in ("avg", "min", "max")} | {"nonfinite": 0, "nonfinite_at": None, "nonfinite_words": []}
         row = series.setdefault(one["experiment"], {name: one.get(name) for name in ("experiment", "name", "slug")} | nothing)
         for name in ("avg", "min", "max"):
             for x, value in zip(one["x"], one.get(name, one["avg"]), strict=True):
                 row[name][buckets.index(bucket(x))] = value
-        row |= {name: one[name] for name in ("nonfinite", "nonfinite_at") if name in one}
+        row |= {name: one[name] for name in ("nonfinite", "nonfinite_at", "nonfinite_words") if name in one}
     return answer | {
         "x": [places[b] for b in buckets],
         "count": answer["count"] + news["added"],

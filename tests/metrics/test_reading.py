@@ -87,7 +87,13 @@ def test_experiments_are_compared_on_one_grid(api, project, experiment, log):
     assert [series["name"] for series in found["series"]] == ["baseline", "wider"]
     assert found["series"][0]["avg"] == [3.0, 2.0, 1.0, None]
     assert found["series"][1]["avg"] == [None, 6.0, None, None]
-    assert (found["series"][1]["nonfinite"], found["series"][1]["nonfinite_at"]) == (1, 3)
+    assert (found["series"][1]["nonfinite"], found["series"][1]["nonfinite_at"], found["series"][1]["nonfinite_words"]) == (1, 3, ["NaN"])
+
+
+def test_a_comparison_says_which_values_are_no_finite_numbers(api, project, experiment, log):
+    log(experiment, {"loss": [3.0, "-Infinity", 2.0, "NaN"], "one": ["Infinity", 1.0, 1.0, 1.0], "none": [1.0, 1.0, 1.0, 1.0]})
+    words = {metric: read(api, f"compare/digits?metric={metric}&experiments=baseline")["series"][0]["nonfinite_words"] for metric in ("loss", "one", "none")}
+    assert words == {"loss": ["NaN", "-Infinity"], "one": ["Infinity"], "none": []}
 
 
 def test_a_comparison_of_many_points_is_small_and_hides_no_spike(api, project, log):

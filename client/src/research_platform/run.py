@@ -199,8 +199,9 @@ class Run:
 
     def _report(self, unsent: int) -> None:
         lost = {"not sent in time": unsent, "refused by the server": self._sender.refused, "dropped": self._sender.dropped}
-        if any(lost.values()):
-            self._voice.warn(f"{self.slug} ends without " + ", ".join(f"{points:,} points {how}" for how, points in lost.items() if points) + ".")
+        told = [f"{points:,} point{'' if points == 1 else 's'} {'was' if points == 1 else 'were'} {how}" for how, points in lost.items() if points]
+        if told:
+            self._voice.warn(f"{self.slug} has ended, but {', '.join(told)}.")
 
     def _end(self, how: Ending, *, within_s: float) -> None:
         content = {"status": how.status, **({"failure_kind": how.failure_kind} if how.failure_kind else {})}

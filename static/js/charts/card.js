@@ -5,6 +5,7 @@ import { Facets } from "./facets.js";
 import { described, said } from "./groups.js";
 import { hasRunning } from "./live.js";
 import { span, step } from "../frame/numbers.js";
+import { oddText } from "./odd.js";
 import { breadth, Plot, xText } from "./plot.js";
 import { Tooltip } from "./tooltip.js";
 
@@ -153,7 +154,7 @@ export class Card {
       view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)}${isGrouped ? "" : " over raw"}` : "", this.buckets(answer, hasSpread && !isGrouped), this.direction,
       leftOut ? `${leftOut} ${this.isThinned(answer, hasSpread) ? "bucket" : "value"}${leftOut === 1 ? "" : "s"} ≤ 0 left out` : "",
     ];
-    const odd = nonFinite(shown, view);
+    const odd = oddText(shown, answer.x, view);
     this.how.textContent = parts.filter(Boolean).join(", ");
     this.how.title = this.how.textContent;
     this.warn(odd);
@@ -241,16 +242,6 @@ export class Card {
     this.plot.follow(null);
     this.board.moved(this, null);
   }
-}
-
-/** @param {import("./plot.js").Line[]} lines @param {import("./plot.js").View} view */
-function nonFinite(lines, { x: kind, zoom }) {
-  const odd = lines.filter((line) => line.nonfiniteAt !== null);
-  if (!odd.length) return "";
-  const first = Math.min(...odd.map((line) => /** @type {number} */ (line.nonfiniteAt)));
-  if (zoom) return "NaN in this range";
-  if (kind === "metric") return `NaN at ${xText(first, kind, 0)}${odd.length > 1 ? ` and elsewhere, in ${odd.length} runs` : ""}`;
-  return `NaN from ${kind === "step" ? `step ${step(first)}` : xText(first, kind, 60)}${odd.length > 1 ? ` in ${odd.length} runs` : ""}`;
 }
 
 /** What an error says, in a sentence. @param {Response} response */

@@ -134,6 +134,7 @@ function asSeries(id, xs, members, how) {
   return {
     ...made, min: how.isLog ? footed(made.min, made.avg) : made.min, experiment: id,
     nonfinite: members.reduce((sum, member) => sum + member.nonfinite, 0), nonfinite_at: odd.length ? Math.min(...odd) : null,
+    nonfinite_words: members.some((member) => member.nonfinite_words === null) ? null : [...new Set(members.flatMap((member) => member.nonfinite_words ?? []))],
   };
 }
 

@@ -10,10 +10,10 @@ const LARGEST = 8e307;
 /** @typedef {import("../frame/theme.js").RunStyle} RunStyle */
 /** @typedef {import("../frame/theme.js").Theme} Theme */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
-/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
+/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, nonfinite_words: string[] | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
- *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, leftOut: number, n: number[] | null}} Line */
+ *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, oddWords: string[] | null, leftOut: number, n: number[] | null}} Line */
 /** @typedef {{x: string, xMetric: string, isLog: boolean, isClipped: boolean, smoothing: number, zoom: [number, number] | null}} View */
 /** @typedef {{x: number, left: number, top: number}} Spot where the cursor stands: its x, and its place in CSS pixels of the plotting area */
 /** @typedef {{moved: (plot: Plot, at: Spot | null) => void, pointed: (id: string | null) => void, zoomed: (range: [number, number] | null) => void,
@@ -25,7 +25,7 @@ const LARGEST = 8e307;
  * @returns {Line}
  */
 export function lineOf(run, series, view, length) {
-  const nothing = { run, style: run.style, values: new Array(length).fill(null), unsmoothed: [], raw: null, low: null, high: null, nonfiniteAt: null, nonfinite: 0, leftOut: 0, n: null };
+  const nothing = { run, style: run.style, values: new Array(length).fill(null), unsmoothed: [], raw: null, low: null, high: null, nonfiniteAt: null, nonfinite: 0, oddWords: [], leftOut: 0, n: null };
   if (!series || run.isHidden) return nothing;
   const shown = view.isLog ? positive(series.avg) : series.avg;
   const isSmooth = view.smoothing > 0 && !series.n; // the runs of a group were smoothed one by one
@@ -34,7 +34,7 @@ export function lineOf(run, series, view, length) {
   return {
     ...nothing, values: isSmooth ? smoothed(shown, view.smoothing) : shown, unsmoothed: shown, raw: isSmooth ? shown : null,
     low: !hasSpread ? null : view.isLog ? positive(series.min).map((value, i) => value ?? shown[i] ?? high[i]) : series.min, high: hasSpread ? high : null,
-    nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, leftOut: view.isLog ? nonPositive(series.avg) : 0, n: series.n ?? null,
+    nonfiniteAt: series.nonfinite_at, nonfinite: series.nonfinite, oddWords: series.nonfinite_words, leftOut: view.isLog ? nonPositive(series.avg) : 0, n: series.n ?? null,
   };
 }
 
