@@ -56,7 +56,7 @@ class Readings:
         if self.full_reason or self.store_error:
             return self.full_reason or self.store_error
         if self.oldest_at is not None and at - self.oldest_at > most_lag():
-            return f"The oldest point waits since {self.oldest_at:%H:%M:%S}."
+            return f"The oldest point waits since {self.oldest_at:%Y-%m-%d %H:%M:%S} UTC."
         return ""
 
 

@@ -83,7 +83,7 @@ RECORD = {
         Column("changed", "Changed", "against parent"),
         Column("seed", "Seed", is_number=True),
         Column("took", "Took", is_number=True),
-        Column("created", "Created", "UTC", is_number=True, best_first="-"),
+        Column("created", "Created", is_number=True, best_first="-"),
         Column("last_point", "Last point", is_number=True, best_first="-"),
         Column("tags", "Tags"),
         Column("host", "Host", is_default=False),

@@ -10,6 +10,8 @@
 {{ experiment|took }}           from start to end, or until now while it runs
 {{ moment|ago }}                3 min ago, the full time on hover
 {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
+{{ moment|clock }}              14:29:07; `day` gives 23 Nov 2026
+{{ sentence|with_times }}       a sentence whose times ("2026-11-23 14:29 UTC") are in the reader's zone
 {{ experiment|run_style }}      the classes of the colour and dash that a run has on every page
 {% status experiment %}         shape and word: running, stalled, complete, diverged …
 {{ experiment|state }}          the word alone
@@ -21,12 +23,13 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from experiments.models import Change, Experiment
 from experiments.notation.colours import style_of
@@ -41,6 +44,7 @@ register.filter(exact)
 register.filter(grouped)
 
 PARAM_CHARACTERS = 24
+TIME = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
 DELTA = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
 STATUS = '<span class="status {}"><svg viewBox="0 0 12 12" aria-hidden="true"><use href="#{}"/></svg>{}</span>'
 MARKS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
@@ -103,24 +107,51 @@ def ago(moment: datetime | None) -> str | SafeString:
     seconds = (timezone.now() - moment).total_seconds()
     for size, unit in ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
-            return timed(moment, f"{int(seconds // size)} {unit} ago")
-    return timed(moment, "just now" if seconds < 10 else f"{int(seconds)} s ago")
+            return timed(moment, f"{int(seconds // size)} {unit} ago", "ago")
+    return timed(moment, "just now" if seconds < 10 else f"{int(seconds)} s ago", "ago")
 
 
 @register.filter
 def stamp(moment: datetime | None) -> str | SafeString:
-    """The time where it was today, the day where it was this year, else the date. UTC."""
+    """The time where it was today, the day where it was this year, else the date. It says that it is UTC, until frame/times.js puts it in the reader's zone."""
     if moment is None:
         return NONE
     now = timezone.now()
     if moment.date() == now.date():
-        return timed(moment, f"{moment:%H:%M}")
-    return timed(moment, f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%Y-%m-%d}")
+        return timed(moment, f"{moment:%H:%M} UTC", "stamp")
+    day = f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%Y-%m-%d}"
+    return timed(moment, f"{day} UTC", "stamp")
 
 
-def timed(moment: datetime, text: str) -> SafeString:
-    """`text` as a <time> that knows the exact moment."""
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", text)
+@register.filter
+def clock(moment: datetime) -> SafeString:
+    """The time to the second."""
+    return timed(moment, f"{moment:%H:%M:%S}", "clock")
+
+
+@register.filter
+def day(moment: datetime) -> SafeString:
+    """The day, and the zone that it is a day of; it stands beside `clock`."""
+    return timed(moment, f"{moment.day} {moment:%b %Y}, UTC", "day")
+
+
+@register.filter
+def with_times(sentence: str) -> SafeString:
+    """A sentence in which every time that says it is UTC is a <time>. It is escaped before, and what is put in is digits."""
+    return mark_safe(TIME.sub(full, conditional_escape(sentence)))  # noqa: S308
+
+
+def full(found: re.Match[str]) -> str:
+    """A time of a sentence as a <time>; as it stands where it is none."""
+    try:
+        return timed(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), found[0], "full")
+    except ValueError:
+        return found[0]
+
+
+def timed(moment: datetime, text: str, how: str) -> SafeString:
+    """`text` as a <time> that knows the exact moment, and `how` it is written in the reader's zone."""
+    return format_html('<time datetime="{}" title="{} UTC" data-as="{}">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", how, text)
 
 
 @register.filter

@@ -255,7 +255,7 @@ class Dossier:
             Pair("Paired by seed", "yes" if claim.paired else "no"),
             Pair("Thresholds", f"{scales.score_text(settings.HYPOTHESIS_SUPPORT_THRESHOLD)} and {scales.score_text(settings.HYPOTHESIS_REFUTE_THRESHOLD)}"),
             Pair("Prior", f"effects of 2 sd, g = {PRIOR_VARIANCE:g}"),
-            Pair("Epoch", str(claim.epoch), f"since {claim.epoch_began_at:%Y-%m-%d %H:%M} UTC"),
+            Pair("Epoch", f"{claim.epoch}, since {claim.epoch_began_at:%Y-%m-%d %H:%M} UTC"),
             Pair("Engine", f"version {ENGINE_VERSION}"),
         ]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -252,6 +254,37 @@ def test_a_chart_says_which_values_are_no_numbers_and_whether_finite_ones_follow
     slugs = [site.run("odd", f"{said} {name}", {"loss": points}) for name, points in {"odd": values, "plain": [4.0, 3.0, 2.0, 1.0]}.items()]
     page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs)))
     assert page.locator(".chart header .odd").inner_text() == said
+
+
+def test_times_are_the_readers_own_with_utc_in_the_title(visit: Opener, site: Site):
+    slug = site.run("clocks", "one", {"loss": [2.0, 1.0]})
+    started = site.call("GET", "/api/v1/experiments?project=clocks")["results"][0]["started_at"]
+    moment = datetime.fromisoformat(started)
+    utc, kolkata = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", moment.astimezone(ZoneInfo("Asia/Kolkata"))
+    page = visit(f"/projects/research-team/clocks/experiments/{slug}", timezone_id="Asia/Kolkata")
+    shown = page.locator("#live time").first
+    expect(shown).to_have_text(f"{kolkata:%H:%M:%S}")
+    expect(shown).to_have_attribute("title", f"{kolkata:%Y-%m-%d %H:%M:%S} GMT+5:30, {utc}")
+    expect(page.locator("#live time").nth(1)).to_have_text(f"{kolkata.day} {kolkata:%b %Y}, GMT+5:30")
+    plain = visit(f"/projects/research-team/clocks/experiments/{slug}", timezone_id="Asia/Kolkata", script=False)
+    expect(plain.locator("#live time").nth(1)).to_have_text(f"{moment.day} {moment:%b %Y}, UTC")
+    for stamp in plain.locator(".history time, .pairs time[data-as=stamp]").all_inner_texts():
+        assert stamp.endswith(" UTC")
+
+
+def test_the_clock_of_a_chart_is_the_readers_own(visit: Opener):
+    page = settled(visit(f"{THREE}&x=time", timezone_id="Asia/Kolkata"))
+    card = page.locator(".chart").first
+    card.focus()
+    page.keyboard.press("Home")
+    expect(card.locator(".chart-tooltip header")).to_contain_text("GMT+5:30")
+    math = "(await import('/static/js/frame/numbers.js'))"
+    assert page.evaluate(f"async () => {math}.clock(1763900000, 3600)") == "17:43"
+    ticks = page.evaluate(
+        f"async () => {{ const math = {math}; return math.clockTicks(1763900000, 1763900000 + 86400 * 3).map((tick) => math.clock(tick, 86400 * 2)); }}"
+    )
+    assert ticks
+    assert all(tick.endswith((" 00:00", " 12:00")) for tick in ticks)
 
 
 def test_a_series_of_one_point_and_one_of_equal_values_are_drawn(visit: Opener, site: Site):

@@ -4,7 +4,7 @@ import { crossingText, xWhere } from "./crossing.js";
 import { Facets } from "./facets.js";
 import { described, said } from "./groups.js";
 import { hasRunning } from "./live.js";
-import { span, step } from "../frame/numbers.js";
+import { span, step, zone } from "../frame/numbers.js";
 import { oddText } from "./odd.js";
 import { breadth, Plot, xText } from "./plot.js";
 import { Tooltip } from "./tooltip.js";
@@ -220,7 +220,7 @@ export class Card {
       return;
     }
     const { view } = this.board;
-    const where = view.x === "metric" ? xWhere(view, at.x) : view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, breadth(this.plot.u))}${view.x === "time" ? " UTC" : ""}`;
+    const where = view.x === "metric" ? xWhere(view, at.x) : view.x === "step" ? `step ${step(at.x)}` : `${xText(at.x, view.x, breadth(this.plot.u))}${view.x === "time" ? ` ${zone(at.x)}` : ""}`;
     this.tooltip.show(this.plot, where, (run) => this.board.swatch(run), this.board.hot);
   }
 

@@ -1,11 +1,11 @@
 /* What a chart shows, to take away: every point as CSV or Parquet from the server, and the picture as it is drawn, in the present theme, as PNG. */
 
-import { linearTicks, logTexts, logTicks, tickTexts } from "../frame/numbers.js";
+import { linearTicks, logTexts, logTicks, tickTexts, zone } from "../frame/numbers.js";
 import { paintLines, paintNonFinite } from "./paint.js";
 import { xText } from "./plot.js";
 
 const RATIO = 2, PAD = 16, TICKS = 6, LEAST_WIDTH = 560, HEIGHT = 300, TITLE = 20, LINE = 18, ENTRY = 210, SWATCH = 24, GAP = 8;
-const X_TITLES = /** @type {Record<string, string | undefined>} */ ({ step: "step", relative: "time since the start", time: "wall time, UTC" });
+const X_TITLES = /** @type {Record<string, string | undefined>} */ ({ step: "step", relative: "time since the start", time: "wall time" });
 
 /** @typedef {import("./card.js").Card} Card */
 /** @typedef {import("./card.js").Drawing} Drawing */
@@ -133,12 +133,15 @@ function single(plot, { title, how }) {
   const left = PAD + LINE + GAP + Math.max(...ticks.y.map(({ text }) => wide(text)), 20), right = Math.max(PAD, Math.max(0, ...ticks.x.slice(-1).map(({ text }) => wide(text))) / 2 + GAP / 2);
   const box = { left, top, width: width - left - right, height: HEIGHT }, at = scales(plot, box);
   axes(context, plot, box, at, ticks, write);
-  write(X_TITLES[plot.view.x] ?? plot.view.xMetric, left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
+  write(xTitle(plot), left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
   upright(context, PAD + 10, top + HEIGHT / 2, () => write(title, 0, 0, { colour: theme.muted, align: "center", most: HEIGHT }));
   curves(context, plot, box, at);
   shown.forEach((line, i) => entry(context, line, PAD + (i % columns) * ENTRY, legend + Math.floor(i / columns) * LINE, write, theme.ink));
   return canvas;
 }
+
+/** @param {Plot} plot */
+const xTitle = (plot) => (X_TITLES[plot.view.x] ?? plot.view.xMetric) + (plot.view.x === "time" ? `, ${zone(plot.xRange()[0])}` : "");
 
 /** @typedef {(text: string, x: number, y: number, how: {colour: string, size?: number, weight?: number, align?: CanvasTextAlign, most?: number}) => void} Write */
 

@@ -1,6 +1,6 @@
 /* One plot: uPlot keeps scales, axes and the cursor; charts/paint.js draws the runs. */
 
-import { clock, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "../frame/numbers.js";
+import { clock, clockTicks, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "../frame/numbers.js";
 import { paintHot, paintLines, paintNonFinite, scaler } from "./paint.js";
 
 const TICKS = 6, RIGHT = 14, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
@@ -205,7 +205,7 @@ export class Plot {
   xTicks(min, max, width) {
     const most = Math.max(2, Math.min(TICKS, Math.floor(width / (this.view.x === "step" ? 64 : 84))));
     if (this.view.x === "metric") return linearTicks(min, max, most);
-    return this.view.x === "step" ? linearTicks(min, max, most, true) : timeTicks(min, max, most);
+    return this.view.x === "step" ? linearTicks(min, max, most, true) : (this.view.x === "time" ? clockTicks : timeTicks)(min, max, most);
   }
 
   /** @param {number[]} ticks @param {number} range */

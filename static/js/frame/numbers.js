@@ -147,6 +147,18 @@ export function logTicks(low, high, most = 6) {
   return tens.length <= most ? tens : powers([1], Math.ceil((last - first) / (most - 1)));
 }
 
+/** How far the reader's zone is ahead of UTC at a moment, in seconds. @param {number} seconds since 1970 */
+const ahead = (seconds) => -60 * (new Date(seconds * 1000).getTimezoneOffset() || 0);
+
+/** What the reader's zone is called at a moment. @param {number} seconds since 1970 */
+export const zone = (seconds) => new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(new Date(seconds * 1000)).find(({ type }) => type === "timeZoneName")?.value ?? "UTC";
+
+/** Ticks of wall time, at round hours and days of the reader's zone. @param {number} low @param {number} high @param {number} most */
+export function clockTicks(low, high, most = 6) {
+  const shift = ahead(low);
+  return timeTicks(low + shift, high + shift, most).map((tick) => tick - ahead(tick - shift));
+}
+
 /**
  * At most `most` ticks of a time axis in seconds, at round spans.
  * @param {number} low @param {number} high @param {number} most
@@ -211,11 +223,11 @@ export function span(seconds) {
 }
 
 /**
- * A moment in UTC, as much of it as a range of `range` seconds needs.
+ * A moment in the reader's zone, as much of it as a range of `range` seconds needs.
  * @param {number} seconds since 1970 @param {number} range
  */
 export function clock(seconds, range) {
-  const iso = new Date(seconds * 1000).toISOString();
+  const iso = new Date((seconds + ahead(seconds)) * 1000).toISOString();
   if (range > 5 * DAY) return iso.slice(0, 10);
   if (range > DAY) return `${iso.slice(5, 10)} ${iso.slice(11, 16)}`;
   if (range > 10 * MINUTE) return iso.slice(11, 16);
