@@ -19,7 +19,7 @@ from accounts.slugs import free_slug, is_uuid
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
 from config.web.words import COMPARED_MOST, meant, nearest
-from experiments.notation.params import distinct
+from experiments.notation.params import distinct, written, written_apart
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -341,9 +341,9 @@ def changes(features_diff: dict[str, Any]) -> list[Change]:
     rows = []
     for feature, value in features_diff.items():
         if isinstance(value, dict) and set(value) == {"from", "to"}:
-            rows.append(Change(feature, distinct(value["from"]), distinct(value["to"])))
+            rows.append(Change(feature, *written_apart([value["from"], value["to"]])))
         else:
-            rows.append(Change(feature, None, distinct(value)))
+            rows.append(Change(feature, None, written(value)))
     return rows
 
 

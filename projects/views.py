@@ -97,7 +97,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return HttpResponseClientRefresh()
     query, numbers = TableQuery.read(request.GET), Numbers()
     if "format" in request.GET:
-        return exported(opened, query, request.GET["format"])
+        return exported(opened, query, request.GET)
     table = ExperimentTable(opened.project, query, numbers)
     if request.GET.get("compare", "") in [str(count) for count in FIRST]:
         return compared(opened, table, int(request.GET["compare"]))
@@ -124,10 +124,15 @@ def view_menu(opened: OpenProject) -> dict[str, Any]:  # Any: a template's conte
     return addresses | {"views": opened.project.views.select_related("by")}
 
 
-def exported(opened: OpenProject, query: TableQuery, kind: str) -> StreamingHttpResponse:
-    """The whole filtered table as a file. Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store."""
+def exported(opened: OpenProject, query: TableQuery, asked: QueryDict) -> StreamingHttpResponse:
+    """Every row of the filtered table as a file in `format`: its shown columns, or with `of` everything.
+
+    Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store.
+    """
+    kind, table = files.known_kind(asked["format"]), ExperimentTable(opened.project, query, Insistent())
     try:
-        content = exporting.table_file(ExperimentTable(opened.project, query, Insistent()), files.known_kind(kind))
+        columns = exporting.everything(table) if asked.get("of") == "everything" else table.columns.shown
+        content = exporting.table_file(table, columns, kind)
     except StoreError as error:
         raise Unavailable(files.AWAY) from error
     return files.answer(content, kind, opened.project.slug)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from experiments.models import Experiment, canonical
-from experiments.notation.params import distinct, levelled
+from experiments.notation.params import distinct, levelled, written
 from experiments.readings.spread import shared_name
 from experiments.table.filtering import order_of, param_at
 
@@ -63,7 +63,7 @@ class Key:
             return first.replicate_group or "no replicate group"
         if self.text.startswith(TAG):
             return self.name if self.value(first)[0] == 0 else f"not {self.name}"
-        return f"{self.name} {distinct(param_at(first.params, self.name.split('.')))}"
+        return f"{self.name} {written(param_at(first.params, self.name.split('.')))}"
 
 
 def same_but_seed(experiment: Experiment) -> str:

@@ -11,14 +11,12 @@ from experiments.compare.comparison import Comparison
 from experiments.compare.variation import Variation, variation
 from experiments.models import Change
 from experiments.notation.numerals import NONE, decimals_of, exact, number
-from experiments.notation.params import by_name, distinct
-from experiments.templatetags.readings import as_param
+from experiments.notation.params import by_name, distinct, written_apart
 from projects.models import ProjectMetric
 
 ROWS_MOST = 200
 WEIGHED_MOST = 20_000
 TEXT_MOST = 2000
-NULL = "null"
 
 
 @dataclass(frozen=True)
@@ -117,11 +115,9 @@ class SideBySide:
         return self.block("Params", (self.param(name, opened) for name in names))
 
     def param(self, name: str, opened: Sequence[Mapping[str, object]]) -> Row:
-        """One param: written short unless what differs would then look alike."""
+        """One param; null is none."""
         values = [params.get(name) for params in opened]
-        whole = [NULL if value is None and name in params else distinct(value) for value, params in zip(values, opened, strict=True)]
-        brief = [NULL if text == NULL else as_param(value) for value, text in zip(values, whole, strict=True)]
-        return self.row(name, values, whole, short=lambda: brief if len(set(brief)) == len(set(whole)) else whole)
+        return self.row(name, values, [*map(distinct, values)], short=lambda: written_apart(values))
 
     @cached_property
     def changes(self) -> Block:

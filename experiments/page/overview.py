@@ -67,6 +67,11 @@ class Overview:
         """The classes of this run's colour and dash, those of every page; the parent beside it is drawn in ink."""
         return style_of(self.experiment.number)
 
+    @property
+    def params(self) -> dict[str, object]:
+        """The params that have a value: null is none."""
+        return {name: value for name, value in self.experiment.params.items() if value is not None}
+
     @cached_property
     def ancestors(self) -> list[Experiment]:
         """Parent, grandparent, … as far as the strip shows them."""

@@ -263,6 +263,8 @@ def variation(all_params: Iterable[dict[str, Any]]) -> dict[str, bool]:
     for params in all_params:
         total += 1
         for name, value in params.items():
+            if value is None:
+                continue
             counts[name] = counts.get(name, 0) + 1
             seen = values.setdefault(name, set())
             if len(seen) < 2:

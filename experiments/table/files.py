@@ -10,26 +10,40 @@ from typing import Any
 import pyarrow as pa
 
 from config.web.files import Values, clean, file_of
+from experiments.language.terms import AGGREGATES
 from experiments.models import Experiment
 from experiments.notation.params import floated
 from experiments.stalled import state_of
 from experiments.table.cells import Cell, Row
-from experiments.table.columns import NUMBERS, Column
+from experiments.table.columns import NUMBERS, RECORD, Column, aggregate_column, metric_column, param_column
 from experiments.table.rows import ExperimentTable, records
+from projects.models import ProjectMetric
 
 PIECE_ROWS = 500
 NAMES = ("id", "slug", "name")
 RECORD_TYPES = {"seed": pa.int64(), "took": pa.float64(), "created": pa.timestamp("us", "UTC"), "last_point": pa.timestamp("us", "UTC")}
 
 
-def table_file(table: ExperimentTable, kind: str) -> Iterator[bytes]:
-    """All rows of a table, not only the page's, with the columns that it shows; `kind` is one of TYPES.
+def everything(table: ExperimentTable) -> list[Column]:
+    """Every column that the table can have: those shown first, then the record's, each metric by each number, and each param of its rows."""
+    names = sorted({name for params in table.found.values_list("params", flat=True) for name, value in params.items() if value is not None})
+    numbers = [
+        column
+        for metric in ProjectMetric.objects.filter(project=table.project).order_by("name")
+        for column in (metric_column(metric), *(aggregate_column(metric, how) for how in AGGREGATES))
+    ]
+    all_columns = [*table.columns.shown, *RECORD.values(), *numbers, *map(param_column, names)]
+    return [column for key, column in {column.key: column for column in all_columns}.items() if key != "name"]
+
+
+def table_file(table: ExperimentTable, columns: Sequence[Column], kind: str) -> Iterator[bytes]:
+    """All rows of a table, not only the page's, in these columns; `kind` is one of TYPES.
 
     The first piece is made at once, so that what is wrong (a FilterError, a StoreError) is raised before anything is sent.
     """
-    ids, columns = table.every_id, table.columns.shown
+    ids = table.every_id
     schema = schema_of(columns, table)
-    pieces = (table.rows_of(records(ids[first : first + PIECE_ROWS])) for first in range(0, len(ids), PIECE_ROWS))
+    pieces = (table.rows_of(records(ids[first : first + PIECE_ROWS]), columns) for first in range(0, len(ids), PIECE_ROWS))
     lines = ([values_of(row, columns, schema) for row in rows] for rows in pieces)
     return file_of(schema, chain([next(lines, [])], lines), kind)
 

@@ -241,7 +241,7 @@ def param_at(params: Any, path: Sequence[str]) -> Any:  # Any: params hold whate
     """The param under a dotted name, the longest literal name first; None where there is none."""
     for n in range(len(path), 0, -1):
         name = path[0] if n == 1 else ".".join(path[:n])
-        if isinstance(params, dict) and name in params:
+        if isinstance(params, dict) and params.get(name) is not None:
             return params[name] if n == len(path) else param_at(params[name], path[n:])
     return None
 

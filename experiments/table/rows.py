@@ -26,6 +26,7 @@ from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project
 
+FILES = {"shown columns": "", "everything": "of=everything&"}
 FIRST = (5, 10, 25, 50, 100)
 REFERENCE_MOST = 36
 RUNNING_COUNTED = 1000
@@ -132,10 +133,11 @@ class ExperimentTable:
         return replace(self.query, is_arranging=not self.query.is_arranging).string()
 
     @property
-    def export_links(self) -> dict[str, str]:
-        """The query strings that give the whole table as a file, by format."""
+    def export_links(self) -> dict[str, dict[str, str]]:
+        """The query strings that give every row as a file, by what of it and by format."""
         whole = replace(self.query, page=1, is_arranging=False).string()
-        return {kind: f"{whole}{'&' if len(whole) > 1 else ''}format={kind}" for kind in ("csv", "parquet")}
+        first = f"{whole}{'&' if len(whole) > 1 else ''}"
+        return {of: {kind: f"{first}{word}format={kind}" for kind in ("csv", "parquet")} for of, word in FILES.items()}
 
     @property
     def first_links(self) -> list[tuple[int, str]]:
@@ -218,13 +220,13 @@ class ExperimentTable:
     @cached_property
     def rows(self) -> list[Row]:
         """The experiments of the page with their cells."""
-        return self.rows_of(self.experiments)
+        return self.rows_of(self.experiments, self.columns.shown)
 
-    def rows_of(self, experiments: Sequence[Experiment]) -> list[Row]:
-        """These experiments with their cells."""
-        summaries = self.summaries([experiment.pk for experiment in experiments])
-        columns = [self.cells(column, experiments, summaries) for column in self.columns.shown]
-        return [Row(experiment, [cells[i] for cells in columns]) for i, experiment in enumerate(experiments)]
+    def rows_of(self, experiments: Sequence[Experiment], columns: Sequence[Column]) -> list[Row]:
+        """These experiments with their cells in these columns."""
+        summaries = self.summaries([experiment.pk for experiment in experiments], columns)
+        found = [self.cells(column, experiments, summaries) for column in columns]
+        return [Row(experiment, [cells[i] for cells in found]) for i, experiment in enumerate(experiments)]
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -264,13 +266,14 @@ class ExperimentTable:
             return ranked([params.get(name) for params in self.all_rows.column("params")])
         return ranked([value or None if kind == "host" else value for value in self.all_rows.column(SORTS[kind])])
 
-    def summaries(self, experiments: list[uuid.UUID]) -> Summaries:
-        """The summaries of these experiments in the metrics shown."""
-        names = list(dict.fromkeys(column.name for column in self.columns.shown if column.kind in NUMBERS))
+    def summaries(self, experiments: list[uuid.UUID], columns: Sequence[Column]) -> Summaries:
+        """The summaries of these experiments in the metrics of these columns, in all where naming them would make too long a question."""
+        names = list(dict.fromkeys(column.name for column in columns if column.kind in NUMBERS))
         nothing: Summaries = {}
         if not names or not experiments:
             return nothing
-        return self.numbers.ask(lambda store: store.summaries(self.place, experiments=experiments, metrics=names), nothing)
+        asked = names if len(names) <= MENU_NAMES else None
+        return self.numbers.ask(lambda store: store.summaries(self.place, experiments=experiments, metrics=asked), nothing)
 
     def cells(self, column: Column, experiments: Sequence[Experiment], summaries: Summaries) -> list[Cell]:
         """One column of the page."""

@@ -34,7 +34,7 @@ from django.utils.safestring import SafeString, mark_safe
 from experiments.models import Change, Experiment
 from experiments.notation.colours import style_of
 from experiments.notation.numerals import NONE, exact, grouped, number
-from experiments.notation.params import distinct
+from experiments.notation.params import written
 from experiments.stalled import state_of
 from projects.models import Direction
 
@@ -129,6 +129,13 @@ def clock(moment: datetime) -> SafeString:
     return timed(moment, f"{moment:%H:%M:%S}", "clock")
 
 
+@register.simple_tag
+def as_of() -> SafeString:
+    """The time now, to the second."""
+    now = timezone.now()
+    return timed(now, f"{now:%H:%M:%S} UTC", "clock")
+
+
 @register.filter
 def day(moment: datetime) -> SafeString:
     """The day, and the zone that it is a day of; it stands beside `clock`."""
@@ -185,10 +192,8 @@ def changed(change: Change) -> SafeString:
 
 @register.filter
 def as_param(value: object) -> str:
-    """A param's value: numbers short, all else as written, in quotes where it would read as something else."""
-    if isinstance(value, float):
-        return f"{value + 0.0:.6g}"  # no -0
-    return distinct(value)
+    """A param's value with the digits it was given; text in quotes where it would read as something else."""
+    return written(value)
 
 
 @register.filter

@@ -69,16 +69,19 @@ def test_groups_have_mean_deviation_n_and_difference_of_those_that_are_shown(row
 
 def test_side_by_side_has_the_rows_that_the_reader_wants_whole(rows, project, store):
     long = "y" * 3000
-    lifecycle.create(project, by=None, name="one", params={"same": 1, "lr": 0.1234567891, "text": long, "none": None} | {f"p{n}": n for n in range(250)})
+    lifecycle.create(
+        project, by=None, name="one", params={"same": 1, "lr": 0.1234567891, "text": long, "none": None, "gone": 1} | {f"p{n}": n for n in range(250)}
+    )
     lifecycle.create(project, by=None, name="two", params={"same": 1, "lr": 0.1, "text": "=1+1"} | {f"p{n}": n + 1 for n in range(250)})
     found = {row["row"]: row for row in rows("side", "e=one,two")}
     assert "same" not in found
     assert len(found) == 253
     assert (found["lr"]["kind"], found["lr"]["values"], found["lr"]["run:one"], found["lr"]["run:two"]) == ("Params", "2", "0.1234567891", "0.1")
     assert (found["text"]["run:one"], found["text"]["run:two"]) == (long, "'=1+1")
-    assert (found["none"]["run:one"], found["none"]["run:two"]) == ("null", "")
+    assert (found["gone"]["run:one"], found["gone"]["run:two"]) == ("1", "")
+    assert "none" not in found
     assert "same" in {row["row"] for row in rows("side", "e=one,two&params=all")}
-    assert [row["row"] for row in rows("side", "e=one,two&rows=mention")][:3] == ["lr", "text", "none"]
+    assert [row["row"] for row in rows("side", "e=one,two&rows=mention")][:3] == ["lr", "text", "gone"]
 
 
 def test_notes_are_whole_and_tags_with_commas_are_no_other_tags(rows, project, store):

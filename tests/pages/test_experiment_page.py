@@ -89,6 +89,19 @@ def test_the_curves_are_this_run_over_its_parent_in_ink(bob, browser_for, logged
     assert re.findall(r'data-metric="([^"]+)"', html) == ["accuracy", "loss"]
 
 
+def test_a_long_value_opens_to_all_of_it_wherever_the_page_cuts_one(bob, browser_for, logged, store):
+    long, name, commit = "y" * 5000, "n" * 200, "a" * 40
+    run = lifecycle.create(logged.project, by=None, name="long", parent=logged, params={name: long, "none": None, "lr": 0.1}, git_commit=commit)
+    html = browser_for(bob).get(url(run)).content.decode()
+    whole = re.findall(r'<details class="whole"><summary[^>]*>([^<]*)</summary><div class="whole-text"[^>]*>([^<]*)</div>', html)
+    assert [text for _, text in whole].count(long) == 2, "the param, and what it changed to"
+    assert [text for _, text in whole].count(name) == 2
+    assert (f"{commit[:11]}…", commit) in whole
+    params = html.split("<h2>Params</h2>")[1].split("</section>")[0]
+    assert "<p>2</p>" in params
+    assert ">none<" not in params
+
+
 def test_a_root_is_drawn_alone(bob, browser_for, logged, parent):
     html = browser_for(bob).get(url(lifecycle_named(parent))).content.decode()
     assert html.count("data-run=") == 1

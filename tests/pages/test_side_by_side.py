@@ -174,7 +174,7 @@ def test_what_comes_for_the_tooltip_is_bounded(bob, browser_for, project, store)
 
 @pytest.mark.parametrize(
     ("first", "second", "written"),
-    [(True, "true", ["true", '"true"']), (1, "1", ["1", '"1"']), (None, "null", ["null", '"null"']), (0.1000000001, 0.1, ["0.1000000001", "0.1"])],
+    [(True, "true", ["true", '"true"']), (1, "1", ["1", '"1"']), (None, "null", ["–", '"null"']), (0.1000000001, 0.1, ["0.1000000001", "0.1"])],
 )
 def test_values_that_only_look_alike_differ_and_can_be_told_apart(project: Project, store: Any, first: object, second: object, written: list[str]):
     made = [lifecycle.create(project, by=None, name=f"r{n}", params={"p": value, "same": 1}) for n, value in enumerate((first, second))]
@@ -182,7 +182,8 @@ def test_values_that_only_look_alike_differ_and_can_be_told_apart(project: Proje
     assert [[cell.text for cell in row.cells] for row in shown] == [written]
 
 
-def test_a_param_that_is_null_differs_from_one_that_is_absent(project: Project, store: Any):
-    made = [lifecycle.create(project, by=None, name=f"r{n}", params=params) for n, params in enumerate(({"p": None}, {}))]
-    shown = SideBySide(Comparison(project, select(project, [run.slug for run in made]), Outlook())).params.shown
-    assert [[cell.text for cell in row.cells] for row in shown] == [["null", "–"]]
+def test_a_param_that_is_null_is_one_that_is_absent(project: Project, store: Any):
+    made = [lifecycle.create(project, by=None, name=f"r{n}", params=params) for n, params in enumerate(({"p": None, "lr": 1}, {"lr": 2}, {"p": 3, "lr": 2}))]
+    both = [SideBySide(Comparison(project, select(project, [run.slug for run in some]), Outlook())).params.shown for some in (made[:2], made)]
+    assert [[row.name, *(cell.text for cell in row.cells)] for row in both[0]] == [["lr", "1", "2"]]
+    assert ["p", "–", "–", "3"] in [[row.name, *(cell.text for cell in row.cells)] for row in both[1]]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
+from html import unescape
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -255,6 +257,25 @@ def test_the_whole_filtered_table_is_exported_in_its_order_with_its_columns(brow
     assert table["name"].to_pylist()[:4] == ["run 2", "run 1", "run 0", "e0000"]
     one = browser_for(bob).get(asked(q="seed = 1", format="csv")).getvalue().decode()
     assert one.count("\r\n") == 2
+
+
+def test_a_table_is_offered_as_its_shown_columns_or_as_everything_and_both_are_named(browser_for, bob, project, runs):
+    Experiment.objects.filter(pk=runs[0].pk).update(host="gpu7", params={"lr": 1e-4, "seed": 3, "text": "y" * 5000, "none": None})
+    html = browser_for(bob).get(asked(columns=["status"])).content.decode()
+    links = dict(re.findall(r'href="([^"]+format=csv)" download aria-label="CSV, ([^"]+)"', html))
+    assert sorted(links.values()) == ["everything", "shown columns"]
+    rows = {}
+    for link, of in links.items():
+        answer = browser_for(bob).get(unescape(link)).getvalue().decode()
+        rows[of] = {row["name"]: row for row in csv.DictReader(io.StringIO(answer))}
+    assert list(rows["shown columns"]["run 0"]) == ["id", "slug", "name", "status"]
+    whole = rows["everything"]["run 0"]
+    assert len(rows["everything"]) == len(rows["shown columns"]) == 3
+    assert {"status", "changed", "seed", "took", "created", "last_point", "tags", "host", "git_commit", "accuracy", "min:train/loss", "avg:train/loss"} < set(
+        whole
+    )
+    assert (whole["host"], whole["param:lr"], whole["param:seed"], whole["param:text"]) == ("gpu7", "0.0001", "3", "y" * 5000)
+    assert "param:none" not in whole
 
 
 def test_whole_numbers_are_exported_as_such_and_the_largest_as_they_can_be(browser_for, bob, project):
