@@ -129,7 +129,7 @@ def exported(opened: OpenProject, query: TableQuery, asked: QueryDict) -> Stream
 
     Raises Invalid for another format or a filter that is not understood, Unavailable without the metric store.
     """
-    kind, table = files.known_kind(asked["format"]), ExperimentTable(opened.project, query, Insistent())
+    kind, table = files.known_kind(asked.get("format", "")), ExperimentTable(opened.project, query, Insistent())
     try:
         columns = exporting.everything(table) if asked.get("of") == "everything" else table.columns.shown
         content = exporting.table_file(table, columns, kind)

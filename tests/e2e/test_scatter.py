@@ -176,6 +176,33 @@ def test_what_has_no_value_stands_in_a_lane_and_is_said(visit: Opener, compared:
     expect(page).to_have_url(re.compile("sy=last%3Aaccuracy"))
 
 
+def test_the_lane_none_is_brushed_by_keyboard_and_by_dragging_in_it(visit: Opener, compared: str):
+    page = drawn(settled(visit(compared)))
+    page.get_by_label("lr: none").check()
+    expect(page.locator("[data-said]")).to_have_text("1 of 5 runs fit the brush.")
+    expect(page).to_have_url(re.compile("br=param%3Alr%2Cnone|br=param%253Alr%2Cnone"))
+    expect(page.locator(".runs li:not(.hidden)")).to_have_count(1)
+    (alone,) = shown(page)
+    page.reload()
+    drawn(page)
+    expect_shown(page, [alone])
+    page.get_by_label("lr: none").uncheck()
+    expect_shown(page, [name for name, *_ in RUNS])
+    box = over(page, "parallel").bounding_box()
+    assert box
+    drag(page, over(page, "parallel"), (44, box["height"] - 44), (44, box["height"] - 32))
+    expect_shown(page, [alone])
+    expect(page.get_by_label("lr: none")).to_be_checked()
+
+
+def test_the_lane_none_becomes_a_filter_of_the_table(visit: Opener, slugs: list[str]):
+    page = drawn(visit(f"{PROJECT}explore?{AXES}"))
+    page.get_by_label("lr: none").check()
+    expect(page.locator("[data-terms]")).to_have_text("params.lr = none")
+    page.get_by_role("link", name="Apply to the table").click()
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+
+
 def test_axes_are_added_moved_removed_and_kept_in_the_address(visit: Opener, compared: str):
     page = drawn(settled(visit(compared)))
     page.get_by_label("Add an axis").select_option(value="param:units")

@@ -4,10 +4,15 @@ import { extent, linearTicks, logTexts, logTicks, reading, tickTexts } from "../
 
 /** @typedef {number | string | null} Value a number, a place among words, "NaN" or an infinity, or none */
 /** @typedef {{key: string, name: string, how: string, values: Value[], words: string[], literals: (string | null)[], term: string | null, refusal: string, missing: number, odd: number}} Axis */
-/** @typedef {[number, number]} Range from and to, both within; infinite where an end is open; of an ordinal axis the places of words */
+/** @typedef {[number, number]} Range from and to, both within; infinite where an end is open; of an ordinal axis the places of words; LANE for what has none */
 /** @typedef {Map<string, Range>} Brushes by the key of the axis */
 
 export const AGGREGATES = ["last", "min", "max", "avg"];
+/** The brush of the lane "none": what has no place on the axis. @type {Range} */
+export const LANE = [NaN, NaN];
+/** @param {Range | undefined} range */
+export const isLane = (range) => range !== undefined && Number.isNaN(range[0]);
+const FILTERS = /** @type {Record<string, string>} */ ({ NaN: "= nan", Infinity: "= inf", "-Infinity": "< -1.7976931348623157e308" });
 const EDGE = 0.03, THOUSAND = 1000;
 
 export class Scale {
@@ -99,20 +104,23 @@ export class Scale {
 }
 
 /**
- * Which rows every brush takes in. A row without a value on a brushed axis is out.
+ * Which rows every brush takes in. A row without a value on a brushed axis is out, but where its lane is brushed.
  * @param {Map<string, Scale>} scales @param {Brushes} brushes @param {number} count
  */
 export function fitting(scales, brushes, count) {
   const fits = new Uint8Array(count).fill(1);
-  for (const [key, [from, to]] of brushes) {
-    const values = scales.get(key)?.axis.values;
-    if (values) for (let i = 0; i < count; i++) { const value = values[i]; if (!(typeof value === "number" && value >= from && value <= to)) fits[i] = 0; }
+  for (const [key, range] of brushes) {
+    const scale = scales.get(key), values = scale?.axis.values, [from, to] = range;
+    if (scale && isLane(range)) scale.axis.values.forEach((value, i) => { if (scale.isPlaced(value)) fits[i] = 0; });
+    else if (values) for (let i = 0; i < count; i++) { const value = values[i]; if (!(typeof value === "number" && value >= from && value <= to)) fits[i] = 0; }
   }
   return fits;
 }
 
 /** A brush as it stands in an address: words by name, for places change with the data. @param {Scale} scale @param {Range} range */
-export function written(scale, [from, to]) {
+export function written(scale, range) {
+  if (isLane(range)) return `${encodeURIComponent(scale.axis.key)},none`;
+  const [from, to] = range;
   const end = (/** @type {number} */ value) => (scale.isOrdinal ? scale.axis.words[value] : Number.isFinite(value) ? String(value) : "");
   return [scale.axis.key, end(from), end(to)].map(encodeURIComponent).join(",");
 }
@@ -132,6 +140,7 @@ function decoded(text) {
 /** The range of a written brush; null where it says none. @param {Scale} scale @param {string} text @returns {Range | null} */
 export function read(scale, text) {
   const parts = text.split(",").map(decoded);
+  if (parts.length === 2 && parts[1] === "none") return LANE;
   if (parts.length !== 3) return null;
   const open = [-Infinity, Infinity];
   const [from, to] = parts.slice(1).map((end, n) => (scale.isOrdinal ? scale.axis.words.indexOf(end) : end.trim() === "" ? open[n] : Number(end)));
@@ -143,15 +152,25 @@ export function read(scale, text) {
  * A brush as terms of the language of filters, or why it cannot be one.
  * @param {Scale} scale @param {Range} range @returns {{terms: string, trouble: string}}
  */
-export function condition(scale, [from, to]) {
+export function condition(scale, range) {
+  const [from, to] = range;
   const { term, name, literals } = scale.axis;
   const refuse = (/** @type {string} */ why) => ({ terms: "", trouble: `${name} ${why}` });
   if (term === null) return refuse("has a name that a filter cannot spell.");
+  if (isLane(range)) return { terms: laneTerms(scale, term), trouble: "" };
   const bounds = [Number.isFinite(from) ? `${term} >= ${from}` : "", Number.isFinite(to) ? `${term} <= ${to}` : ""].filter(Boolean).join(" and ");
   if (!scale.isOrdinal) return { terms: from === to ? `${term} = ${from}` : bounds, trouble: "" };
   const spelled = literals.slice(from, to + 1);
   if (spelled.includes(null)) return refuse("has values that a filter cannot compare, such as lists or very long texts.");
   return { terms: spelled.length === 1 ? `${term} = ${spelled[0]}` : `${term} in (${spelled.join(", ")})`, trouble: "" };
+}
+
+/** What stands in the lane, as a filter says it. @param {Scale} scale @param {string} term */
+function laneTerms({ axis, isLog }, term) {
+  const odd = [...new Set(axis.values.filter((value) => typeof value === "string"))].map((word) => `${term} ${FILTERS[word]}`);
+  const low = isLog && axis.values.some((value) => typeof value === "number" && value <= 0) ? [`${term} <= 0`] : [];
+  const terms = [...(axis.missing ? [`${term} = none`] : []), ...odd, ...low];
+  return terms.length > 1 ? `(${terms.join(" or ")})` : terms[0] ?? `${term} = none`;
 }
 
 /** A menu's key by an aggregate. @param {string} key @param {string} how */

@@ -1,6 +1,6 @@
 /* The axes as a list: from and to of each brush by keyboard, log, and for parallel coordinates what adds, moves and removes them. */
 
-import { withAggregate } from "./axes.js";
+import { isLane, LANE, withAggregate } from "./axes.js";
 
 /** @typedef {import("./desk.js").Desk} Desk */
 /** @typedef {import("./axes.js").Scale} Scale */
@@ -11,7 +11,7 @@ export class AxisRows {
   constructor(host, desk) {
     this.host = host;
     this.desk = desk;
-    this.fields = /** @type {Map<string, {ends: Field[], log: HTMLInputElement, clear: HTMLButtonElement}>} */ (new Map());
+    this.fields = /** @type {Map<string, {ends: Field[], log: HTMLInputElement, none: HTMLInputElement, clear: HTMLButtonElement}>} */ (new Map());
     const form = /** @type {HTMLFormElement} */ (desk.part("add-axis"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -59,8 +59,13 @@ export class AxisRows {
     const label = element("label", "check");
     label.append(log, " log");
     const clear = this.button("clear", "Clear", `Clear the brush of ${name}`, key, () => this.desk.brush({ [key]: null }));
-    this.fields.set(key, { ends, log, clear });
-    row.append(title, ends[0], element("span", "muted", "to"), ends[1], clear, label);
+    const none = Object.assign(document.createElement("input"), { type: "checkbox" }), lane = element("label", "check");
+    none.addEventListener("change", () => this.desk.brush({ [key]: none.checked ? LANE : null }));
+    none.setAttribute("aria-label", `${name}: none`);
+    lane.append(none, " none");
+    lane.hidden = !scale.absence;
+    this.fields.set(key, { ends, log, none, clear });
+    row.append(title, ends[0], element("span", "muted", "to"), ends[1], lane, clear, label);
     if (place >= 0) row.append(this.verbs(key, name, place));
     return row;
   }
@@ -112,10 +117,11 @@ export class AxisRows {
 
   /** Bring fields in line with the brushes. */
   refresh() {
-    for (const [key, { ends, log, clear }] of this.fields) {
+    for (const [key, { ends, log, none, clear }] of this.fields) {
       const range = this.desk.brushes.get(key);
       ends.forEach((field, n) => { if (field !== document.activeElement || !range) field.value = range && Number.isFinite(range[n]) ? String(range[n]) : ""; });
       log.checked = this.desk.logs.has(key);
+      none.checked = isLane(range);
       clear.hidden = !range;
     }
     this.desk.part("clear-brushes").hidden = !this.desk.brushes.size;

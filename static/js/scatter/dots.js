@@ -1,5 +1,6 @@
 /* A scatter of two axes, coloured by a third: dots on a canvas, a rectangle as a brush, the dot under the pointer. */
 
+import { isLane, LANE as NONE } from "./axes.js";
 import { cut, draggable, Layers } from "./layers.js";
 
 const LEFT = 64, RIGHT = 12, TOP = 44, BOTTOM = 40, LANE = 20, RADIUS = 4, SMALL = 2.5, MANY = 500, NEAR = 12;
@@ -162,9 +163,10 @@ export class Scatter {
     pen.stroke();
   }
 
-  /** The ends of a brush in pixels, half a word's room beyond its words. @param {import("./axes.js").Scale} scale @param {import("./axes.js").Range | undefined} range @param {(share: number) => number} place */
+  /** The ends of a brush in pixels, half a word's room beyond its words. @param {import("./axes.js").Scale} scale @param {import("./axes.js").Range | undefined} range @param {(share: number | null) => number} place */
   span(scale, range, place) {
     if (!range) return [place(0), place(1)];
+    if (isLane(range)) return [place(null) - (LANE / 2 - 2) * Math.sign(place(1) - place(0)), place(null) + (LANE / 2 - 2) * Math.sign(place(1) - place(0))];
     const reach = scale.isOrdinal ? 0.3 : 0;
     return [place(scale.edge(range[0] - reach)), place(scale.edge(range[1] + reach))];
   }
@@ -181,10 +183,10 @@ export class Scatter {
   /** @param {[number, number]} to */
   drag(to) {
     const [x, y] = this.scales;
-    if (!x || !y || x.isEmpty || y.isEmpty) return;
+    if (!x || !y) return;
     const { width, height } = this.layers, bottom = height - BOTTOM - LANE;
     const across = (/** @type {number} */ at) => (at - LEFT - LANE) / (width - LEFT - LANE - RIGHT), up = (/** @type {number} */ at) => (bottom - at) / (bottom - TOP);
-    const ranges = { [x.axis.key]: x.range(across(this.from[0]), across(to[0])), [y.axis.key]: y.range(up(this.from[1]), up(to[1])) };
+    const ranges = { [x.axis.key]: taken(x, across(this.from[0]), across(to[0])), [y.axis.key]: taken(y, up(this.from[1]), up(to[1])) };
     this.desk.brush(ranges);
   }
 
@@ -198,4 +200,10 @@ export class Scatter {
     }
     return best;
   }
+}
+
+/** What a drag takes in of an axis: its lane where it began and ended there; nothing of one without values. @param {import("./axes.js").Scale} scale @param {number} from @param {number} to */
+function taken(scale, from, to) {
+  if (scale.absence && Math.max(from, to) < 0) return NONE;
+  return scale.isEmpty ? null : scale.range(from, to);
 }

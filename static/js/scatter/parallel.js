@@ -1,5 +1,6 @@
 /* Parallel coordinates: an upright axis each, a line each experiment, a brush by dragging along an axis. */
 
+import { isLane, LANE as NONE } from "./axes.js";
 import { cut, draggable, Layers } from "./layers.js";
 
 const TOP = 36, BOTTOM = 26, SIDE = 44, LANE = 22, GAP = 64, GRAB = 20, NEAR = 10, MANY = 500;
@@ -124,7 +125,8 @@ export class Parallel {
     this.scales.forEach((scale, n) => {
       const range = desk.brushes.get(scale.axis.key);
       if (!range) return;
-      const reach = scale.isOrdinal ? 0.3 : 0, [low, high] = [this.top(scale.edge(range[0] - reach)), this.top(scale.edge(range[1] + reach))];
+      const reach = scale.isOrdinal ? 0.3 : 0, lane = this.top(null);
+      const [low, high] = isLane(range) ? [lane + LANE / 2 - 2, lane - LANE / 2 + 2] : [this.top(scale.edge(range[0] - reach)), this.top(scale.edge(range[1] + reach))];
       pen.globalAlpha = 0.22;
       pen.fillRect(this.left(n) - 9, high - 1, 18, low - high + 2);
       pen.globalAlpha = 1;
@@ -153,13 +155,19 @@ export class Parallel {
   grab([left, top]) {
     this.grabbed = this.axisAt(left);
     this.from = top;
-    return this.grabbed !== null && !this.grabbed.isEmpty;
+    return this.grabbed !== null && (!this.grabbed.isEmpty || this.isInLane(top));
+  }
+
+  /** Whether a place is in the lane "none" of the axis that is grabbed. @param {number} top */
+  isInLane(top) {
+    return Boolean(this.grabbed?.absence) && top > this.layers.height - BOTTOM - LANE;
   }
 
   /** @param {number} to */
   drag(to) {
     const scale = this.grabbed;
     if (!scale) return;
+    if (this.isInLane(this.from)) return this.desk.brush({ [scale.axis.key]: NONE });
     const bottom = this.layers.height - BOTTOM - LANE, share = (/** @type {number} */ at) => (bottom - at) / (bottom - TOP);
     this.desk.brush({ [scale.axis.key]: scale.range(share(this.from), share(to)) });
   }
