@@ -64,7 +64,7 @@ class Overview:
 
     @property
     def style(self) -> str:
-        """The classes of this run's colour and dash, those of every page; the parent beside it is drawn in ink."""
+        """The class of this run's colour, that of every page; the parent beside it is drawn in ink."""
         return style_of(self.experiment.number)
 
     @property

@@ -12,7 +12,7 @@
 {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
 {{ moment|clock }}              14:29:07; `day` gives 23 Nov 2026
 {{ sentence|with_times }}       a sentence whose times ("2026-11-23 14:29 UTC") are in the reader's zone
-{{ experiment|run_style }}      the classes of the colour and dash that a run has on every page
+{{ experiment|run_style }}      the class of the colour that a run has on every page; {{ style|mark }} the symbol beside it
 {% status experiment %}         shape and word: running, stalled, complete, diverged …
 {{ experiment|state }}          the word alone
 {% icon "search" %}             one symbol of templates/_symbols.html
@@ -32,7 +32,7 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from experiments.models import Change, Experiment
-from experiments.notation.colours import style_of
+from experiments.notation.colours import mark_of, style_of
 from experiments.notation.numerals import NONE, exact, grouped, number
 from experiments.notation.params import written
 from experiments.stalled import state_of
@@ -42,6 +42,7 @@ register = template.Library()
 register.filter(number)
 register.filter(exact)
 register.filter(grouped)
+register.filter("mark", mark_of)
 
 PARAM_CHARACTERS = 24
 TIME = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
@@ -87,7 +88,7 @@ def duration(value: float | timedelta | None) -> str:
 
 @register.filter
 def run_style(experiment: Experiment) -> str:
-    """The classes of the colour and dash that a run has on every page."""
+    """The class of the colour that a run has on every page."""
     return style_of(experiment.number)
 
 

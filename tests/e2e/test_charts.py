@@ -256,6 +256,35 @@ def test_a_chart_says_which_values_are_no_numbers_and_whether_finite_ones_follow
     assert page.locator(".chart header .odd").inner_text() == said
 
 
+def test_runs_are_solid_and_told_apart_by_a_mark_in_swatch_tooltip_and_at_the_end_of_the_line(visit: Opener):
+    page = settled(visit(THREE))
+    swatches = page.locator(".runs [data-run] .swatch")
+    assert set(swatches.evaluate_all("all => all.map((one) => getComputedStyle(one.querySelector('line')).strokeDasharray)")) == {"none"}
+    marks = swatches.evaluate_all("all => all.map((one) => one.querySelector('use').getAttribute('href'))")
+    assert len(set(marks)) == 3
+    assert "#k0" in marks
+    over(page, 0, 0.5)
+    told = page.locator(".chart-tooltip:visible .swatch use").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+    assert sorted(told) == sorted(marks)
+    page.mouse.move(2, 2)
+    beyond = page.locator(".chart").first.evaluate(
+        """card => {
+          const canvas = card.querySelector(".uplot > .u-wrap > canvas"), at = canvas.getBoundingClientRect();
+          const over = card.querySelector(".u-over").getBoundingClientRect(), x = Math.round((over.right - at.left + 2.5) * devicePixelRatio);
+          const { data } = canvas.getContext("2d").getImageData(x, 0, 1, Math.round((over.bottom - at.top - 6) * devicePixelRatio));
+          return new Set(Array.from({ length: data.length / 4 }, (_, i) => data.slice(4 * i, 4 * i + 3).join())).size;
+        }"""
+    )
+    assert beyond > 3, "marks reach over the end of the plot"
+
+
+def test_with_the_eleventh_run_a_dash_begins(visit: Opener, site: Site):
+    slugs = [site.run("eleven", f"run {n}", {"loss": [2.0, 1.0 + n / 10]}) for n in range(12)]
+    page = settled(visit("/projects/research-team/eleven/compare?e=" + "&e=".join(slugs)))
+    dashes = page.locator(".runs [data-run] .swatch line").evaluate_all("all => all.map((one) => getComputedStyle(one).strokeDasharray)")
+    assert [dash == "none" for dash in dashes] == [True] * 10 + [False] * 2
+
+
 def test_times_are_the_readers_own_with_utc_in_the_title(visit: Opener, site: Site):
     slug = site.run("clocks", "one", {"loss": [2.0, 1.0]})
     started = site.call("GET", "/api/v1/experiments?project=clocks")["results"][0]["started_at"]

@@ -151,8 +151,9 @@ def test_n_is_said_with_its_range(groups: Callable[..., Any], counts: list[list[
 # On the page -------------------------------------------------------------------------------------------------------------------------------
 
 # What stands left of a plot: the ticks of its y axis.
+# The texts of the y axis alone: they end 36 px from the left, before the marks of what begins at the first x.
 SCALE = """all => all.map((canvas) => {
-  const copy = Object.assign(document.createElement('canvas'), { width: 40 * devicePixelRatio, height: canvas.height });
+  const copy = Object.assign(document.createElement('canvas'), { width: 36 * devicePixelRatio, height: canvas.height });
   copy.getContext('2d').drawImage(canvas, 0, 0);
   return copy.toDataURL();
 })"""
@@ -277,7 +278,7 @@ def test_two_keys_are_chosen_and_shown_as_colour_and_dash(visit: Opener, made: l
     page.wait_for_url(re.compile("as=dash"))
     settled(page)
     styles = heads(page).locator(".swatch").evaluate_all("all => all.map((each) => each.getAttribute('class').replace('swatch ', ''))")
-    assert styles == ["r1", "r1 dash2", "r2 dash1", "base", "r3 dash2"]
+    assert styles == ["r1", "r1 dash2", "r2", "base", "r3 dash2"]
     assert query(page)["group"] == ["param:lr", "tag:final"]
 
 

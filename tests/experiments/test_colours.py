@@ -1,4 +1,4 @@
-"""The colour and dash of a run: one rule for every page, distinct within a comparison as long as there are any left."""
+"""The colour, mark and dash of a run: one rule for every page, distinct within a comparison as long as there are any left."""
 
 from __future__ import annotations
 
@@ -12,14 +12,30 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Experiment
-from experiments.notation.colours import colour_of, style_of, styles_of
+from experiments.notation.colours import colour_of, mark_of, style_of, styles_of
 from projects.models import Project
 
 
-def test_a_run_keeps_its_colour_in_every_selection_and_the_first_of_two_its_dash_too():
+def test_a_run_keeps_its_colour_in_every_selection_unless_it_clashes_with_another_in_view():
     assert style_of(0) == "r1"
-    assert styles_of([4, 11, 0]) == ["r5", "r1 dash2", "r1"]
-    assert {style.split()[0] for style in styles_of([0, 11, 22, 33])} == {"r1"}
+    assert styles_of([4, 11, 0]) == ["r5", "r2", "r1"]
+    assert styles_of([4, 11]) == ["r5", style_of(11)]
+    assert styles_of([0, 11, 1])[2] == style_of(1), "a run that clashes with nobody gives its colour to none that does"
+
+
+@pytest.mark.parametrize("numbers", [range(10), range(0, 110, 11), [5] * 10, [0, 11, 1, 12, 2, 13, 3, 14, 4, 15]])
+def test_up_to_ten_runs_are_solid_with_a_colour_and_a_mark_each(numbers):
+    drawn = styles_of(list(numbers))
+    assert not any("dash" in style for style in drawn)
+    assert len(set(drawn)) == len({mark_of(style) for style in drawn}) == 10
+    assert "k0" not in {mark_of(style) for style in drawn}, "the baseline's"
+
+
+def test_a_dash_begins_with_the_eleventh():
+    drawn = styles_of(list(range(12)))
+    assert ["dash" in style for style in drawn] == [False] * 10 + [True] * 2
+    assert mark_of("base") == "k0"
+    assert mark_of("r1") != mark_of("r1 dash2")
 
 
 def test_who_is_named_first_makes_no_difference():
@@ -31,8 +47,8 @@ def test_who_is_named_first_makes_no_difference():
 
 @pytest.mark.parametrize("numbers", [range(100), range(0, 1100, 11), [5] * 100])
 def test_a_hundred_runs_are_drawn_in_a_hundred_ways(numbers):
-    drawn = {style if "dash" in style else f"{style} dash{style[1:]}" for style in styles_of(list(numbers))}
-    assert len(drawn) == 100
+    drawn = styles_of(list(numbers))
+    assert len(set(drawn)) == len({(style.split()[0], mark_of(style)) for style in drawn}) == 100
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 4, 5, 10, 100])

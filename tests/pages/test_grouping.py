@@ -149,7 +149,7 @@ def test_the_baselines_group_is_ink_and_the_others_have_the_colour_of_their_firs
 def test_as_dash_one_key_has_one_colour_and_two_are_colour_and_dash(project: Project, runs: list[Experiment], store: Any):
     assert [group.style for group in compared(project, "group=param:seed&as=dash").groups] == ["base", "r1 dash2", "r1 dash3"]
     two = compared(project, "group=param:width&group=param:seed&as=dash&base=slow").groups
-    assert [group.style for group in two] == ["r1", "r1 dash2", "base", "r2 dash1", "r2"]
+    assert [group.style for group in two] == ["r1", "r1 dash2", "base", "r2", "r2 dash2"]
 
 
 # What the page says ------------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* What a chart shows, to take away: every point as CSV or Parquet from the server, and the picture as it is drawn, in the present theme, as PNG. */
 
 import { linearTicks, logTexts, logTicks, tickTexts, zone } from "../frame/numbers.js";
-import { paintLines, paintNonFinite } from "./paint.js";
+import { paintLines, paintMark, paintMarks, paintNonFinite } from "./paint.js";
 import { xText } from "./plot.js";
 
 const RATIO = 2, PAD = 16, TICKS = 6, LEAST_WIDTH = 560, HEIGHT = 300, TITLE = 20, LINE = 18, ENTRY = 210, SWATCH = 24, GAP = 8;
@@ -136,7 +136,7 @@ function single(plot, { title, how }) {
   write(xTitle(plot), left + box.width / 2, top + HEIGHT + 2 * LINE - 2, { colour: theme.muted, align: "center" });
   upright(context, PAD + 10, top + HEIGHT / 2, () => write(title, 0, 0, { colour: theme.muted, align: "center", most: HEIGHT }));
   curves(context, plot, box, at);
-  shown.forEach((line, i) => entry(context, line, PAD + (i % columns) * ENTRY, legend + Math.floor(i / columns) * LINE, write, theme.ink));
+  shown.forEach((line, i) => entry(context, line, PAD + (i % columns) * ENTRY, legend + Math.floor(i / columns) * LINE, write, theme));
   return canvas;
 }
 
@@ -214,17 +214,19 @@ function curves(context, plot, { left, top, width, height }, at) {
   context.clip();
   paintLines(context, plot.answer.x, plot.lines, at, 1);
   context.restore();
+  paintMarks(context, plot.answer.x, plot.lines, at, { left, top, width, height }, { ground: plot.theme.surface, ratio: 1 });
   for (const { nonfiniteAt, style } of plot.lines) {
     const x = nonfiniteAt === null ? -1 : at.x(nonfiniteAt);
     if (x >= left - 1 && x <= left + width + 1) paintNonFinite(context, x, top + height, style.colour, 1);
   }
 }
 
-/** One run of the legend. @param {CanvasRenderingContext2D} context @param {import("./plot.js").Line} line @param {number} x @param {number} y @param {Write} write @param {string} ink */
-function entry(context, { run, style }, x, y, write, ink) {
+/** One run of the legend. @param {CanvasRenderingContext2D} context @param {import("./plot.js").Line} line @param {number} x @param {number} y @param {Write} write @param {import("../frame/theme.js").Theme} theme */
+function entry(context, { run, style }, x, y, write, { ink, surface: ground }) {
   context.lineWidth = style.isBase ? 2 : 1.75;
   context.setLineDash(style.dash);
   rule(context, style.colour, x, y, x + SWATCH, y);
   context.setLineDash([]);
+  paintMark(context, x + SWATCH / 2, y, style, { ground, ratio: 1 });
   write(run.name, x + SWATCH + GAP, y + 4, { colour: ink, most: ENTRY - SWATCH - 3 * GAP });
 }

@@ -1,11 +1,12 @@
 /* Painting on a plot's canvas: bands, raw lines, lines, marks. Coordinates come from uPlot's scales. */
 
 import { opened } from "../frame/numbers.js";
+import { MARK_SIDE } from "../frame/theme.js";
 
 // A tip of a range that is narrower than TIP_WIDTH is a line as well, for its area alone is too thin to be seen: from TIP_LEAST on (CSS pixels), and where it
 // is TIP_TIMES as long as nine in ten of the tips of its curve, which the tips of mere noise are not.
 const TIP_WIDTH = 6, TIP_LEAST = 6, TIP_TIMES = 3.5, TIP_PLACES_MOST = 24, TIP = 1.25, TIP_ALPHA = 0.8;
-const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3;
+const BAND = 0.17, RAW = 0.42, LINE = 1.75, BASE = 2, HOT = 3, MARK = 9;
 
 /** @typedef {import("./plot.js").Line} Line */
 /** @typedef {{x: (value: number) => number, y: (value: number) => number}} Scaler */
@@ -116,6 +117,38 @@ export function paintHot(context, xs, { hot, base }, at, ground) {
   band(context, xs, hot, at, 1);
   if (hot.raw) stroke(context, path(xs, hot.raw, at), hot.style.colour, { width: 1, alpha: RAW, dash: [] });
   stroke(context, path(xs, hot.values, at), hot.style.colour, { width: HOT, alpha: 1, dash: hot.style.dash });
+}
+
+/**
+ * The marks of lines at the end of what is seen of them, the baseline's last.
+ * @param {CanvasRenderingContext2D} context @param {ArrayLike<number>} xs @param {Line[]} lines @param {Scaler} at
+ * @param {{left: number, top: number, width: number, height: number}} box @param {{ground: string, ratio: number}} how
+ */
+export function paintMarks(context, xs, lines, at, { left, top, width, height }, how) {
+  for (const { values, style } of lines) {
+    let last = values.length - 1;
+    while (last >= 0 && (values[last] === null || values[last] === undefined || at.x(xs[last]) > left + width + 1)) last--;
+    if (last < 0) continue;
+    const x = at.x(xs[last]), y = at.y(Number(values[last]));
+    if (x >= left - 1 && y >= top - 1 && y <= top + height + 1) paintMark(context, x, y, style, how);
+  }
+}
+
+/**
+ * A run's mark about a place, as its swatch has it.
+ * @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {Line["style"]} style @param {{ground: string, ratio: number}} how
+ */
+export function paintMark(context, x, y, { mark, colour }, { ground, ratio }) {
+  if (!mark) return;
+  const scale = (MARK * ratio) / MARK_SIDE;
+  context.save();
+  context.translate(x - (MARK * ratio) / 2, y - (MARK * ratio) / 2);
+  context.scale(scale, scale);
+  context.setLineDash([]);
+  Object.assign(context, { globalAlpha: 1, fillStyle: mark.kind === "hollow" ? ground : colour, strokeStyle: mark.kind === "full" ? ground : colour, lineWidth: { full: 1, hollow: 1.75, line: 2.25 }[mark.kind] });
+  if (mark.kind !== "line") context.fill(mark.path);
+  context.stroke(mark.path);
+  context.restore();
 }
 
 /**

@@ -1,7 +1,7 @@
 /* One plot: uPlot keeps scales, axes and the cursor; charts/paint.js draws the runs. */
 
 import { clock, clockTicks, extent, fences, linearTicks, logTexts, logTicks, nearest, nonPositive, positive, reading, smoothed, span, step, tickTexts, timeTicks } from "../frame/numbers.js";
-import { paintHot, paintLines, paintNonFinite, scaler } from "./paint.js";
+import { paintHot, paintLines, paintMarks, paintNonFinite, scaler } from "./paint.js";
 
 const TICKS = 6, RIGHT = 14, DOTS_MOST = 20, PROXIMITY = 24, DRAG_LEAST = 4, AIR = 0.04;
 // A linear axis ends here, so that its length is still a number.
@@ -248,6 +248,7 @@ export class Plot {
     context.clip();
     paintLines(context, this.answer.x, this.lines, at, ratio);
     context.restore();
+    paintMarks(context, this.answer.x, this.lines, at, u.bbox, { ground: this.theme.surface, ratio });
     for (const line of this.lines) {
       if (line.nonfiniteAt === null) continue;
       const x = at.x(line.nonfiniteAt);
