@@ -37,7 +37,7 @@ from experiments import deletion, lifecycle
 from experiments.content import Fields
 from experiments.models import Experiment
 from experiments.stalled import STALLED, is_stalled
-from experiments.table.filtering import fitting, in_status
+from experiments.table.filtering import in_status
 from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, numbers_asked, numbers_of
 from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
