@@ -22,9 +22,10 @@ WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 # What makes a spreadsheet take text for a formula; a quote before it makes it text again.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# Letters, digits, signs and emoji stay; separators, wildcards, quotes, blanks, and what cannot be seen do not.
+BLANK = re.compile(r"[ \t]+")
+# Letters, digits, signs and emoji stay; separators, wildcards, quotes, and what cannot be seen do not.
 UNFIT = re.compile(r"""[\s/\\:*?"'<>|`%;&\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+""")
-NAME_MOST = 60  # characters of each part: at four bytes each two parts fit into the 255 bytes of a name
+NAME_BYTES = 120  # of each part: two fit into the 255 bytes of a name
 Values = tuple[Any, ...]  # Any: values of the columns' types
 
 
@@ -60,7 +61,8 @@ def known_kind(kind: str) -> str:
 
 def file_name(*parts: str) -> str:
     """A name for a file, from names of what is in it: without what file systems or shells take for something else, never hidden, never empty, short enough."""
-    kept = (UNFIT.sub("-", part).strip(" .-")[:NAME_MOST].strip(" .-") for part in parts)
+    fit = (UNFIT.sub("-", BLANK.sub("_", part)).strip(" .-") for part in parts)
+    kept = [part.encode()[:NAME_BYTES].decode(errors="ignore").strip(" .-") for part in fit]
     return "-".join(part for part in kept if part) or "file"
 
 

@@ -81,7 +81,7 @@ export function fileAddress(card, format) {
   return `${source.replace("/compare/", "/points/")}?${query}`;
 }
 
-/** A name for a file, as the server makes it: without what file systems take for something else, and never hidden. @param {string} name */
+/** A name for a file: without what file systems take for something else, and never hidden. @param {string} name */
 export function fileName(name) {
   const trimmed = (/** @type {string} */ text) => text.replace(/^[\s.-]+|[\s.-]+$/gu, "");
   return trimmed([...trimmed(name.replace(/[\s/\\:*?"'<>|`%;&\p{Cc}\p{Cf}\p{Cs}]+/gu, "-"))].slice(0, 60).join(""));
