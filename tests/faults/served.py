@@ -17,7 +17,7 @@ from typing import IO, Any
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_S = 60.0
+START_S = 180.0
 STOP_S = 20.0
 Headers = Mapping[str, str]
 
