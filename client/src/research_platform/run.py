@@ -137,7 +137,10 @@ class Run:
         kept: dict[str, float] = {}
         for metric, value in metrics.items():
             try:
-                kept[name(metric)] = number(value)
+                own = name(metric)
+                if own in kept:
+                    raise ValueError(f"it is {own!r} a second time in one row")
+                kept[own] = number(value)
             except ValueError as error:
                 self._voice.once(f"value {metric!r}", f"{metric!r:.80}: {error}, and is left out.")
         return kept
