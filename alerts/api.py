@@ -15,14 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
 from accounts.services import team_named
-from accounts.slugs import is_uuid
 from alerts import lifecycle as alerts
 from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 from alerts.sending import channels, outbox
 from config.web.rest import StrictSerializer
+from projects.models import Project
 
 STATUSES = ("open", "waiting", "acknowledged", "silenced", "resolved")
 
@@ -51,7 +52,7 @@ class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
     )
     kind = django_filters.MultipleChoiceFilter(choices=Kind.choices)
     severity = django_filters.MultipleChoiceFilter(choices=Severity.choices)
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug of the project.")
+    project = django_filters.CharFilter(method="of_project", label="UUID, exact name or slug of the project.")
     experiment = django_filters.UUIDFilter(field_name="experiment_id", label="UUID of the experiment.")
 
     def of_status(self, rows: AlertQuerySet, name: str, word: str) -> AlertQuerySet:
@@ -65,8 +66,8 @@ class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
         return rows.open().filter(more[word])
 
     def of_project(self, rows: AlertQuerySet, name: str, reference: str) -> AlertQuerySet:
-        """Those of one project."""
-        return rows.filter(project_id=reference) if is_uuid(reference) else rows.filter(project__slug=reference)
+        """Those of one project. Raises Conflict where several of the caller's have the name."""
+        return rows.filter(project__in=Project.objects.visible_to(caller(self.request)).at_most_one(reference))
 
 
 class Silence(StrictSerializer):

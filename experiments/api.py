@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, ClassVar
 
 import django_filters
@@ -17,10 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.endpoints import RecordView
+from accounts.access import caller
+from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
-from accounts.slugs import is_uuid
+from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
+from config.web.names import NameField
 from config.web.rest import INT64_MAX, INT64_MIN, StrictSerializer
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
@@ -29,7 +30,7 @@ from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
 from metrics.api.answering import StoreReader
 from projects.models import Project
-from projects.services import find_named, make_named
+from projects.services import make_named, place_for
 
 TAGS_MOST = 100
 HYPOTHESES_MOST = 20
@@ -92,17 +93,26 @@ class StartedExperiment(ExperimentRow):
         fields = (*ExperimentRow.Meta.fields, "writer")
 
 
+class AnsweredExperiment(StartedExperiment):
+    """The same with what is said of its slugs, in the schema: where there is nothing to say, `warnings` is left out."""
+
+    warnings = SlugWarning(many=True, read_only=True, required=False)
+
+    class Meta(StartedExperiment.Meta):
+        fields = (*StartedExperiment.Meta.fields, "warnings")
+
+
 class ExperimentContent(StrictSerializer):
     """What may be said of an experiment at any time."""
 
-    name = serializers.CharField(max_length=255, required=False)
-    parent = serializers.CharField(max_length=100, required=False, allow_null=True, help_text="UUID, or slug in the same project.")  # type: ignore[assignment]
+    name = NameField(max_length=255, required=False)
+    parent = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name in the same project.")  # type: ignore[assignment]
     features_diff = ObjectField(required=False, help_text="What changed against the parent; worked out from the params where not given.")
     params = ObjectField(required=False)
     seed = serializers.IntegerField(required=False, allow_null=True, min_value=INT64_MIN, max_value=INT64_MAX)
-    tags = serializers.ListField(child=serializers.CharField(max_length=100), max_length=TAGS_MOST, required=False)
+    tags = serializers.ListField(child=NameField(max_length=100), max_length=TAGS_MOST, required=False)
     notes = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    replicate_group = serializers.CharField(max_length=200, required=False, allow_blank=True, help_text="Runs with one group are replicates of each other.")
+    replicate_group = NameField(max_length=200, required=False, allow_blank=True, help_text="Runs with one group are replicates of each other.")
     host = serializers.CharField(max_length=255, required=False, allow_blank=True)
     git_commit = serializers.CharField(max_length=64, required=False, allow_blank=True)
     command = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
@@ -111,15 +121,15 @@ class ExperimentContent(StrictSerializer):
 class NewExperiment(ExperimentContent):
     """What a new experiment is."""
 
-    project = serializers.CharField(max_length=255, help_text="UUID or slug.")
-    create_project = serializers.BooleanField(default=False, help_text="Make the project where there is none, in the token's team or your only one.")
-    name = serializers.CharField(max_length=255)
+    project = serializers.CharField(max_length=255, trim_whitespace=False, help_text="UUID, exact name or slug, looked for in this order.")
+    create_project = serializers.BooleanField(default=False, help_text="Make a project of this name where none is found, in the token's team or your only one.")
+    name = NameField(max_length=255)
     status = serializers.ChoiceField(choices=Experiment.Status.choices, default=Experiment.Status.RUNNING, help_text="`planned` or `running`.")
     hypotheses = serializers.ListField(
-        child=serializers.CharField(max_length=100),
+        child=serializers.CharField(max_length=255),
         max_length=HYPOTHESES_MOST,
         required=False,
-        help_text="UUIDs or slugs of what it tests.",
+        help_text="UUIDs, slugs or titles of what it tests.",
     )
 
     def validate_status(self, status: str) -> str:
@@ -149,13 +159,13 @@ def content(asked: dict[str, Any], project: Project | None) -> dict[str, Any]:  
 
 
 def parent_named(reference: str | None, project: Project | None) -> Experiment | None:
-    """The project's experiment of this UUID or slug, None for None. Raises Invalid."""
+    """The project's experiment of this UUID, slug or name, None for None. Raises Invalid, or Conflict where several have the name."""
     if reference is None:
         return None
     try:
         return Experiment.objects.filter(project=project).named(reference)
     except NotFound as error:
-        message = f"There is no experiment {reference!r} in {project or 'a new project'}: a parent is the UUID or slug of one in the same project."
+        message = f"There is no experiment {reference!r} in {project or 'a new project'}: a parent is the UUID, slug or name of one in the same project."
         raise Invalid(message, [Fault(None, "parent", "unknown", message)]) from error
 
 
@@ -173,7 +183,7 @@ def change(experiment: Experiment, asked: dict[str, Any], *, by: User) -> None: 
 class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """How a list of experiments is narrowed."""
 
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug.")
+    project = django_filters.CharFilter(method="of_project", label="UUID, exact name or slug.")
     status = django_filters.MultipleChoiceFilter(choices=Experiment.Status.choices, label="Repeat it for any of several.")
     tag = django_filters.CharFilter(method="tagged", label="Repeat it for all of several.")
     parent = django_filters.UUIDFilter(field_name="parent_experiment_id")
@@ -186,13 +196,13 @@ class ExperimentFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
     def of_project(self, experiments: QuerySet[Experiment], name: str, reference: str) -> QuerySet[Experiment]:
-        """Those of one project."""
-        return experiments.filter(project_id=uuid.UUID(reference)) if is_uuid(reference) else experiments.filter(project__slug=reference)
+        """Those of one project. Raises Conflict where several of the caller's have the name."""
+        return experiments.filter(project__in=Project.objects.visible_to(caller(self.request)).at_most_one(reference))
 
     def tagged(self, experiments: QuerySet[Experiment], name: str, tag: str) -> QuerySet[Experiment]:
         """Those with every tag asked for."""
         for wanted in self.data.getlist("tag"):
-            experiments = experiments.filter(tags__name=wanted)
+            experiments = experiments.filter(tags__name__in=spellings(wanted))
         return experiments
 
     def matching(self, experiments: QuerySet[Experiment], name: str, text: str) -> QuerySet[Experiment]:
@@ -244,7 +254,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         operation_id="experiment_create",
         summary="Start an experiment",
         request=NewExperiment,
-        responses={201: StartedExperiment},
+        responses={201: AnsweredExperiment},
         examples=[OpenApiExample("a first run", FIRST_RUN, request_only=True), OpenApiExample("a change to it", CHILD, request_only=True)],
     )
     def create(self, request: Request) -> Response:
@@ -256,11 +266,14 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         tested = named(project, asked.pop("hypotheses", []))
         given = content(asked, project)
         with transaction.atomic():
-            experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **given)
+            owner, is_new = (project, False) if project else make_named(self.caller, reference)
+            experiment = lifecycle.create(owner, by=self.caller.user, **given)
             for hypothesis in tested:
                 link(hypothesis, [experiment], source=Link.Source.SCRIPT, by=self.caller.user)
             experiment.hand_out_writer()
-        return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
+        said = about_slug(owner.name, owner.slug, field="project") if is_new else []
+        said += about_slug(experiment.name, experiment.slug, field="name")
+        return Response(StartedExperiment(experiment).data | ({"warnings": said} if said else {}), status=status.HTTP_201_CREATED)
 
     def project(self, reference: str, *, is_made: bool) -> Project | None:
         """The project of a new experiment, None where it is to be made. Raises NotFound, Conflict or Forbidden."""
@@ -269,7 +282,8 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         except NotFound:
             if not is_made or is_uuid(reference):
                 raise
-            project = find_named(self.caller, reference)
+            place_for(self.caller, reference)
+            project = None
         if project is not None:
             self.require(Role.EDITOR, project.team_id)
         return project

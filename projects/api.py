@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import cached_property
 
 import django_filters
@@ -16,11 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.endpoints import RecordView
+from accounts.access import caller
+from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, Team
 from accounts.services import default_team, team_named
-from accounts.slugs import is_uuid
-from config.errors import Conflict
+from accounts.slugs import about_slug
+from config.errors import Conflict, NotFound
+from config.names import known_spelling
+from config.web.names import NameField
 from config.web.rest import StableOrdering, StrictSerializer
 from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
@@ -44,25 +46,34 @@ class ProjectRow(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
+        fields: tuple[str, ...] = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
 
     def get_url(self, project: Project) -> str:
         """The path of its page."""
         return reverse("projects:project", args=[project.team.slug, project.slug])
 
 
+class MadeProject(ProjectRow):
+    """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
+
+    warnings = SlugWarning(many=True, read_only=True, required=False)
+
+    class Meta(ProjectRow.Meta):
+        fields = (*ProjectRow.Meta.fields, "warnings")
+
+
 class NewProject(StrictSerializer):
     """What a new project is."""
 
-    name = serializers.CharField(max_length=255)
+    name = NameField(max_length=255)
     description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
-    team = serializers.CharField(max_length=100, write_only=True, required=False, help_text="UUID or slug; needed only by members of several teams.")
+    team = serializers.CharField(max_length=255, write_only=True, required=False, help_text="UUID, name or slug; needed only by members of several teams.")
 
 
 class ProjectChange(StrictSerializer):
     """What may be changed; the slug stays, as addresses hold it."""
 
-    name = serializers.CharField(max_length=255, required=False)
+    name = NameField(max_length=255, required=False)
     description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
     archived = serializers.BooleanField(required=False)
     retention_days = serializers.IntegerField(
@@ -73,13 +84,16 @@ class ProjectChange(StrictSerializer):
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """How a list of projects is narrowed."""
 
-    team = django_filters.CharFilter(method="of_team", label="UUID or slug of the team.")
+    team = django_filters.CharFilter(method="of_team", label="UUID, name or slug of the team.")
     archived = django_filters.BooleanFilter()
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or description.")
 
     def of_team(self, projects: QuerySet[Project], name: str, reference: str) -> QuerySet[Project]:
-        """Those of one team."""
-        return projects.filter(team_id=uuid.UUID(reference)) if is_uuid(reference) else projects.filter(team__slug=reference)
+        """Those of one team. Raises Conflict where several of the caller's have the name."""
+        try:
+            return projects.filter(team=team_named(caller(self.request), reference))
+        except NotFound:
+            return projects.none()
 
     def matching(self, projects: QuerySet[Project], name: str, text: str) -> QuerySet[Project]:
         """Those that hold the text."""
@@ -109,17 +123,19 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
         """Those that the caller may read."""
         return Project.objects.none() if self.is_schema else Project.objects.visible_to(self.caller).select_related("team")
 
-    @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: ProjectRow})
+    @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: MadeProject})
     def create(self, request: Request) -> Response:
-        """Make a project in the team named, or in the token's, or in your only one."""
+        """Make a project in the team named, or in the token's, or in your only one. `warnings` tells of a slug that is not what the name gives."""
         asked = self.asked(NewProject)
         team = team_named(self.caller, asked.pop("team")) if "team" in asked else default_team(self.caller)
         self.require(Role.EDITOR, team.pk)
-        return Response(self.get_serializer(services.create(team, **asked)).data, status=status.HTTP_201_CREATED)
+        made = services.create(team, **asked)
+        said = about_slug(made.name, made.slug, field="name")
+        return Response(self.get_serializer(made).data | ({"warnings": said} if said else {}), status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="project", summary="One project", responses=ProjectRow)
     def retrieve(self, request: Request, project: str) -> Response:
-        """One project, by UUID or slug."""
+        """One project, by UUID, exact name or slug."""
         return Response(self.get_serializer(self.project()).data)
 
     @extend_schema(operation_id="project_change", summary="Change a project", request=ProjectChange, responses=ProjectRow)
@@ -161,12 +177,12 @@ class MetricChange(StrictSerializer):
 class NewMetric(MetricChange):
     """A metric, and what is said of it."""
 
-    name = serializers.CharField(max_length=NAME_BYTES, trim_whitespace=False)
+    name = NameField(max_length=NAME_BYTES)
 
     def validate_name(self, name: str) -> str:
         """A name that points may have."""
         if not is_name(name):
-            raise serializers.ValidationError(f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8 and no control characters.")
+            raise serializers.ValidationError(f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8.")
         return name
 
 
@@ -186,7 +202,8 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
 
     def metric(self) -> ProjectMetric:
         """The metric in the address, for an editor. Raises NotFound, Forbidden or Http404."""
-        return get_object_or_404(ProjectMetric, project=self.project(role=Role.EDITOR), name=self.kwargs["metric"])
+        known = self.project(role=Role.EDITOR).metrics
+        return get_object_or_404(known, name=known_spelling(self.kwargs["metric"], lambda name: known.filter(name=name).exists()))
 
     def get_queryset(self) -> QuerySet[ProjectMetric]:
         """The project's metrics."""

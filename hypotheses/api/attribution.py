@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.endpoints import RecordView
+from accounts.slugs import spellings
 from config.errors import Fault, Invalid, Unavailable
 from experiments.readings.numbers import Numbers
 from hypotheses.attribution.effects import Attribution, Bar, Line
@@ -45,7 +46,8 @@ class ProjectAttribution(RecordView):
 
 def metric_named(project: Project, name: str) -> ProjectMetric:
     """The project's metric. Raises Invalid."""
-    metric = project.metrics.filter(name=name.replace("\0", "")).first()
+    words = spellings(name)
+    metric = next((found for word in words for found in project.metrics.filter(name=word)), None)
     if metric is None:
         message = f"There is no metric {name!r} in {project}: GET /api/v1/projects/{project.slug}/metrics lists them."
         raise Invalid(message, [Fault(None, "metric", "unknown", message)])
