@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.access import caller
 from config.errors import Unavailable
+from config.names import known_spelling
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.store.shapes import Place
 from projects.models import Project
@@ -49,8 +50,13 @@ class StoreView(StoreReader):
     """A read of one project's series."""
 
     def project(self, reference: str) -> Project:
-        """The caller's project of this UUID or slug. Raises NotFound or Conflict."""
+        """The caller's project of this UUID, exact name or slug. Raises NotFound or Conflict."""
         return Project.objects.visible_to(caller(self.request)).named(reference)
+
+
+def metric_asked(project: Project, name: str) -> str:
+    """A metric's name as the store has it: as it came where the project has that (names from before they were tidied), else as names are kept."""
+    return known_spelling(name, lambda word: project.metrics.filter(name=word).exists())
 
 
 def place_of(project: Project) -> Place:

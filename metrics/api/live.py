@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, place_of
+from metrics.api.answering import ERRORS, StoreView, as_json, metric_asked, place_of
 from metrics.api.series import COMPARED_MOST, FROM, TO, X, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
@@ -72,7 +72,7 @@ class Points(StoreView):
         summary="Every point of one metric of many experiments, as a file",
         parameters=[
             OpenApiParameter("metric", str, required=True),
-            OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
+            OpenApiParameter("experiments", str, required=True, description="UUIDs, slugs or names, separated by commas."),
             X, FROM, TO,
             OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
         ],
@@ -81,7 +81,7 @@ class Points(StoreView):
     def get(self, request: Request, project: str) -> StreamingHttpResponse:
         """A line for each stored point: `run`, `slug`, `step`, `time`, `x` (steps, or seconds) and `value`, by run and step. It is made while it is sent."""
         owner, query = self.project(project), request.query_params
-        metric, kind, asked = query.get("metric", ""), query.get("format", "csv"), charts.read_asked(query)
+        metric, kind, asked = metric_asked(owner, query.get("metric", "")), query.get("format", "csv"), charts.read_asked(query)
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         if kind not in files.TYPES:

@@ -15,12 +15,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from config.errors import Invalid, NotFound
+from accounts.slugs import spellings
+from config.errors import Conflict, Invalid, NotFound
 from config.web import files
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, place_of
+from metrics.api.answering import ERRORS, StoreView, as_json, metric_asked, place_of
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
 from metrics.store.shapes import Place, Summary
@@ -45,16 +46,24 @@ MAX_POINTS = OpenApiParameter("max_points", int, description="At most this many 
 
 
 def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
-    """Experiments of the project by UUID or slug, separated by commas, in the order asked. Raises Invalid or NotFound."""
+    """Experiments of the project by UUID, slug or name, separated by commas, in the order asked. Raises Invalid, NotFound, or Conflict for a shared name."""
     asked = list(dict.fromkeys(part for part in references.split(",") if part))
     if not 1 <= len(asked) <= most:
         raise Invalid(f"experiments names 1 to {most} experiments, separated by commas; got {len(asked)}.")
     found = runs(project.experiments.all())
     by_reference = {run.slug: run for run in found} | {str(run.id): run for run in found}
-    missing = [reference for reference in asked if reference not in by_reference]
-    if missing:
-        raise NotFound(f"There is no experiment {missing[0]!r} in {project}.")
-    return list(dict.fromkeys(by_reference[reference] for reference in asked))
+    return list(dict.fromkeys(by_reference.get(reference) or by_name(project, found, reference) for reference in asked))
+
+
+def by_name(project: Project, found: Sequence[charts.Run], reference: str) -> charts.Run:
+    """The one run of this name. Raises NotFound, or Conflict where several have it."""
+    for word in spellings(reference):
+        several = [run for run in found if word in (run.name, run.slug)]
+        if len(several) > 1:
+            raise Conflict(f"Several experiments have the name {reference!r}: say which by its UUID, {' or '.join(str(run.id) for run in several[:5])}.")
+        if several:
+            return several[0]
+    raise NotFound(f"There is no experiment {reference!r} in {project}.")
 
 
 def runs(experiments: QuerySet[Experiment]) -> list[charts.Run]:
@@ -74,7 +83,7 @@ class Timeseries(StoreView):
     def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse:
         """Every stored point, exactly, where they are at most `max_points`; else buckets with mean, min and max (`thinned`)."""
         owner = self.project(project)
-        found = owner.experiments.named(experiment)
+        found, metric = owner.experiments.named(experiment), metric_asked(owner, metric)
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
         kind = request.query_params.get("format", "json")
@@ -95,7 +104,7 @@ class Compare(StoreView):
         summary="One metric of many experiments on one grid",
         parameters=[
             OpenApiParameter("metric", str, required=True),
-            OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
+            OpenApiParameter("experiments", str, required=True, description="UUIDs, slugs or names, separated by commas."),
             MAX_POINTS, FROM, TO, COMPARED_X, X_METRIC,
             OpenApiParameter("live", str, enum=["1"], description="With `frame` and `marks`, from which `GET /metrics/live` goes on where experiments run."),
         ],
@@ -107,7 +116,7 @@ class Compare(StoreView):
         With `x=metric` the two metrics of a run are joined by step, the last value of each, and `unplaced` counts points without a finite x.
         """
         owner = self.project(project)
-        metric = request.query_params.get("metric", "")
+        metric = metric_asked(owner, request.query_params.get("metric", ""))
         if not metric:
             raise charts.wrong("metric", "metric is missing: name one.")
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
@@ -135,7 +144,7 @@ class SummaryTable(StoreView):
         operation_id="summary",
         summary="Experiments x metrics",
         parameters=[
-            OpenApiParameter("experiments", str, description="UUIDs or slugs, separated by commas; all where absent."),
+            OpenApiParameter("experiments", str, description="UUIDs, slugs or names, separated by commas; all where absent."),
             OpenApiParameter("metrics", str, description="Names, separated by commas; all where absent."),
             OpenApiParameter("where", str, description="A filter such as `params.lr < 1e-3 and metrics.accuracy.max > 0.9`: only the experiments that fit."),
             OpenApiParameter("format", str, enum=["json", "csv", "parquet"], description="Files have a row for each experiment and metric."),
@@ -153,7 +162,7 @@ class SummaryTable(StoreView):
         if where.strip():
             fit = set(fitting(owner, where, owner.experiments.all()))
             chosen = [run for run in chosen if run.id in fit]
-        names = [name for name in request.query_params.get("metrics", "").split(",") if name] or None
+        names = [metric_asked(owner, name) for name in request.query_params.get("metrics", "").split(",") if name] or None
         ids = [run.id for run in chosen] if asked else None
         how = dict(owner.metrics.values_list("name", "aggregation"))
         if kind != "json":
@@ -222,7 +231,7 @@ class Names(StoreView):
     @extend_schema(
         operation_id="names",
         summary="The metrics of a project",
-        parameters=[OpenApiParameter("experiments", str, description="Only those that these have; UUIDs or slugs, separated by commas.")],
+        parameters=[OpenApiParameter("experiments", str, description="Only those that these have; UUIDs, slugs or names, separated by commas.")],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404]},
     )
     def get(self, request: Request, project: str) -> HttpResponse:
