@@ -66,8 +66,8 @@ def about_slug(name: str, slug: str, *, field: str) -> list[dict[str, str]]:
     base, is_whole = base_slug(name, "")
     if slug == base and is_whole:
         return []
-    why = f"the slug {base} is taken" if base and is_whole else f"a slug cannot hold all of {name!r}"
-    message = f"{why[0].upper()}{why[1:]}: the slug is {slug}. Address it by that, by its UUID, or by its exact name."
+    why = f"The slug {base} is taken" if base and is_whole and not is_uuid(base) else f"No slug can be the whole of {name!r}"
+    message = f"{why}: the slug is {slug}. Address it by that, by its UUID, or by its exact name."
     return [{"field": field, "code": "slug", "message": message}]
 
 
