@@ -95,7 +95,7 @@ def with_slug_or(field: str, rows: models.QuerySet[Model], reference: str) -> li
     """The row with this slug, else those with this word in `field` (which tells no rows apart), the oldest few."""
     words = spellings(reference)
     found = list(rows.filter(slug__in=words)[:1])
-    for word in words:
+    for word in filter(None, words):
         found = found or list(rows.filter(**{field: word}).order_by("created_at", "pk")[:SEVERAL])
     return found
 
