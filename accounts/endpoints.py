@@ -5,10 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from rest_framework import serializers
+
 from accounts.access import Caller, caller
 from accounts.models import Role
 from config.web.query import Endpoint
 from config.web.rest import RecordParser, StrictSerializer
+
+
+class SlugWarning(serializers.Serializer[Any]):  # Any: shown, never read
+    """What an answer says where a slug is not what the name gives: another has it, or it cannot hold all of the name."""
+
+    field = serializers.CharField(help_text="Where the name was sent.")
+    code = serializers.CharField()
+    message = serializers.CharField()
 
 
 class RecordView(Endpoint):

@@ -63,7 +63,7 @@ class Team(models.Model):
     def save(self, **options: object) -> None:
         """Save, with a slug made from the name where none is given."""
         if not self.slug:
-            self.slug = free_slug(self.name, taken=Team.objects.all(), otherwise="team")
+            self.slug = free_slug(self.name, taken=Team.objects.all(), otherwise="team", spoken="name")
         super().save(**options)  # type: ignore[arg-type]
 
 

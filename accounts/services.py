@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.access import Caller
 from accounts.models import ApiToken, Membership, Role, Team, User
-from accounts.slugs import is_uuid
+from accounts.slugs import is_uuid, meant, only, spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
-from config.web.words import COMPARED_MOST, meant, nearest
+from config.web.words import COMPARED_MOST, nearest
+from config.web.words import meant as perhaps
 from metrics.ingest.grants import GRANTS
 
 
 def team_named(caller: Caller, reference: str) -> Team:
-    """The caller's team with this UUID or slug. Raises NotFound."""
-    teams = caller.teams()
-    team = (teams.filter(pk=reference) if is_uuid(reference) else teams.filter(slug=reference)).first()
+    """The caller's team with this UUID, else of this exact name, else with this slug. Raises NotFound, or Conflict where several have the name."""
+    teams, words = caller.teams(), spellings(reference)
+    found = list(teams.filter(pk=reference)) if is_uuid(reference) else meant(teams.filter(Q(name__in=words) | Q(slug__in=words)), reference)
+    team = only(found, reference, whose="Several of your teams have the name")
     if team is None:
         near = "" if is_uuid(reference) else nearest(reference, teams.values_list("slug", flat=True)[:COMPARED_MOST])
-        raise NotFound(f"There is no team {reference!r}, or it is not yours.{meant(near)} GET /api/v1/teams lists yours.")
+        raise NotFound(f"There is no team {reference!r}, or it is not yours.{perhaps(near)} GET /api/v1/teams lists yours.")
     return team
 
 

@@ -25,10 +25,11 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.access import caller
-from accounts.endpoints import RecordView
+from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
-from accounts.slugs import is_uuid
+from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
+from config.web.names import NameField
 from config.web.pagination import CursorPages
 from config.web.query import Repeated, TrueOrFalse
 from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys
@@ -44,7 +45,7 @@ from hypotheses.models import Link
 from metrics.api.answering import StoreReader
 from projects.api import OfProject
 from projects.models import Project
-from projects.services import find_named, make_named
+from projects.services import make_named, place_for
 
 STATUSES = (*Experiment.Status.values, STALLED)
 KEYS = uuid.UUID("3c6f1d2e-7a55-4d0b-9c58-6c1f0a4b8e21")
@@ -151,17 +152,34 @@ class StartedExperiment(ExperimentRow):
         fields = (*ExperimentRow.Meta.fields, "writer")
 
 
+class AnsweredExperiment(StartedExperiment):
+    """The same with what is said of its slugs, in the schema: where there is nothing to say, `warnings` is left out."""
+
+    warnings = SlugWarning(many=True, read_only=True, required=False)
+
+    class Meta(StartedExperiment.Meta):
+        fields = (*StartedExperiment.Meta.fields, "warnings")
+
+
+def started(experiment: Experiment, *, in_new_project: bool) -> dict[str, Any]:  # Any: values of several fields
+    """The answer to the client that starts it, with what is to be said of slugs that are not what the names give."""
+    project = experiment.project
+    said = about_slug(project.name, project.slug, field="project") if in_new_project else []
+    said += about_slug(experiment.name, experiment.slug, field="name")
+    return StartedExperiment(experiment).data | ({"warnings": said} if said else {})
+
+
 class ExperimentContent(StrictSerializer):
     """What may be said of an experiment at any time."""
 
-    name = serializers.CharField(max_length=255, required=False)
-    parent = serializers.CharField(max_length=100, required=False, allow_null=True, help_text="UUID, or slug in the same project.")  # type: ignore[assignment]
+    name = NameField(max_length=255, required=False)
+    parent = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name in the same project.")  # type: ignore[assignment]
     features_diff = ObjectField(required=False, help_text="What changed against the parent; worked out from the params where not given.")
     params = ObjectField(required=False)
     seed = serializers.IntegerField(required=False, allow_null=True, min_value=INT64_MIN, max_value=INT64_MAX)
-    tags = serializers.ListField(child=serializers.CharField(max_length=100), max_length=TAGS_MOST, required=False)
+    tags = serializers.ListField(child=NameField(max_length=100), max_length=TAGS_MOST, required=False)
     notes = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    replicate_group = serializers.CharField(max_length=200, required=False, allow_blank=True, help_text="Runs with one group are replicates of each other.")
+    replicate_group = NameField(max_length=200, required=False, allow_blank=True, help_text="Runs with one group are replicates of each other.")
     host = serializers.CharField(max_length=255, required=False, allow_blank=True)
     git_commit = serializers.CharField(max_length=64, required=False, allow_blank=True)
     command = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
@@ -170,15 +188,15 @@ class ExperimentContent(StrictSerializer):
 class NewExperiment(ExperimentContent):
     """What a new experiment is."""
 
-    project = serializers.CharField(max_length=255, help_text="UUID or slug.")
-    create_project = serializers.BooleanField(default=False, help_text="Make the project where there is none, in the token's team or your only one.")
-    name = serializers.CharField(max_length=255)
+    project = serializers.CharField(max_length=255, trim_whitespace=False, help_text="UUID, exact name or slug, looked for in this order.")
+    create_project = serializers.BooleanField(default=False, help_text="Make a project of this name where none is found, in the token's team or your only one.")
+    name = NameField(max_length=255)
     status = serializers.ChoiceField(choices=Experiment.Status.choices, default=Experiment.Status.RUNNING, help_text="`planned` or `running`.")
     hypotheses = serializers.ListField(
-        child=serializers.CharField(max_length=100),
+        child=serializers.CharField(max_length=255),
         max_length=HYPOTHESES_MOST,
         required=False,
-        help_text="UUIDs or slugs of what it tests.",
+        help_text="UUIDs, slugs or titles of what it tests.",
     )
 
     def validate_status(self, status: str) -> str:
@@ -214,13 +232,13 @@ def content(asked: dict[str, Any], project: Project | None) -> dict[str, Any]:  
 
 
 def parent_named(reference: str | None, project: Project | None) -> Experiment | None:
-    """The project's experiment of this UUID or slug, None for None. Raises Invalid."""
+    """The project's experiment of this UUID, slug or name, None for None. Raises Invalid, or Conflict where several have the name."""
     if reference is None:
         return None
     try:
         return Experiment.objects.filter(project=project).named(reference)
     except NotFound as error:
-        message = f"There is no experiment {reference!r} in {project or 'a new project'}: a parent is the UUID or slug of one in the same project."
+        message = f"There is no experiment {reference!r} in {project or 'a new project'}: a parent is the UUID, slug or name of one in the same project."
         raise Invalid(message, [Fault(None, "parent", "unknown", message)]) from error
 
 
@@ -264,7 +282,7 @@ class ExperimentFilter(OfProject):
     def tagged(self, experiments: QuerySet[Experiment], name: str, tag: str) -> QuerySet[Experiment]:
         """Those with every tag asked for."""
         for wanted in self.data.getlist("tag"):
-            experiments = experiments.filter(tags__name=wanted)
+            experiments = experiments.filter(tags__name__in=spellings(wanted))
         return experiments
 
     def matching(self, experiments: QuerySet[Experiment], name: str, text: str) -> QuerySet[Experiment]:
@@ -367,7 +385,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         summary="Start an experiment",
         parameters=[KEY],
         request=NewExperiment,
-        responses={201: StartedExperiment},
+        responses={201: AnsweredExperiment},
         examples=[OpenApiExample("a first run", FIRST_RUN, request_only=True), OpenApiExample("a change to it", CHILD, request_only=True)],
     )
     def create(self, request: Request) -> Response:
@@ -376,36 +394,37 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         if pk is not None and (before := self.visible().filter(pk=pk).first()) is not None:
             return self.replayed(before)
         try:
-            experiment = self.made(asked, {} if pk is None else {"id": pk})
+            experiment, is_new = self.made(asked, {} if pk is None else {"id": pk})
         except IntegrityError:
             if pk is None:
                 raise
             # The same request twice at one moment: the other one made it.
             return self.replayed(get_object_or_404(self.visible(), pk=pk))
-        return Response(StartedExperiment(experiment).data, status=status.HTTP_201_CREATED)
+        return Response(started(experiment, in_new_project=is_new), status=status.HTTP_201_CREATED)
 
     def replayed(self, made: Experiment) -> Response:
         """The answer to the request that made it, again."""
-        return Response(StartedExperiment(made).data, status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
+        return Response(started(made, in_new_project=False), status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
 
     def pk_of_key(self) -> uuid.UUID | None:
         """The id of the experiment that the request's `Idempotency-Key` makes, whichever process takes it; None without a key."""
         key = self.request.headers.get("Idempotency-Key", "")
         return uuid.uuid5(KEYS, f"{self.caller.user.pk} {key}") if key else None
 
-    def made(self, asked: dict[str, Any], identity: Fields) -> Experiment:  # Any: values of several fields
-        """A new experiment as asked for, with the number of its first writer."""
+    def made(self, asked: dict[str, Any], identity: Fields) -> tuple[Experiment, bool]:  # Any: values of several fields
+        """A new experiment as asked for, with the number of its first writer, and whether its project was made for it."""
         reference = asked.pop("project")
         # Looking up comes before the transaction: SQLite has one writer at a time, and others wait.
         project = self.project(reference, is_made=asked.pop("create_project"))
         tested = named(project, asked.pop("hypotheses", []))
         given = content(asked, project)
         with transaction.atomic():
-            experiment = lifecycle.create(project or make_named(self.caller, reference), by=self.caller.user, **identity, **given)
+            owner, is_new = (project, False) if project else make_named(self.caller, reference)
+            experiment = lifecycle.create(owner, by=self.caller.user, **identity, **given)
             for hypothesis in tested:
                 link(hypothesis, [experiment], source=Link.Source.SCRIPT, by=self.caller.user)
             experiment.hand_out_writer()
-        return experiment
+        return experiment, is_new
 
     def project(self, reference: str, *, is_made: bool) -> Project | None:
         """The project of a new experiment, None where it is to be made. Raises NotFound, Conflict or Forbidden."""
@@ -414,7 +433,8 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         except NotFound:
             if not is_made or is_uuid(reference):
                 raise
-            project = find_named(self.caller, reference)
+            place_for(self.caller, reference)
+            project = None
         if project is not None:
             self.require(Role.EDITOR, project.team_id)
         return project

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from config.errors import Fault, Invalid
+from config.names import flaw_in_name, tidied
 
 if TYPE_CHECKING:
     from experiments.models import Experiment
@@ -46,6 +47,37 @@ def check(fields: Fields) -> None:
     faults = [Fault(None, name, "invalid", flaw) for name, value in fields.items() if (flaw := flaw_in(name, value))]
     if faults:
         raise Invalid(f"Not valid: nothing was saved. {faults[0].field}: {faults[0].message}", faults)
+
+
+def with_kept_names(fields: Fields) -> Fields:
+    """The fields, the names inside params and features_diff as names are kept everywhere (`config.names`). Takes what `check` has passed.
+
+    Raises Invalid for a character that shows nowhere, and for two names that would become one: a value would be lost.
+    """
+    kept: Any = {name: renamed(name, value) for name, value in fields.items() if name in OBJECTS}
+    return {**fields, **kept}
+
+
+def renamed(field: str, value: Any, place: str = "") -> Any:  # Any: whatever JSON holds
+    """A JSON value, the names in it as they are kept; `place` is where it is in the field."""
+    if isinstance(value, list):
+        return [renamed(field, leaf, f"{place}.{number}") for number, leaf in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, leaf in value.items():
+        where, flaw, name = f"{place}.{key}".lstrip("."), flaw_in_name(key), tidied(key)
+        if flaw:
+            raise refusal(field, f"{where!r}: {flaw.message}", "invisible", flaw.position)
+        if name in found:
+            raise refusal(field, f"{where!r} and another name there are both {name!r}, blanks and composition aside: give one value for it.", "duplicate")
+        found[name] = renamed(field, leaf, where)
+    return found
+
+
+def refusal(field: str, message: str, code: str, position: int | None = None) -> Invalid:
+    """The refusal of one field."""
+    return Invalid(f"Not valid: nothing was saved. {field}: {message}", [Fault(None, field, code, message, position=position)])
 
 
 def flaw_in(field: str, value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Unpack
+from typing import Unpack, cast
 
 from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from config.errors import Conflict
-from experiments.content import COLUMNS, Fields, check, columns
+from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
 from experiments.models import AlreadyEnded, Experiment, ExperimentEvent, Tag, difference
 from hypotheses.claims import wanting
 from hypotheses.claims.linking import link_by_rules
@@ -36,9 +36,10 @@ def create(project: Project, *, by: User | None, status: str = Status.RUNNING, t
     A name that is taken gets a slug with a number. Raises Invalid for content that cannot be kept or a parent of another project.
     """
     check(fields)
+    kept = columns(with_kept_names(fields))
     for _ in range(SLUG_ATTEMPTS):
         try:
-            return insert(Experiment(project=project, status=status, **columns(fields)), by=by, tags=tags)
+            return insert(Experiment(project=project, status=status, **kept), by=by, tags=tags)
         except IntegrityError as error:
             # Runs that start together ask for one slug: the next attempt sees the winner's and takes another.
             if "slug" not in str(error):
@@ -163,9 +164,10 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     Raises Invalid for content that cannot be kept or a parent of another project, LineageCycle for one that descends from it.
     """
     check(fields)
-    changed = [name for name, value in fields.items() if getattr(experiment, COLUMNS.get(name, name)) != value]
+    kept = with_kept_names(differing(experiment, fields))
+    changed = list(differing(experiment, kept))
     refresh_difference = bool({"parent", "params"} & set(changed)) and "features_diff" not in fields and is_worked_out(experiment)
-    for name, value in columns(fields).items():
+    for name, value in columns(kept).items():
         setattr(experiment, name, value)
     if refresh_difference:
         experiment.features_diff = {}
@@ -175,8 +177,15 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
         experiment.tags.set(known_tags(experiment.project, tags))
         changed.append("tags")
+    if "name" in changed:
+        transaction.on_commit(GRANTS.forget)
     if changed:
         note(experiment, Event.EDITED, by=by, detail=", ".join(changed))
+
+
+def differing(experiment: Experiment, fields: Fields) -> Fields:
+    """Those of the fields that are not so already."""
+    return cast(Fields, {name: value for name, value in fields.items() if getattr(experiment, COLUMNS.get(name, name)) != value})
 
 
 def is_worked_out(experiment: Experiment) -> bool:

@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.slugs import free_slug, is_uuid
+from accounts.slugs import free_slug, is_uuid, only, with_slug_or
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
 from config.web.words import COMPARED_MOST, meant, nearest
@@ -63,9 +63,12 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         return self.filter(archived=False)
 
     def named(self, reference: str) -> Experiment:
-        """The one with this UUID or slug. Raises NotFound, with the call that makes one."""
-        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))
-        experiment = found.first()
+        """The one with this UUID or slug, else of this exact name. Raises NotFound, with the call that makes one, or Conflict where several have the name.
+
+        The slug comes first, other than with projects: many runs may share a name, and no new one draws away the points of a script that uses a slug.
+        """
+        found = list(self.filter(pk=reference)) if is_uuid(reference) else with_slug_or("name", self, reference)
+        experiment = only(found, reference, whose="Several experiments have the name")
         if experiment is None:
             call = 'POST /api/v1/experiments {"project": "<project>", "name": "<name>", "create_project": true}'
             near = "" if is_uuid(reference) else nearest(reference, self.order_by("-created_at").values_list("slug", flat=True)[:COMPARED_MOST])

@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.slugs import free_slug, is_uuid
+from accounts.slugs import free_slug, is_uuid, only, with_slug_or
 from config.errors import NotFound
 from config.kept_json import KeptJSONField
 from config.web.words import COMPARED_MOST, meant, nearest
@@ -48,9 +48,9 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         return self.filter(project__team__in=caller.teams())
 
     def named(self, reference: str) -> Hypothesis:
-        """The one with this UUID or slug. Raises NotFound."""
-        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", ""))
-        hypothesis = found.first()
+        """The one with this UUID or slug, else of this exact title. Raises NotFound, or Conflict where several have the title."""
+        found = list(self.filter(pk=reference)) if is_uuid(reference) else with_slug_or("title", self, reference)
+        hypothesis = only(found, reference, whose="Several hypotheses have the title")
         if hypothesis is None:
             near = "" if is_uuid(reference) else nearest(reference, self.values_list("slug", flat=True)[:COMPARED_MOST])
             raise NotFound(f"There is no hypothesis {reference!r}, or it is not yours.{meant(near)} GET /api/v1/hypotheses lists them.")

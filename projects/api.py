@@ -16,10 +16,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.access import caller
-from accounts.endpoints import RecordView
+from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, Team
 from accounts.services import default_team, team_named
+from accounts.slugs import about_slug
 from config.errors import Conflict, Fault, Invalid, NotFound
+from config.names import known_spelling
+from config.web.names import NameField
 from config.web.query import TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
@@ -45,25 +48,34 @@ class ProjectRow(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
+        fields: tuple[str, ...] = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
 
     def get_url(self, project: Project) -> str:
         """The path of its page."""
         return reverse("projects:project", args=[project.team.slug, project.slug])
 
 
+class MadeProject(ProjectRow):
+    """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
+
+    warnings = SlugWarning(many=True, read_only=True, required=False)
+
+    class Meta(ProjectRow.Meta):
+        fields = (*ProjectRow.Meta.fields, "warnings")
+
+
 class NewProject(StrictSerializer):
     """What a new project is."""
 
-    name = serializers.CharField(max_length=255)
+    name = NameField(max_length=255)
     description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
-    team = serializers.CharField(max_length=100, write_only=True, required=False, help_text="UUID or slug; needed only by members of several teams.")
+    team = serializers.CharField(max_length=255, write_only=True, required=False, help_text="UUID, name or slug; needed only by members of several teams.")
 
 
 class ProjectChange(StrictSerializer):
     """What may be changed; the slug stays, as addresses hold it."""
 
-    name = serializers.CharField(max_length=255, required=False)
+    name = NameField(max_length=255, required=False)
     description = serializers.CharField(max_length=1024, required=False, allow_blank=True)
     archived = serializers.BooleanField(required=False)
     retention_days = serializers.IntegerField(
@@ -74,17 +86,17 @@ class ProjectChange(StrictSerializer):
 class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """A list of what projects hold. One that is not there is 404: an empty list would say that it is, and holds nothing."""
 
-    project = django_filters.CharFilter(method="of_project", label="UUID or slug of the project; a slug that two of your teams share means both.")
+    project = django_filters.CharFilter(method="of_project", label="UUID, exact name or slug of the project.")
 
     def of_project(self, rows: QuerySet[Any], name: str, reference: str) -> QuerySet[Any]:  # Any: rows of any model with a project
-        """Those of one project. Raises NotFound."""
-        return rows.filter(project__in=Project.objects.visible_to(caller(self.request)).all_named(reference))
+        """Those of one project. Raises NotFound, or Conflict where several of the caller's have the name."""
+        return rows.filter(project=Project.objects.visible_to(caller(self.request)).named(reference))
 
 
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """How a list of projects is narrowed."""
 
-    team = django_filters.CharFilter(method="of_team", label="UUID or slug of the team.")
+    team = django_filters.CharFilter(method="of_team", label="UUID, name or slug of the team.")
     archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or description.")
 
@@ -120,17 +132,19 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
         """Those that the caller may read."""
         return Project.objects.none() if self.is_schema else Project.objects.visible_to(self.caller).select_related("team")
 
-    @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: ProjectRow})
+    @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: MadeProject})
     def create(self, request: Request) -> Response:
-        """Make a project in the team named, or in the token's, or in your only one."""
+        """Make a project in the team named, or in the token's, or in your only one. `warnings` tells of a slug that is not what the name gives."""
         asked = self.asked(NewProject)
         team = team_named(self.caller, asked.pop("team")) if "team" in asked else default_team(self.caller)
         self.require(Role.EDITOR, team.pk)
-        return Response(self.get_serializer(services.create(team, **asked)).data, status=status.HTTP_201_CREATED)
+        made = services.create(team, **asked)
+        said = about_slug(made.name, made.slug, field="name")
+        return Response(self.get_serializer(made).data | ({"warnings": said} if said else {}), status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="project", summary="One project", responses=ProjectRow)
     def retrieve(self, request: Request, project: str) -> Response:
-        """One project, by UUID or slug."""
+        """One project, by UUID, exact name or slug."""
         return Response(self.get_serializer(self.project()).data)
 
     @extend_schema(operation_id="project_change", summary="Change a project", request=ProjectChange, responses=ProjectRow)
@@ -172,12 +186,12 @@ class MetricChange(StrictSerializer):
 class NewMetric(MetricChange):
     """A metric, and what is said of it."""
 
-    name = serializers.CharField(max_length=NAME_BYTES, trim_whitespace=False)
+    name = NameField(max_length=NAME_BYTES)
 
     def validate_name(self, name: str) -> str:
         """A name that points may have."""
         if not is_name(name):
-            raise serializers.ValidationError(f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8 and no control characters.")
+            raise serializers.ValidationError(f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8.")
         return name
 
 
@@ -204,7 +218,7 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
         name = self.kwargs.get("metric") or self.request.query_params.get("metric", "").replace("\0", "")
         if not name:
             raise Invalid("metric is missing: name one.", [Fault(None, "metric", "missing", "metric is missing: name one.")])
-        found = owner.metrics.filter(name=name).first()
+        found = owner.metrics.filter(name=known_spelling(name, lambda word: owner.metrics.filter(name=word).exists())).first()
         if found is None:
             near = nearest(name, owner.metrics.values_list("name", flat=True)[:COMPARED_MOST])
             message = f"{owner} has no metric {name!r}.{meant(near)} Log a point of it, or POST /api/v1/projects/{owner.slug}/metrics."

@@ -12,6 +12,8 @@ from accounts.access import Caller
 from accounts.forms import TeamChoice
 from accounts.models import Role, Team
 from config.errors import Forbidden
+from config.web.names import NameInput
+from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import Aggregation, Direction, Project, ProjectMetric, SavedView
 
@@ -28,6 +30,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 
         model = Project
         fields: tuple[str, ...] = ("name", "description", "retention_days", "archived")
+        field_classes: ClassVar = {"name": NameInput}
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={**TEXT, "autofocus": True}),
             "description": forms.Textarea(attrs={"class": "input area", "rows": 3, "dir": "auto"}),
@@ -86,6 +89,7 @@ class NewMetricForm(forms.ModelForm):  # type: ignore[type-arg]
 
         model = ProjectMetric
         fields = ("name", "direction", "aggregation", "watch_divergence")
+        field_classes: ClassVar = {"name": NameInput}
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={**TEXT, "placeholder": "val/accuracy"}),
             "direction": forms.Select(attrs={"class": "select"}),
@@ -101,6 +105,8 @@ class NewMetricForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_name(self) -> str:
         """The name. One that the project has already is refused."""
         name: str = self.cleaned_data["name"]
+        if not is_name(name):
+            raise forms.ValidationError(f"A metric name has at most {NAME_BYTES} bytes of UTF-8.")
         if self.project.metrics.filter(name=name).exists():
             raise forms.ValidationError(f"The project has {name} already: change it in the table.")
         return name
@@ -127,7 +133,7 @@ class MetricChangeForm(forms.Form):
 class SavedViewForm(forms.Form):
     """A name for the table as it is asked for now."""
 
-    name = forms.CharField(max_length=100, error_messages={"required": "Give the view a name."})
+    name = NameInput(max_length=100, error_messages={"required": "Give the view a name."})
     query = forms.CharField(required=False, max_length=8000, strip=False)
 
     def __init__(self, project: Project, data: QueryDict) -> None:

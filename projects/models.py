@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import defaultdict
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import urlencode
 
@@ -12,9 +13,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from accounts.models import Team
-from accounts.slugs import free_slug, is_uuid
-from config.errors import Conflict, NotFound
-from config.web.words import COMPARED_MOST, meant, nearest
+from accounts.slugs import free_slug, is_uuid, meant, only, spellings
+from config.errors import NotFound
+from config.web.words import COMPARED_MOST, nearest
+from config.web.words import meant as perhaps
 
 if TYPE_CHECKING:
     from accounts.access import Caller
@@ -35,20 +37,31 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Those not archived."""
         return self.filter(archived=False)
 
-    def all_named(self, reference: str) -> list[Project]:
-        """The one with this UUID, or those with this slug, of which each team has one. Raises NotFound, with the nearest slug."""
-        found = list(self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference.replace("\0", "")))
-        if not found:
-            near = "" if is_uuid(reference) else nearest(reference, self.values_list("slug", flat=True)[:COMPARED_MOST])
-            raise NotFound(f"There is no project {reference!r}, or it is not yours.{meant(near)} POST /api/v1/projects makes one.")
-        return found
-
     def named(self, reference: str) -> Project:
-        """The one with this UUID or slug. Raises NotFound, or Conflict where two teams share the slug."""
-        found = self.all_named(reference)
-        if len(found) > 1:
-            raise Conflict(f"Two of your teams have a project {reference!r}: say which by its UUID, {found[0].pk} or {found[1].pk}.")
-        return found[0]
+        """The one with this UUID, else of this exact name, else with this slug. Raises NotFound, or Conflict where that is several."""
+        found = list(self.filter(pk=reference)) if is_uuid(reference) else self.meant_by(reference)
+        teams = {project.team_id for project in found}
+        whose = "Several of your teams have a project" if len(teams) > 1 else "Several projects have the name"
+        project = only(found, reference, whose=whose)
+        if project is None:
+            near = "" if is_uuid(reference) else nearest(reference, self.values_list("slug", flat=True)[:COMPARED_MOST])
+            raise NotFound(f"There is no project {reference!r}, or it is not yours.{perhaps(near)} POST /api/v1/projects makes one.")
+        return project
+
+    def meant_by(self, reference: str) -> list[Project]:
+        """In each team the one that a word means, several where it has several of that name."""
+        words, teams = spellings(reference), defaultdict[uuid.UUID, list[Project]](list)
+        for project in self.filter(models.Q(name__in=words) | models.Q(slug__in=words)):
+            teams[project.team_id].append(project)
+        return [project for ours in teams.values() for project in meant(ours, reference)]
+
+    def addressed(self, reference: str) -> Project:
+        """The one of a page's address: this UUID or slug and nothing else, as another may have the slug for a name. Raises NotFound."""
+        found = self.filter(pk=reference) if is_uuid(reference) else self.filter(slug=reference)
+        project = found.first()
+        if project is None:
+            raise NotFound(f"There is no project {reference!r} in this team, or it is not yours.")
+        return project
 
 
 class Project(models.Model):
@@ -81,7 +94,7 @@ class Project(models.Model):
     def save(self, **options: object) -> None:
         """Save, with a slug made from the name where none is given."""
         if not self.slug:
-            self.slug = free_slug(self.name, taken=Project.objects.filter(team_id=self.team_id), otherwise="project")
+            self.slug = free_slug(self.name, taken=Project.objects.filter(team_id=self.team_id), otherwise="project", spoken="name")
         super().save(**options)  # type: ignore[arg-type]
 
     def address_of_metric(self, name: str) -> str:

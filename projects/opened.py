@@ -86,6 +86,6 @@ class OpenProject:
 def open_project(request: HttpRequest, team_slug: str, project_slug: str, *, role: Role = Role.VIEWER) -> OpenProject:
     """The project at an address. Raises NotFound where it is not there or not the caller's, Forbidden where the caller's role is below `role`."""
     asking = caller(request)
-    project = Project.objects.visible_to(asking).filter(team__slug=team_slug).select_related("team").named(project_slug)
+    project = Project.objects.visible_to(asking).filter(team__slug=team_slug).select_related("team").addressed(project_slug)
     asking.require(role, project.team_id)
     return OpenProject(project=project, role=asking.roles[project.team_id])

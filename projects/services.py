@@ -10,14 +10,16 @@ from django.db import IntegrityError, transaction
 from accounts.access import Caller
 from accounts.models import Role, Team, User
 from accounts.services import default_team
-from accounts.slugs import free_slug
+from accounts.slugs import base_slug
 from config.errors import Conflict, Fault, Invalid
+from config.names import flaw_in_name, tidied
 from experiments import deletion
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
 
 logger = logging.getLogger(__name__)
 SLUG_ATTEMPTS = 20
+NAME_CHARACTERS = 255
 
 
 def create(team: Team, *, name: str, description: str = "") -> Project:
@@ -32,26 +34,27 @@ def create(team: Team, *, name: str, description: str = "") -> Project:
     raise Conflict(f"Others took the slug of {name!r} at the same moment: try again, or choose another name.")
 
 
-def find_named(caller: Caller, name: str) -> Project | None:
-    """The project of this name in the caller's default team. Raises Invalid where no team is the default or the name gives no slug."""
-    return Project.objects.filter(team=default_team(caller), slug=slug_of(name)).select_related("team").first()
-
-
-def make_named(caller: Caller, name: str) -> Project:
-    """The same, made where there is none, by several at once too. Raises Forbidden for a viewer."""
+def place_for(caller: Caller, name: str) -> Team:
+    """The team in which a project of this name may be made. Raises Invalid where no team is the default or the name gives no slug, Forbidden for a viewer."""
+    flaw, kept = flaw_in_name(name), tidied(name)
+    message = flaw.message if flaw else ""
+    if not flaw and not base_slug(kept, "")[0]:
+        message = f"{name!r} holds no letter and no digit: name the project with some."
+    elif len(kept) > NAME_CHARACTERS:
+        message = f"A project's name has {NAME_CHARACTERS} characters at most."
+    if message:
+        raise Invalid(message, [Fault(None, "project", "invisible" if flaw else "invalid", message, position=flaw.position if flaw else None)])
     team = default_team(caller)
     caller.require(Role.EDITOR, team.pk)
-    project, _ = Project.objects.select_related("team").get_or_create(team=team, slug=slug_of(name), defaults={"name": name})
-    return project
+    return team
 
 
-def slug_of(name: str) -> str:
-    """The slug that a name always gives, so that the same name finds the same project again. Raises Invalid where it gives none."""
-    slug = free_slug(name, taken=Project.objects.none(), otherwise="")
-    if not slug:
-        message = f"{name!r} holds no letter and no digit: name the project with some."
-        raise Invalid(message, [Fault(None, "project", "invalid", message)])
-    return slug
+@transaction.atomic
+def make_named(caller: Caller, name: str) -> tuple[Project, bool]:
+    """The project of this name in the caller's default team, and whether it was made now: several that ask at once make one. Raises as `place_for` does."""
+    team = Team.objects.select_for_update(no_key=True).get(pk=place_for(caller, name).pk)  # whoever waited here finds what the first one made
+    found = Project.objects.filter(team=team).select_related("team").meant_by(name)
+    return (found[0], False) if found else (create(team, name=tidied(name)), True)
 
 
 @transaction.atomic
@@ -61,7 +64,7 @@ def edit(project: Project, **fields: Any) -> None:  # Any: values of several fie
         setattr(project, name, value)
     if fields:
         project.save(update_fields=[*fields, "updated_at"])
-    if "archived" in fields:
+    if {"archived", "name"} & set(fields):
         transaction.on_commit(GRANTS.forget)
 
 

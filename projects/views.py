@@ -19,6 +19,7 @@ from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
 
 from accounts.access import caller
 from accounts.models import Role
+from accounts.slugs import about_slug
 from config.errors import Conflict, Invalid, NotFound, Unavailable
 from config.web import files
 from config.web.client_wheel import wheels
@@ -69,7 +70,10 @@ def new_project(request: HttpRequest) -> HttpResponse:
     require_writable_team(caller(request))
     form = NewProjectForm(caller(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
-        return redirect(OpenProject(form.make(), Role.EDITOR).url)
+        made = form.make()
+        for said in about_slug(made.name, made.slug, field="name"):
+            messages.info(request, said["message"])
+        return redirect(OpenProject(made, Role.EDITOR).url)
     return render(request, "projects/project_form.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.http import HttpRequest
+
+from config.web.names import name_input
 
 NAMED_MOST = 20
 
@@ -18,6 +20,10 @@ class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 500
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest | None, **options: Any) -> Any:  # Any: Django's own signature
+        """Names are read as everywhere else: see `config.web.names`."""
+        return super().formfield_for_dbfield(db_field, request, **name_input(db_field, options))  # type: ignore[arg-type]  # Django's own call
 
 
 class ReadOnlyAdmin(BigTableAdmin):

@@ -168,7 +168,8 @@ def field_faults(detail: Any, path: str = "") -> list[Fault]:  # Any: DRF nests 
         return [fault for key, value in detail.items() for fault in field_faults(value, f"{path}.{key}".lstrip("."))]
     if isinstance(detail, list):
         return [fault for value in detail for fault in field_faults(value, path)]
-    return [Fault(None, path, str(getattr(detail, "code", "invalid")), str(detail))]
+    code = getattr(detail, "code", "invalid")
+    return [Fault(None, path, str(code), str(detail), position=getattr(code, "position", None))]
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -9,6 +9,8 @@ from django import forms
 from django.http import QueryDict
 
 from config.errors import NotFound
+from config.names import flaw_in_name, tidied
+from config.web.names import NameInput
 from experiments.content import Fields
 from experiments.models import Experiment
 from projects.models import Project
@@ -39,7 +41,7 @@ class JsonObject(forms.CharField):
 class ExperimentForm(forms.Form):
     """The record of an experiment, new or known."""
 
-    name = forms.CharField(max_length=255, widget=forms.TextInput(attrs={**TEXT, "autofocus": True}))
+    name = NameInput(max_length=255, widget=forms.TextInput(attrs={**TEXT, "autofocus": True}))
     parent = forms.CharField(
         required=False,
         max_length=255,
@@ -49,7 +51,7 @@ class ExperimentForm(forms.Form):
     params = JsonObject(required=False, help_text="What this run is made of, as a JSON object. What changed against the parent is worked out from it.")
     tags = forms.CharField(required=False, widget=forms.TextInput(attrs={**TEXT, "placeholder": "sweep-1, final"}), help_text="Separated by commas.")
     seed = forms.IntegerField(required=False, min_value=-(2**63), max_value=2**63 - 1, widget=forms.TextInput(attrs={"class": "input", "inputmode": "numeric"}))
-    replicate_group = forms.CharField(
+    replicate_group = NameInput(
         required=False,
         max_length=200,
         widget=forms.TextInput(attrs=TEXT),
@@ -73,7 +75,10 @@ class ExperimentForm(forms.Form):
 
     def clean_tags(self) -> list[str]:
         """The words, each once."""
-        words = list(dict.fromkeys(word.strip() for word in self.cleaned_data["tags"].split(",") if word.strip()))
+        words = list(dict.fromkeys(tidied(word) for word in self.cleaned_data["tags"].split(",") if word.strip()))
+        flawed = [(word, flaw) for word in words if (flaw := flaw_in_name(word))]
+        if flawed:
+            raise forms.ValidationError(f"{flawed[0][0]!r}: {flawed[0][1].message}")
         if any(len(word) > TAG_CHARACTERS for word in words):
             raise forms.ValidationError(f"A tag has {TAG_CHARACTERS} characters at most.")
         return words

@@ -17,6 +17,7 @@
 {{ experiment|state }}          the word alone
 {% icon "search" %}             one symbol of templates/_symbols.html
 {{ change|changed }}            was → now of one row of features_diff
+{{ name|shown }}                a name whose odd blanks can be seen: doubled, no-break or invisible ones (last in a chain of filters)
 {{ value|as_param }}            a param as people read it; `param_reading` for a table's cell
 """
 
@@ -28,9 +29,10 @@ from datetime import UTC, datetime, timedelta
 
 from django import template
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from config.names import pieces
 from experiments.models import Change, Experiment
 from experiments.notation.colours import mark_of, style_of
 from experiments.notation.numerals import NONE, exact, grouped, number
@@ -46,6 +48,7 @@ register.filter("mark", mark_of)
 
 PARAM_CHARACTERS = 24
 TIME = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
+BLANK = '<span class="blank" data-mark="␣" title="{}">{}</span>'
 DELTA = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
 STATUS = '<span class="status {}"><svg viewBox="0 0 12 12" aria-hidden="true"><use href="#{}"/></svg>{}</span>'
 MARKS = {"planned": "m-planned", "running": "m-running", "stalled": "m-stalled", "complete": "m-complete"}
@@ -189,6 +192,12 @@ def changed(change: Change) -> SafeString:
     if change.was is None:
         return format_html('<span class="change" dir="auto">{} {}</span>', change.feature, change.now)
     return format_html('<span class="change" dir="auto">{} <span class="was">{}</span>{}</span>', change.feature, change.was, change.now)
+
+
+@register.filter
+def shown(name: str) -> SafeString:
+    """A name with a mark and a title at each blank that would not show, or would look like another; its text stays as it is."""
+    return format_html_join("", "{}", ((format_html(BLANK, said, text) if said else text,) for text, said in pieces(str(name))))
 
 
 @register.filter

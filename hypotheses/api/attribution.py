@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.endpoints import RecordView
+from accounts.slugs import spellings
 from config.errors import Fault, Invalid, NotFound, Unavailable
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.readings.numbers import Numbers
@@ -52,7 +53,7 @@ def metric_named(project: Project, name: str) -> ProjectMetric:
     if not name:
         message = "metric is missing: name one."
         raise Invalid(message, [Fault(None, "metric", "missing", message)])
-    metric = project.metrics.filter(name=name.replace("\0", "")).first()
+    metric = next((found for word in spellings(name) for found in project.metrics.filter(name=word)), None)
     if metric is None:
         near = nearest(name, project.metrics.values_list("name", flat=True)[:COMPARED_MOST])
         message = f"There is no metric {name!r} in {project}.{meant(near)} GET /api/v1/projects/{project.slug}/metrics lists them."

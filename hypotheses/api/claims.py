@@ -16,9 +16,12 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.access import caller
-from accounts.endpoints import RecordView
+from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role
+from accounts.slugs import about_slug
 from config.errors import Fault, Invalid, NotFound
+from config.names import known_spelling
+from config.web.names import NameField
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
@@ -61,7 +64,7 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
 
     class Meta:
         model = Hypothesis
-        fields = (
+        fields: tuple[str, ...] = (
             *("id", "slug", "title", "claim", "rationale", "description", "project", "targets", "require", "baseline", "baseline_experiment", "paired"),
             *("status", "score", "sentence", "missing", "decided_at", "judged_at", "is_waiting", "failure", "epoch", "epoch_began_at", "frozen_at"),
             *("url", "created_at", "updated_at"),
@@ -77,6 +80,15 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
         return hypothesis.wanted_at is not None
 
 
+class StatedHypothesis(HypothesisRow):
+    """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
+
+    warnings = SlugWarning(many=True, read_only=True, required=False)
+
+    class Meta(HypothesisRow.Meta):
+        fields = (*HypothesisRow.Meta.fields, "warnings")
+
+
 class EventRow(serializers.ModelSerializer[HypothesisEvent]):
     """A line of the history."""
 
@@ -90,7 +102,7 @@ class EventRow(serializers.ModelSerializer[HypothesisEvent]):
 class AskedTarget(StrictSerializer):
     """A target as it is stated."""
 
-    metric = serializers.CharField(max_length=250)
+    metric = serializers.CharField(max_length=250, trim_whitespace=False)
     smallest_effect = serializers.FloatField(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
     unit = serializers.ChoiceField(choices=Target.Unit.choices, default=Target.Unit.METRIC)
     direction = serializers.ChoiceField(choices=("minimize", "maximize"), required=False, help_text="For a metric of which nobody has said it yet.")
@@ -99,14 +111,14 @@ class AskedTarget(StrictSerializer):
 class HypothesisContent(StrictSerializer):
     """What may be said of a hypothesis at any time."""
 
-    title = serializers.CharField(max_length=255, required=False)
+    title = NameField(max_length=255, required=False)
     claim = serializers.CharField(required=False, allow_blank=True)
     rationale = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
     targets = AskedTarget(many=True, required=False)
     require = serializers.ChoiceField(choices=Hypothesis.Require.choices, required=False, help_text="Which of several targets must improve.")
     baseline = serializers.ChoiceField(choices=Hypothesis.Baseline.choices, required=False)
-    baseline_experiment = serializers.CharField(max_length=100, required=False, allow_null=True, help_text="UUID or slug, with the baseline `experiment`.")
+    baseline_experiment = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name, with `experiment`.")
     paired = serializers.BooleanField(required=False, help_text="Compare seed by seed; said before there are data.")
     status = serializers.ChoiceField(choices=("proposed", "testing"), required=False, help_text="Verdicts follow from the runs.")
 
@@ -114,17 +126,17 @@ class HypothesisContent(StrictSerializer):
 class NewHypothesis(HypothesisContent):
     """A new hypothesis."""
 
-    project = serializers.CharField(max_length=255, help_text="UUID or slug.")
-    title = serializers.CharField(max_length=255)
+    project = serializers.CharField(max_length=255, help_text="UUID, exact name or slug.")
+    title = NameField(max_length=255)
     targets = AskedTarget(many=True, help_text=f"1 to {TARGETS_MOST}.")
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
-    """The project's experiment of this UUID or slug. Raises Invalid."""
+    """The project's experiment of this UUID, slug or name. Raises Invalid, or Conflict where several have the name."""
     try:
         return Experiment.objects.filter(project=project).named(reference)
     except NotFound as error:
-        message = f"There is no experiment {reference!r} in {project}: give the UUID or slug of one in the same project."
+        message = f"There is no experiment {reference!r} in {project}: give the UUID, slug or name of one in the same project."
         raise Invalid(message, [Fault(None, field, "unknown", message)]) from error
 
 
@@ -132,7 +144,8 @@ def content(asked: dict[str, Any], project: Project) -> dict[str, Any]:  # Any: 
     """What was asked, as the verbs take it. Raises Invalid for an unknown experiment."""
     given = dict(asked)
     if "targets" in given:
-        given["targets"] = [TargetTerm(**target) for target in given["targets"]]
+        names = [known_spelling(target["metric"], lambda name: project.metrics.filter(name=name).exists()) for target in given["targets"]]
+        given["targets"] = [TargetTerm(**target | {"metric": name}) for target, name in zip(given["targets"], names, strict=True)]
     if given.get("baseline_experiment"):
         given["baseline_experiment"] = experiment_named(project, given["baseline_experiment"], field="baseline_experiment")
         given.setdefault("baseline", Hypothesis.Baseline.EXPERIMENT)
@@ -161,7 +174,7 @@ class HypothesisFilter(OfProject):
     def projects(self) -> list[Project]:
         """The caller's projects, those of the list's project alone where one is asked for."""
         mine = Project.objects.visible_to(caller(self.request))
-        return mine.all_named(self.data["project"]) if self.data.get("project") else list(mine)
+        return [mine.named(self.data["project"])] if self.data.get("project") else list(mine)
 
     def of_experiment(self, hypotheses: QuerySet[Hypothesis], name: str, reference: uuid.UUID) -> QuerySet[Hypothesis]:
         """Those that one run is linked to. Raises NotFound."""
@@ -204,7 +217,7 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
         operation_id="hypothesis_create",
         summary="State a hypothesis",
         request=NewHypothesis,
-        responses={201: HypothesisRow},
+        responses={201: StatedHypothesis},
         examples=[OpenApiExample("a claim", CLAIM, request_only=True)],
     )
     def create(self, request: Request) -> Response:
@@ -213,7 +226,8 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
         project = Project.objects.visible_to(self.caller).select_related("team").named(asked.pop("project"))
         self.require(Role.EDITOR, project.team_id)
         made = stating.propose(project, by=self.caller.user, **content(asked, project))
-        return Response(self.get_serializer(self.visible().get(pk=made.pk)).data, status=status.HTTP_201_CREATED)
+        said = about_slug(made.title, made.slug, field="title")
+        return Response(self.get_serializer(self.visible().get(pk=made.pk)).data | ({"warnings": said} if said else {}), status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="hypothesis", summary="One hypothesis", responses=HypothesisRow)
     def retrieve(self, request: Request, hypothesis: str) -> Response:

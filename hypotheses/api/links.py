@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import Role
+from config.web.names import NameField
 from config.web.rest import StableOrdering, StrictSerializer
 from experiments.stalled import state_of
 from hypotheses.api.claims import HypothesisView, experiment_named
@@ -49,7 +50,7 @@ class RuleRow(serializers.ModelSerializer[Rule]):
 class AskedLinks(StrictSerializer):
     """Runs to link."""
 
-    experiments = serializers.ListField(child=serializers.CharField(max_length=100), min_length=1, max_length=LINKED_MOST, help_text="UUIDs or slugs.")
+    experiments = serializers.ListField(child=serializers.CharField(max_length=255), min_length=1, max_length=LINKED_MOST, help_text="UUIDs, slugs or names.")
 
 
 class AskedReason(StrictSerializer):
@@ -61,7 +62,7 @@ class AskedReason(StrictSerializer):
 class AskedRule(StrictSerializer):
     """A rule to add."""
 
-    feature = serializers.CharField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
+    feature = NameField(max_length=250, help_text="Links every experiment whose features_diff holds it.")
 
 
 @extend_schema_view(list=extend_schema(operation_id="hypothesis_experiments", summary="Linked runs"))

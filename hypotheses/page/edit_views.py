@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import caller
 from accounts.models import Role, User
+from accounts.slugs import with_slug_or
 from config.errors import Invalid, NotFound
 from config.web.htmx import HtmxHttpRequest, partial
 from experiments.models import Experiment
@@ -74,7 +75,8 @@ def shown(request: HtmxHttpRequest, opened: OpenProject, form: HypothesisForm, *
 def prospects_of(form: HypothesisForm, numbers: Numbers) -> list[Prospect]:
     """What each target that can be read would take."""
     reference = form["baseline_experiment"].value() or ""
-    key = Experiment.objects.filter(project=form.project, slug=reference).values_list("replicate_key", flat=True).first() or ""
+    found = with_slug_or("name", Experiment.objects.filter(project=form.project), reference)
+    key = found[0].replicate_key if len(found) == 1 else ""
     return [
         prospect(metric, seen_in(form.project, metric, numbers), effect=effect, is_percent=unit == Target.Unit.PERCENT, baseline_key=key)
         for metric, effect, unit in form.wanted()

@@ -12,6 +12,7 @@ from django import forms
 from django.http import QueryDict
 
 from config.errors import NotFound
+from config.web.names import NameInput
 from experiments.models import Experiment
 from experiments.readings.selection import select
 from hypotheses.claims.stating import TargetTerm
@@ -41,7 +42,7 @@ class Row:
 class HypothesisForm(forms.Form):
     """A claim with its targets. `rows` targets are offered, one more than are filled in."""
 
-    title = forms.CharField(
+    title = NameInput(
         max_length=255,
         widget=forms.TextInput(attrs={**TEXT, "autofocus": True, "placeholder": "Dropout raises val/accuracy by more than 0.003"}),
         help_text="The claim, short: what changes, which metric, by how much.",

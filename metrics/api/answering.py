@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiResponse
 
 from accounts.access import caller
 from config.errors import Fault, NotFound, Unavailable
+from config.names import known_spelling
 from config.web.query import Endpoint
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
@@ -54,7 +55,7 @@ class StoreView(StoreReader):
     """A read of one project's series."""
 
     def project(self, reference: str) -> Project:
-        """The caller's project of this UUID or slug. Raises NotFound or Conflict."""
+        """The caller's project of this UUID, exact name or slug. Raises NotFound or Conflict."""
         return Project.objects.visible_to(caller(self.request)).named(reference)
 
 
@@ -81,6 +82,11 @@ def counted_names(project: Project, ids: list[uuid.UUID] | None) -> dict[str, in
         return msgspec.json.encode(process.repository().names(place_of(project), ids))
 
     return msgspec.json.decode(charts.cached(["names", project.pk, ids], ids or [project.pk], make), type=dict[str, int])
+
+
+def as_kept(project: Project, name: str) -> str:
+    """A metric's name as the store has it: as it came where the project has that (names from before they were tidied), else as names are kept."""
+    return known_spelling(name, lambda word: project.metrics.filter(name=word).exists())
 
 
 def place_of(project: Project) -> Place:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, place_of, refuse_unknown_metrics
+from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, place_of, refuse_unknown_metrics
 from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, metric_asked, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
@@ -71,7 +71,7 @@ class Points(StoreView):
         summary="Every point of one metric of many experiments, as a file",
         parameters=[
             METRIC,
-            OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
+            OpenApiParameter("experiments", str, required=True, description="UUIDs, slugs or names, separated by commas."),
             X, FROM, TO,
             OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
         ],
@@ -80,7 +80,7 @@ class Points(StoreView):
     def get(self, request: Request, project: str) -> StreamingHttpResponse:
         """A line for each stored point: `run`, `slug`, `step`, `time`, `x` (steps, or seconds) and `value`, by run and step. It is made while it is sent."""
         owner, query = self.project(project), request.query_params
-        metric, kind, asked = metric_asked(request), query.get("format", "csv"), charts.read_asked(query)
+        metric, kind, asked = as_kept(owner, metric_asked(request)), query.get("format", "csv"), charts.read_asked(query)
         if kind not in files.TYPES:
             raise charts.wrong("format", f"format is csv or parquet; got {kind!r}.")
         chosen = named(owner, query.get("experiments", ""), most=COMPARED_MOST)

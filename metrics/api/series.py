@@ -15,13 +15,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from config.errors import Fault, Invalid, NotFound
+from accounts.slugs import spellings
+from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web import files
 from config.web.words import listed, meant, nearest
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, counted_names, place_of, refuse_unknown_metrics, with_pending
+from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, place_of, refuse_unknown_metrics, with_pending
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
 from metrics.store.shapes import Place, Summary
@@ -47,18 +48,26 @@ MAX_POINTS = OpenApiParameter("max_points", int, description="At most this many 
 
 
 def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
-    """Experiments of the project by UUID or slug, separated by commas, in the order asked. Raises Invalid or NotFound."""
+    """Experiments of the project by UUID, slug or name, separated by commas, in the order asked. Raises Invalid, NotFound, or Conflict for a shared name."""
     asked = list(dict.fromkeys(part for part in references.split(",") if part))
     if not 1 <= len(asked) <= most:
         raise Invalid(f"experiments names 1 to {most} experiments, separated by commas; got {len(asked)}.")
     found = runs(project.experiments.all())
     by_reference = {run.slug: run for run in found} | {str(run.id): run for run in found}
-    missing = [reference for reference in asked if reference not in by_reference]
-    if missing:
-        near = nearest(missing[0], (run.slug for run in found))
-        message = f"There is no experiment {missing[0]!r} in {project}.{meant(near)}"
-        raise NotFound(message, [Fault(None, "experiments", "unknown", message, suggestion=near or None)])
-    return list(dict.fromkeys(by_reference[reference] for reference in asked))
+    return list(dict.fromkeys(by_reference.get(reference) or by_name(project, found, reference) for reference in asked))
+
+
+def by_name(project: Project, found: Sequence[charts.Run], reference: str) -> charts.Run:
+    """The one run of this name. Raises NotFound, or Conflict where several have it."""
+    for word in spellings(reference):
+        several = [run for run in found if word in (run.name, run.slug)]
+        if len(several) > 1:
+            raise Conflict(f"Several experiments have the name {reference!r}: say which by its UUID, {' or '.join(str(run.id) for run in several[:5])}.")
+        if several:
+            return several[0]
+    near = nearest(reference, (run.slug for run in found))
+    message = f"There is no experiment {reference!r} in {project}.{meant(near)}"
+    raise NotFound(message, [Fault(None, "experiments", "unknown", message, suggestion=near or None)])
 
 
 def metric_asked(request: Request) -> str:
@@ -93,6 +102,7 @@ class Timeseries(StoreView):
     def told(self, request: Request, owner: Project, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
         """The series as JSON or as a file. Raises Invalid or NotFound."""
         found = owner.experiments.named(experiment)
+        metric = as_kept(owner, metric)
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
         kind = request.query_params.get("format", "json")
@@ -128,7 +138,7 @@ class Compare(StoreView):
         summary="One metric of many experiments on one grid",
         parameters=[
             METRIC,
-            OpenApiParameter("experiments", str, required=True, description="UUIDs or slugs, separated by commas."),
+            OpenApiParameter("experiments", str, required=True, description="UUIDs, slugs or names, separated by commas."),
             MAX_POINTS, FROM, TO, COMPARED_X, X_METRIC,
             OpenApiParameter("live", str, enum=["1"], description="With `frame` and `marks`, from which `GET /metrics/live` goes on where experiments run."),
         ],
@@ -140,7 +150,7 @@ class Compare(StoreView):
         With `x=metric` the two metrics of a run are joined by step, the last value of each, and `unplaced` counts points without a finite x.
         """
         owner = self.project(project)
-        metric = metric_asked(request)
+        metric = as_kept(owner, metric_asked(request))
         chosen = named(owner, request.query_params.get("experiments", ""), most=COMPARED_MOST)
         return with_pending(compared(owner, chosen, metric, request.query_params), [run.id for run in chosen])
 
@@ -173,7 +183,7 @@ class SummaryTable(StoreView):
         operation_id="summary",
         summary="Experiments x metrics",
         parameters=[
-            OpenApiParameter("experiments", str, description="UUIDs or slugs, separated by commas; all where absent."),
+            OpenApiParameter("experiments", str, description="UUIDs, slugs or names, separated by commas; all where absent."),
             OpenApiParameter("metrics", str, description="Names, separated by commas, a name with a comma in backticks; all where absent."),
             OpenApiParameter("where", str, description="A filter such as `params.lr < 1e-3 and metrics.accuracy.max > 0.9`: only the experiments that fit."),
             OpenApiParameter("format", str, enum=["json", "csv", "parquet"], description="Files have a row for each experiment and metric."),
@@ -191,7 +201,7 @@ class SummaryTable(StoreView):
         if where.strip():
             fit = set(fitting(owner, where, owner.experiments.all()))
             chosen = [run for run in chosen if run.id in fit]
-        names = [unquoted(name) for name in listed(request.query_params.get("metrics", ""))] or None
+        names = [as_kept(owner, unquoted(name)) for name in listed(request.query_params.get("metrics", ""))] or None
         refuse_unknown_metrics(owner, names or [])
         ids = [run.id for run in chosen] if asked else None
         how = dict(owner.metrics.values_list("name", "aggregation"))
@@ -266,7 +276,7 @@ class Names(StoreView):
     @extend_schema(
         operation_id="names",
         summary="The metrics of a project",
-        parameters=[OpenApiParameter("experiments", str, description="Only those that these have; UUIDs or slugs, separated by commas.")],
+        parameters=[OpenApiParameter("experiments", str, description="Only those that these have; UUIDs, slugs or names, separated by commas.")],
         responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404]},
     )
     def get(self, request: Request, project: str) -> HttpResponse:

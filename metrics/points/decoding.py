@@ -23,6 +23,7 @@ from metrics.points.valid import (
     Row,
     Rows,
     coded,
+    distinct,
     doubt,
     floats_of,
     is_host,
@@ -76,7 +77,7 @@ def columns_quickly(body: bytes, now_us: int, limits: Limits) -> Points:
 def from_rows(rows: Sequence[Row], writer: int | None, ordinal: int | None, *, now_us: int) -> Points:
     """Decoded rows as columns. Raises Doubtful where any value is out of bounds."""
     doubt(not rows or not is_identity(writer, ordinal))
-    names, name_codes = coded([row.metric_name for row in rows])
+    names, name_codes = distinct(*coded([row.metric_name for row in rows]))
     hosts, host_codes = coded([row.host for row in rows])
     doubt(not all(map(is_name, names)) or not all(map(is_host, hosts)))
     steps, times = steps_of([row.step for row in rows]), times_of([row.timestamp for row in rows], now_us)
@@ -86,15 +87,16 @@ def from_rows(rows: Sequence[Row], writer: int | None, ordinal: int | None, *, n
 
 def from_columns(columns: Columns, *, now_us: int) -> Points:
     """Decoded columns as points, metric by metric; null is no point. Raises Doubtful where any value is out of bounds."""
-    rows, names = len(columns.steps), list(columns.metrics)
+    rows = len(columns.steps)
+    names, of_names = distinct(list(columns.metrics), np.arange(len(columns.metrics), dtype=np.uint32))
     doubt(not rows or not names or not is_identity(columns.writer, columns.ordinal) or not is_host(columns.host))
     doubt(any(len(values) != rows for values in columns.metrics.values()) or not all(map(is_name, names)))
     doubt(columns.timestamps is not None and len(columns.timestamps) != rows)
     steps, times = steps_of(columns.steps), times_of(columns.timestamps or [None] * rows, now_us)
     flat = list(chain.from_iterable(columns.metrics.values()))
     values = floats_of(flat)
-    name_codes = np.repeat(np.arange(len(names), dtype=np.uint32), rows)
-    steps, times = np.tile(steps, len(names)), np.tile(times, len(names))
+    name_codes = np.repeat(of_names, rows)
+    steps, times = np.tile(steps, len(of_names)), np.tile(times, len(of_names))
     if values is None:  # nulls, or words for numbers that are not finite
         kept = np.array([value is not None for value in flat])
         name_codes, steps, times = name_codes[kept], steps[kept], times[kept]

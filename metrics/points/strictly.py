@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from config.errors import BadRequest, Fault, Invalid
+from config.names import flaw_in_name, tidied
 from metrics.points.valid import (
     HOST_BYTES,
     NAME_BYTES,
@@ -97,18 +98,18 @@ class Faults:
         self.found: list[Fault] = []
         self.count = 0
 
-    def add(self, index: int | None, field: str, code: str, message: str) -> None:
+    def add(self, index: int | None, field: str, code: str, message: str, *, position: int | None = None) -> None:
         """Note one fault."""
         self.count += 1
         if len(self.found) < FAULTS_KEPT:
-            self.found.append(Fault(index, field, code, message))
+            self.found.append(Fault(index, field, code, message, position=position))
 
     def check(self, index: int | None, field: str, value: Any, rule: Callable[[Any], Any]) -> Any:
         """The value as `rule` reads it; where the rule refuses, its sentence is noted and 0 stands in."""
         try:
             return rule(value)
         except Wrong as wrong:
-            self.add(index, field, wrong.code, f"{wrong} Got {brief(value)}.")
+            self.add(index, field, wrong.code, f"{wrong} Got {brief(value)}.", position=wrong.position)
             return 0
 
     def refuse(self) -> None:
@@ -120,9 +121,9 @@ class Faults:
 class Wrong(Exception):
     """One value breaks one rule."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, position: int | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.position = code, position
 
 
 def brief(value: Any) -> str:
@@ -136,9 +137,12 @@ def strict_name(value: Any) -> str:
     """A metric name."""
     if not isinstance(value, str):
         raise Wrong("type", "A metric name is text.")
-    if not is_name(value):
-        raise Wrong("name", f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8 and no control characters.")
-    return value
+    flaw, name = flaw_in_name(value), tidied(value)
+    if flaw:
+        raise Wrong("name", flaw.message, position=flaw.position)
+    if not is_name(name):
+        raise Wrong("name", f"A metric name has 1 to {NAME_BYTES} bytes of UTF-8.")
+    return name
 
 
 def strict_host(value: Any) -> str:
@@ -245,8 +249,8 @@ def strictly_columns(body: dict[str, Any], *, now_us: int, limits: Limits) -> Po
     faults.refuse()
     rows = []
     for name, values in body["metrics"].items():
-        faults.check(None, "metrics", name, strict_name)
-        rows += strict_metric(faults, name, values, steps, times, host)
+        kept = faults.check(None, "metrics", name, strict_name)
+        rows += strict_metric(faults, kept or name, values, steps, times, host)
     if not rows and not faults.count:
         faults.add(None, "metrics", "empty", "There is no point: send one at least.")
     faults.refuse()

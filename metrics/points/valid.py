@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import TooLarge
+from config.names import flaw_in_name, tidied
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
@@ -131,6 +132,15 @@ def coded(texts: list[str]) -> tuple[list[str], Codes]:
     return list(places), np.fromiter(map(places.__getitem__, texts), dtype=np.uint32, count=len(texts))
 
 
+def distinct(names: list[str], codes: Codes) -> tuple[list[str], Codes]:
+    """Names as they are kept, each once, with codes that point to them: two that were spelled alike are one metric. Asks once for each name."""
+    kept = [tidied(name) for name in names]
+    if kept == names:
+        return names, codes
+    once, places = coded(kept)
+    return once, places[codes]
+
+
 def steps_of(steps: list[int]) -> Ints:
     """Steps as int64. Raises Doubtful outside of it."""
     try:
@@ -201,8 +211,8 @@ def iso_microseconds(text: str) -> int:
 
 
 def is_name(name: str) -> bool:
-    """1 to 250 bytes of UTF-8 without control characters, not only spaces."""
-    return is_text(name, NAME_BYTES) and bool(name.strip())
+    """1 to 250 bytes of UTF-8 that people see, composed, without blanks around them."""
+    return bool(name) and is_text(name, NAME_BYTES) and tidied(name) == name and flaw_in_name(name) is None
 
 
 def is_host(host: str) -> bool:

@@ -273,3 +273,29 @@ def test_a_pace_can_be_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("RP_FLUSH_TIMEOUT", "soon")
     assert rp.Pace().flush_timeout_s == 30.0
     assert QUICK.flush_timeout_s == 10.0
+
+
+@pytest.mark.parametrize("name", ["lo\u200bss", "loss\ufeff", "lo\u00adss", "\u202eloss"])
+def test_a_name_with_an_invisible_character_spoils_no_batch_and_is_told_with_its_position(far, start, caplog, name):
+    run = start()
+    run.log({name: 1, "good": 2})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"good": [2.0]}
+    assert "leave out" in caplog.text
+    assert f"at position {next(i for i, character in enumerate(name) if character not in 'los')}" in caplog.text
+
+
+def test_names_are_sent_as_the_server_keeps_them(far, start, caplog):
+    run = start()
+    run.log({" loss": 1, "Gro\u0308ße\u00a0": 2})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"loss": [1.0], "Größe": [2.0]}
+    assert not caplog.records
+
+
+def test_a_name_twice_in_one_row_is_told_and_the_first_one_counts(far, start, caplog):
+    run = start()
+    run.log({"loss": 1, " loss": 2})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"loss": [1.0]}
+    assert "'loss' a second time in one row" in caplog.text

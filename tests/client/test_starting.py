@@ -196,3 +196,12 @@ def test_the_environment_names_server_and_token(far, monkeypatch):
     monkeypatch.setenv("RP_TOKEN", TOKEN)
     rp.init("digits", pace=QUICK).finish()
     assert json.loads(far.of("POST", "/api/v1/experiments")[0].raw)["project"] == "digits"
+
+
+def test_a_project_whose_slug_is_not_its_name_is_told(far, start, caplog, monkeypatch):
+    warnings = [{"field": field, "code": "slug", "message": f"the slug of the {field}"} for field in ("project", "name")]
+    plain = far.record
+    monkeypatch.setattr(far, "record", lambda asked: plain(asked) | {"warnings": warnings}, raising=False)
+    start(project="C++")
+    assert "the slug of the project" in caplog.text
+    assert "the slug of the name" not in caplog.text

@@ -1,10 +1,12 @@
 import gzip
 import json
+import threading
 import uuid
 from datetime import timedelta
 
 import pytest
 import zstandard
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -494,3 +496,114 @@ def test_a_key_is_its_callers_own(editor, api_for, alice, project):
 
 def test_a_start_without_a_key_makes_an_experiment_each_time(editor, project):
     assert len({start(editor).json()["id"] for _ in range(2)}) == 2
+
+
+# Names
+
+
+def test_projects_are_made_by_exact_name_and_found_by_it_again(editor, team):
+    names = ["resnet-v1.1", "resnet-v11", "C++", "C#", "c", "org/llm", "orgllm"]
+    first = {name: start(editor, project=name, create_project=True).json() for name in names}
+    again = {name: start(editor, project=name, create_project=True).json() for name in names}
+    slugs = ["resnet-v1-1", "resnet-v11", "c-2", "c-3", "c", "org-llm", "orgllm"]
+    assert [first[name]["project"]["slug"] for name in names] == [again[name]["project"]["slug"] for name in names] == slugs
+    assert [project.name for project in Project.objects.order_by("created_at")] == names
+    said = {name: [one["message"] for one in first[name].get("warnings", ()) if one["field"] == "project"] for name in names}
+    assert [name for name in names if said[name]] == ["C++", "C#"]
+    assert not any(one["field"] == "project" for name in names for one in again[name].get("warnings", ()))
+
+
+def test_a_script_that_uses_a_slug_goes_on_finding_its_project(editor, team):
+    old = Project.objects.create(team=team, name="resnet-v1.1", slug="resnet-v11")
+    for reference in ("resnet-v11", "resnet-v1.1", str(old.pk)):
+        assert start(editor, project=reference, create_project=True).json()["project"]["id"] == str(old.pk)
+    assert Project.objects.get() == old
+
+
+def test_a_project_is_found_however_its_name_is_spelled(editor, team):
+    for name in ("Größe", "  Größe ", "Gro\u0308ße", "\u00a0Größe"):
+        assert start(editor, project=name, create_project=True).status_code == 201
+    assert Project.objects.get().name == "Größe"
+
+
+def test_no_project_is_made_with_an_invisible_character_in_its_name(editor, team):
+    answer = start(editor, project="a\u200bb", create_project=True)
+    fault = answer.json()["error"]["errors"][0]
+    assert (answer.status_code, fault["field"], fault["position"]) == (422, "project", 1)
+    assert not Project.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_that_start_together_make_one_project(api_for, erin, team):
+    together, found = threading.Barrier(4), []
+
+    def begin() -> None:
+        client = api_for(erin)
+        together.wait()
+        found.append(start(client, project="resnet-v1.1", create_project=True).json())
+        connection.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {one["project"]["slug"] for one in found} == {"resnet-v1-1"}
+    assert Project.objects.get().experiments.count() == 4
+
+
+def test_a_run_is_its_childrens_parent_by_name_too(editor, project):
+    parent = start(editor, name="v1.1").json()
+    assert parent["slug"] == "v1-1"
+    assert start(editor, name="v11", parent="v1.1").json()["parent"] == parent["id"]
+    second = start(editor, name="v1.1").json()
+    assert second["warnings"][0]["field"] == "name"
+    answer = start(editor, name="child", parent="v1.1")
+    assert answer.status_code == 409
+    assert parent["id"] in answer.json()["error"]["message"]
+    assert second["id"] in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kept"),
+    [
+        ("name", " Gro\u0308ße ", "Größe"),
+        ("replicate_group", " a\u00a0", "a"),
+        ("tags", [" final", "final"], ["final"]),
+        ("params", {" lr": 1, "opt": [{"Gro\u0308ße ": 2}]}, {"lr": 1, "opt": [{"Größe": 2}]}),
+        ("features_diff", {"lr ": {"from": 1, "to": 2}}, {"lr": {"from": 1, "to": 2}}),
+    ],
+)
+def test_what_names_things_is_kept_stripped_and_composed(editor, project, field, value, kept):
+    made = start(editor, **{field: value}).json()
+    assert made[field] == kept
+    assert patch(editor, made["id"], **{field: value}).json()[field] == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "position"),
+    [
+        ("name", "a\u200bb", 1),
+        ("replicate_group", "a\ufeffb", 1),
+        ("tags", ["ok", "\u202ea"], 0),
+        ("params", {"opt": {"l\u00adr": 1}}, 1),
+        ("features_diff", {"lr\u2060": 1}, 2),
+    ],
+)
+def test_an_invisible_character_in_what_names_things_is_refused_with_its_position(editor, project, field, value, position):
+    made = start(editor).json()
+    for answer in (start(editor, **{field: value}), patch(editor, made["id"], **{field: value})):
+        fault = answer.json()["error"]["errors"][0]
+        assert answer.status_code == 422
+        assert (fault["field"].split(".")[0], fault["code"], fault["position"]) == (field, "invisible", position)
+        assert f"at position {position}" in fault["message"]
+
+
+def test_two_params_that_would_become_one_are_refused(editor, project):
+    assert "both 'lr'" in faults(start(editor, params={"lr": 1, " lr": 2}))["params"]
+
+
+def test_params_from_before_names_were_tidied_stay_until_they_are_changed(editor, project):
+    old = Experiment.objects.create(project=project, name="old\u200b", params={"l\u200br": 1})
+    assert patch(editor, str(old.pk), notes="n", params={"l\u200br": 1}).json()["params"] == {"l\u200br": 1}
+    assert patch(editor, str(old.pk), params={"l\u200br": 2}).status_code == 422

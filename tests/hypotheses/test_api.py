@@ -225,3 +225,11 @@ def test_a_metric_that_a_hypothesis_targets_stays(editor, project):
     answer = editor.delete("/api/v1/projects/digits/metrics/accuracy")
     assert answer.status_code == 409
     assert "is a target of a hypothesis" in answer.json()["error"]["message"]
+
+
+def test_a_title_is_a_name_too(editor, project):
+    first = state(editor, title=" Wider\u00a0").json()
+    assert (first["title"], first["slug"], "warnings" in first) == ("Wider", "wider", False)
+    assert state(editor, title="Wider!").json()["warnings"][0]["field"] == "title"
+    fault = state(editor, title="wi\u200bder").json()["error"]["errors"][0]
+    assert (fault["field"], fault["code"], fault["position"]) == ("title", "invisible", 2)

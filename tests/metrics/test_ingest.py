@@ -7,12 +7,14 @@ import json
 import math
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import zstandard
 from django.test import Client
 
 from accounts.models import ApiToken
+from experiments import lifecycle
 from experiments.models import Experiment
 from metrics import process
 from metrics.ingest import accepting as ingest
@@ -297,3 +299,40 @@ def test_a_process_that_stops_after_the_commit_does_not_take_the_acknowledgement
     receipt = process.spools().append(series, decoding.one(b'{"metric_name": "loss", "metric_value": 0.5}', now_us=1))
     monkeypatch.setattr(process.Running, "parts", None)
     assert ingest.is_visible(receipt, series) is False
+
+
+def test_names_that_look_alike_are_one_series(api, experiment, store):
+    names = ["loss", "   loss", "loss\u00a0", "Gro\u0308ße", "Größe"]
+    assert send(api, experiment, {"metrics": [{"metric_name": name, "metric_value": at, "step": at} for at, name in enumerate(names)]}).status_code == 200
+    assert (values(store, experiment), values(store, experiment, "Größe")) == ([0, 1, 2], [3, 4])
+    assert sorted(experiment.project.metrics.values_list("name", flat=True)) == ["Größe", "loss"]
+
+
+def test_an_invisible_character_in_a_name_is_refused_with_its_position_and_nothing_is_written(api, experiment, store):
+    answer = send(api, experiment, {"metrics": [*ROWS["metrics"], {"metric_name": "lo\u200bss", "metric_value": 1}]})
+    fault = answer.json()["error"]["errors"][0]
+    assert (answer.status_code, fault["index"], fault["field"], fault["position"]) == (422, 2, "metric_name", 2)
+    assert "leave out zero width space (U+200B) at position 2" in fault["message"]
+    assert values(store, experiment) == []
+
+
+@pytest.mark.parametrize("name", ["v1.1", "größe & tiefe", "C++"])
+def test_points_are_sent_to_a_project_and_an_experiment_by_name(api, team, store, name):
+    project = Project.objects.create(team=team, name=name)
+    experiment = Experiment.objects.create(project=project, name=name)
+    answer = api.post(f"/api/v1/metrics/log-batch/{quote(name)}/{quote(name)}?wait=visible", data=json.dumps(ROWS), content_type="application/json")
+    assert answer.status_code == 200, answer.content
+    assert values(store, experiment) == [0.5, 0.25]
+
+
+def test_points_go_to_whom_a_name_means_after_it_was_given_to_another(api, erin, project, store):
+    first, second = (Experiment.objects.create(project=project, name=name) for name in ("v1.1", "v2"))
+
+    def to_name():
+        return api.post("/api/v1/metrics/log-batch/digits/v1.1?wait=visible", data=json.dumps(ROWS), content_type="application/json")
+
+    assert to_name().status_code == 200
+    lifecycle.edit(first, by=erin, name="v1.0")
+    lifecycle.edit(second, by=erin, name="v1.1")
+    assert to_name().status_code == 200
+    assert values(store, first) == values(store, second) == [0.5, 0.25]

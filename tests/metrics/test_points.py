@@ -246,3 +246,45 @@ def test_the_quick_way_accepts_nothing_that_the_strict_way_refuses_and_reads_it_
     quick = outcome(lambda: decoding.many(raw, now_us=NOW, limits=LIMITS))
     strict = outcome(lambda: strictly(loaded(raw), now_us=NOW, limits=LIMITS))
     assert quick == strict if isinstance(strict, type) else same(quick, strict)
+
+
+NFD, NFC = "Gro\u0308ße/損失", "Größe/損失"
+
+
+@pytest.mark.parametrize("name", [" loss", "loss\u00a0", "\tloss\n", "      loss", "\u3000loss"])
+def test_blanks_around_a_name_are_not_of_it(name):
+    for body in ({"metrics": [row(metric_name=name)]}, {"steps": [0], "metrics": {name: [0.5]}}):
+        assert many(body).names == ["loss"]
+        assert same(many(body), strictly(loaded(json.dumps(body).encode()), now_us=NOW, limits=LIMITS))
+
+
+def test_names_that_look_alike_are_one_series_and_no_point_is_lost():
+    rows = many({"metrics": [row(metric_name=name, metric_value=value) for value, name in enumerate(("loss", NFD, " loss", NFC, "loss\u00a0"))]})
+    assert (rows.names, rows.name_codes.tolist(), rows.values.tolist()) == (["loss", NFC], [0, 1, 0, 1, 0], [0, 1, 2, 3, 4])
+    columns = {"steps": [0, 1], "metrics": {"loss": [1, 2], NFD: [3, None], " loss": [4, 5], NFC: [None, 6]}}
+    found = many(columns)
+    told = [(found.names[code], step, value) for code, step, value in zip(found.name_codes, found.steps.tolist(), found.values.tolist(), strict=True)]
+    assert told == [("loss", 0, 1), ("loss", 1, 2), (NFC, 0, 3), ("loss", 0, 4), ("loss", 1, 5), (NFC, 1, 6)]
+    assert same(found, strictly(loaded(json.dumps(columns).encode()), now_us=NOW, limits=LIMITS))
+    assert Points.decoded(found.encoded()).names == ["loss", NFC]
+
+
+def test_blanks_inside_a_name_are_the_callers_own():
+    names = ["val loss", "val  loss", "val\u00a0loss"]
+    assert many({"metrics": [row(metric_name=name) for name in names]}).names == names
+
+
+@pytest.mark.parametrize("name", ["lo\u200bss", " lo\ufeffss", "lo\u202ess", "lo\u00adss", "lo\nss"])
+def test_an_invisible_character_is_refused_with_its_index_and_position(name):
+    place = next(i for i, character in enumerate(name) if character not in " los")
+    for body, index in (({"metrics": [row(), row(metric_name=name)]}, 1), ({"steps": [0], "metrics": {"loss": [1], name: [1]}}, None)):
+        with pytest.raises(Invalid) as refused:
+            many(body)
+        fault = refused.value.faults[0]
+        assert (fault.index, fault.code, fault.position) == (index, "name", place)
+        assert f"at position {place}" in fault.message
+
+
+def test_a_name_is_as_long_as_what_is_kept_of_it():
+    assert many({"metrics": [row(metric_name="e\u0301" * 125)]}).names == ["é" * 125]
+    assert faults({"metrics": [row(metric_name="e\u0301" * 126)]}) == [(0, "metric_name", "name")]

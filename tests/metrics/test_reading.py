@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 
 from experiments.models import Experiment
 from metrics.charts import series as charts
+from metrics.points.valid import Points
+from metrics.spool.batches import Series
 from projects.models import ProjectMetric
 
 pytestmark = pytest.mark.differs_on_servers("answers are kept in the shared cache, and go stale there")
@@ -220,3 +223,45 @@ def test_the_smallest_numbers_stay_as_they_are(value):
 def test_rounding_leaves_non_finite_values_alone():
     odd = np.array([np.nan, np.inf, -np.inf])
     np.testing.assert_array_equal(charts.significant(odd), odd)
+
+
+def from_before(store, experiment: Experiment, name: str, values: list[float]) -> None:
+    """Points under a name that is no longer taken, as an earlier version stored them."""
+    count = len(values)
+    zeros, steps = np.zeros(count, "u4"), np.arange(count, dtype="i8")
+    batch = Points([name], zeros, steps, steps + 1_763_900_000_000_000, np.array(values), [""], zeros)
+    series = Series(experiment.project.team_id, experiment.project_id, experiment.pk, experiment.created_month)
+    store.spools.append(series, batch, key=None, body_hash=b"", request_id="")
+    assert store.drain.wait_visible(store.spool.last_row(), timeout_s=60)
+
+
+@pytest.mark.parametrize("name", ["      loss", "loss\u200b", "Gro\u0308ße", "loss\u00a0"])
+def test_a_metric_from_before_names_were_tidied_is_read_by_the_name_it_has(api, store, experiment, log, name):
+    log(experiment, {"loss": [1.0], "Größe": [1.0]})
+    from_before(store, experiment, name, [0.5, 0.25])
+    quoted = quote(name, safe="")
+    assert [p["value"] for p in read(api, f"timeseries/digits/baseline/{quoted}")["points"]] == [0.5, 0.25]
+    assert read(api, f"compare/digits?metric={quoted}&experiments=baseline")["series"][0]["avg"] == [0.5, 0.25]
+    assert b"0.25" in b"".join(api.get(f"/api/v1/metrics/points/digits?metric={quoted}&experiments=baseline").streaming_content)
+    assert read(api, f"summary/digits?metrics={quoted}")["experiments"][0]["metrics"][name]["count"] == 2
+    assert {row["name"] for row in read(api, "names/digits")["names"]} == {"loss", "Größe", name}
+
+
+def test_who_asks_for_a_metric_spells_it_as_it_likes(api, experiment, log):
+    log(experiment, {"Größe": [1.0]})
+    for spelled in ("Gro\u0308ße", " Größe", "Größe\u00a0"):
+        assert read(api, f"timeseries/digits/baseline/{quote(spelled)}")["metric"] == "Größe"
+        assert read(api, f"compare/digits?metric={quote(spelled)}&experiments=baseline")["series"][0]["avg"] == [1.0]
+
+
+def test_experiments_are_compared_by_name_too_and_a_shared_name_is_a_conflict(api, project, log):
+    first, second = (Experiment.objects.create(project=project, name=name) for name in ("v1.1", "v11"))
+    log(first, {"loss": [1.0]})
+    log(second, {"loss": [2.0]})
+    found = read(api, "compare/digits?metric=loss&experiments=v1.1,v11")
+    assert [series["avg"] for series in found["series"]] == [[1.0], [2.0]]
+    third = Experiment.objects.create(project=project, name="v1.1")
+    answer = api.get("/api/v1/metrics/compare/digits?metric=loss&experiments=v1.1")
+    assert answer.status_code == 409
+    assert str(first.pk) in answer.json()["error"]["message"]
+    assert str(third.pk) in answer.json()["error"]["message"]

@@ -258,3 +258,16 @@ def test_the_number_of_questions_does_not_grow_with_children(bob, browser_for, p
         counts.append(len(asked))
     assert counts[0] == counts[1]
     assert counts[1] <= 18 + 2 * freshness.can_be_away()  # a cache that can be away asks for its epoch, too
+
+
+def test_blanks_that_could_be_missed_in_a_name_are_shown(bob, browser_for, project, log):
+    odd = Experiment.objects.create(project=project, name=" wide  r", params={"l\u00a0r": 1}, features_diff={"a\u200bb": 1})
+    log(odd, {"val loss": [1.0], "val\u00a0loss": [2.0]})
+    html = browser_for(bob).get(url(lifecycle_named(odd))).content.decode()
+    blank = '<span class="blank" data-mark="␣" title="{}">{}</span>'
+    space, fixed = blank.format("space (U+0020)", " "), blank.format("no-break space (U+00A0)", "\u00a0")
+    assert f'<h1 dir="auto">{space}wide{space}{space}r</h1>' in html
+    cards = re.findall(r'data-metric="([^"]+)".*?<h3[^>]*>(.*?)</h3>', html)
+    assert cards == [("val loss", "val loss"), ("val\u00a0loss", f"val{fixed}loss")]
+    assert f"l{fixed}r</code>" in html
+    assert f"a{blank.format('zero width space (U+200B)', chr(0x200B))}b</code>" in html

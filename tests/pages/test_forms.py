@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.models import DeletedExperiment, Experiment, ExperimentEvent
+from experiments.readings.selection import select
 
 pytestmark = pytest.mark.differs_on_servers("params are JSON, which PostgreSQL stores and compares in its own way")
 BASE = "/projects/vision-team/digits/"
@@ -159,3 +160,46 @@ def test_who_may_delete_says_how_long_points_are_kept(browser_for, alice, erin, 
     browser_for(alice).post(address, sent | {"retention_days": ""})
     project.refresh_from_db()
     assert project.retention_days is None
+
+
+@pytest.mark.parametrize("name", ["a\u200bb", "\u202eab", "a\u00adb"])
+def test_forms_refuse_an_invisible_character_with_its_position(erin, browser_for, project, name):
+    browser, base = browser_for(erin), "/projects/vision-team/digits"
+    place = next(i for i, character in enumerate(name) if character not in "ab")
+    sent = {
+        "/projects/new": {"name": name, "team": project.team_id},
+        f"{base}/edit": {"name": name},
+        f"{base}/new-experiment": {"name": name, "status": "planned"},
+        f"{base}/hypotheses/new": {"title": name},
+    }
+    for address, fields in sent.items():
+        answer = browser.post(address, fields)
+        assert answer.status_code == 422, (address, answer.status_code)
+        assert f"at position {place}" in answer.content.decode()
+    tagged = browser.post(f"{base}/new-experiment", {"name": "run", "status": "planned", "tags": f"ok, {name}"})
+    assert "at position" in tagged.content.decode()
+    assert not Experiment.objects.exists()
+
+
+def test_forms_keep_names_stripped_and_composed(erin, browser_for, project):
+    browser, base = browser_for(erin), "/projects/vision-team/digits"
+    assert browser.post(f"{base}/new-experiment", {"name": "\u00a0Gro\u0308ße ", "status": "planned", "tags": "e\u0301, é"}).status_code == 302
+    made = Experiment.objects.get()
+    assert (made.name, [tag.name for tag in made.tags.all()]) == ("Größe", ["é"])
+
+
+def test_a_comparison_names_runs_by_name_too_and_a_shared_name_is_a_conflict(erin, browser_for, project):
+    first, second = (Experiment.objects.create(project=project, name=name) for name in ("v1.1", "v11"))
+    found = select(project, ["v1.1,v11", str(first.pk), "nowhere"])
+    assert (found.experiments, found.unknown) == ([first, second], ["nowhere"])
+    third = Experiment.objects.create(project=project, name="v1.1")
+    answer = browser_for(erin).get("/projects/vision-team/digits/compare?e=v1.1,v11")
+    assert answer.status_code == 409
+    assert str(first.pk) in answer.content.decode()
+    assert str(third.pk) in answer.content.decode()
+
+
+def test_a_project_whose_slug_is_not_what_its_name_gives_says_so(erin, browser_for, team):
+    page = browser_for(erin).post("/projects/new", {"name": "C++", "team": team.pk}, follow=True)
+    assert page.redirect_chain[-1][0] == "/projects/vision-team/c-2/"
+    assert "the slug is c-2" in page.content.decode()

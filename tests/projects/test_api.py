@@ -165,3 +165,65 @@ def test_how_long_points_are_kept_is_for_admins_to_say(admin, editor, project):
     for wrong in (0, -1, 36_501, "soon"):
         assert "retention_days" in faults(admin.patch(f"{URL}/digits", {"retention_days": wrong}, content_type=JSON))
     assert admin.patch(f"{URL}/digits", {"retention_days": None}, content_type=JSON).json()["retention_days"] is None
+
+
+# Names
+
+
+def test_a_slug_that_is_not_what_the_name_gives_is_said_in_the_answer(editor, team):
+    made = [post(editor, name=name).json() for name in ("c", "C++", "C#", "resnet-v1.1", "C")]
+    assert [one["slug"] for one in made] == ["c", "c-2", "c-3", "resnet-v1-1", "c-4"]
+    assert [bool(one.get("warnings")) for one in made] == [False, True, True, False, True]
+    assert [one["warnings"][0]["field"] for one in made[1:3]] == ["name", "name"]
+    assert "'C++'" in made[1]["warnings"][0]["message"]
+    assert "taken" in made[4]["warnings"][0]["message"]
+
+
+@pytest.mark.parametrize("reference", ["org/llm", "org-llm"])
+def test_lists_are_narrowed_by_a_projects_name_as_by_its_slug(editor, team, reference):
+    project = Project.objects.create(team=team, name="org/llm")
+    run, other = (Experiment.objects.create(project=one, name="run") for one in (project, Project.objects.create(team=team, name="orgllm")))
+    found = editor.get("/api/v1/experiments", {"project": reference}).json()
+    assert [row["id"] for row in found["results"]] == [str(run.pk)] != [str(other.pk)]
+    for address in ("/api/v1/hypotheses", "/api/v1/alerts"):
+        assert editor.get(address, {"project": reference}).json()["count"] == 0
+
+
+def test_a_project_that_several_teams_have_narrows_no_list_in_silence(browser_for, erin, project):
+    other = Team.objects.create(name="Other")
+    Membership.objects.create(team=other, user=erin, role=Role.EDITOR)
+    second = Project.objects.create(team=other, name="digits")
+    for address in ("/api/v1/experiments", "/api/v1/hypotheses", "/api/v1/alerts"):
+        answer = browser_for(erin).get(address, {"project": "digits"})
+        assert answer.status_code == 409
+        assert str(project.pk) in answer.json()["error"]["message"]
+        assert str(second.pk) in answer.json()["error"]["message"]
+
+
+def test_names_are_kept_stripped_and_composed(editor, team):
+    assert post(editor, name="  Gro\u0308ße\u00a0").json()["name"] == "Größe"
+    assert editor.patch(f"{URL}/größe", {"name": "\ta\u00a0b "}, content_type=JSON).json()["name"] == "a\u00a0b"
+    assert post(editor, f"{URL}/größe/metrics", name=" val/e\u0301 ").json()["name"] == "val/é"
+
+
+@pytest.mark.parametrize(("name", "position"), [("a\u200bb", 1), ("\ufeffa", 0), ("  a\u202eb", 3), ("a\nb", 1), ("so\u00adft", 2)])
+def test_an_invisible_character_is_refused_with_its_position(editor, team, name, position):
+    Project.objects.create(team=team, name="digits")
+    for answer in (post(editor, name=name), editor.patch(f"{URL}/digits", {"name": name}, content_type=JSON), post(editor, f"{URL}/digits/metrics", name=name)):
+        fault = answer.json()["error"]["errors"][0]
+        assert (answer.status_code, fault["field"], fault["code"], fault["position"]) == (422, "name", "invisible", position)
+        assert f"at position {position}" in fault["message"]
+
+
+def test_a_metric_from_before_names_were_tidied_is_changed_by_the_name_it_has(editor, project):
+    ProjectMetric.objects.create(project=project, name=" loss")
+    ProjectMetric.objects.create(project=project, name="acc")
+    assert editor.patch(f"{URL}/digits/metrics/%20loss", {"direction": "minimize"}, content_type=JSON).json()["name"] == " loss"
+    assert editor.patch(f"{URL}/digits/metrics/%20acc", {"direction": "maximize"}, content_type=JSON).json()["name"] == "acc"
+
+
+def test_a_pages_address_is_a_slug_whatever_others_are_named(browser_for, erin, team):
+    first, second = (Project.objects.create(team=team, name=name) for name in ("C", "c"))
+    for project in (first, second):
+        page = browser_for(erin).get(f"/projects/vision-team/{project.slug}/")
+        assert page.context["opened"].project == project

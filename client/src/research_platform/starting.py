@@ -17,6 +17,7 @@ from research_platform.record import record
 from research_platform.retrying import persisted
 from research_platform.run import DisabledRun, Run
 from research_platform.values import encoded, plain
+from research_platform.voice import Voice
 
 MODES = ("online", "disabled")
 
@@ -41,7 +42,7 @@ def init(
     mode: str | None = None,
     pace: Pace | None = None,
 ) -> Run:
-    """Start a run in `project` (a slug or UUID; made where it is missing, unless `create_project` is false).
+    """Start a run in `project` (a name, slug or UUID; made where it is missing, unless `create_project` is false).
 
     `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
     not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` are the slugs or UUIDs of what the run
@@ -59,11 +60,21 @@ def init(
     content.update(hypotheses=claims(hypotheses))
     host = provenance.host()
     content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
-    run = Run(record(created(connection, content, pace), url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
+    answer = created(connection, content, pace)
+    run = Run(record(answer, url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
+    tell(answer)
     endings.make_way()
     run.start()
     endings.watch(run)
     return run
+
+
+def tell(answer: Answer) -> None:
+    """Say what the server says of a project that it made now: its slug is not the name. That runs of one name get numbers is no news."""
+    said = answer.content.get("warnings")
+    for warning in said if isinstance(said, list) else ():
+        if isinstance(warning, Mapping) and warning.get("field") == "project":
+            Voice().warn(str(warning.get("message")))
 
 
 def chosen(mode: str | None) -> str:

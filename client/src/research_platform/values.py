@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 import operator
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, SupportsFloat, SupportsIndex, Union
+
+from research_platform.names import kept
 
 Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 Step = Union[SupportsIndex, float]
 
 STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
-NAME_BYTES = 250
 DEPTH_MOST = 20
-UNSTORABLE = ("Cc", "Cs")  # control characters and lone surrogates
 
 
 def number(value: SupportsFloat) -> float:
@@ -66,12 +65,10 @@ def flat(values: Mapping[Any, Any], *, depth: int = 0) -> Iterator[tuple[Any, An
 
 
 def name(metric: object) -> str:
-    """`metric` where it can be a metric's name: 1 to 250 bytes of UTF-8, no control characters, not only spaces. Raises ValueError otherwise."""
-    if not isinstance(metric, str) or not metric.strip():
+    """`metric` as the server keeps it: 1 to 250 bytes of UTF-8, stripped and composed. Raises ValueError where it cannot be a metric's name."""
+    if not isinstance(metric, str):
         raise ValueError(f"{metric!r:.80} is not a metric's name")
-    if any(unicodedata.category(character) in UNSTORABLE for character in metric) or len(metric.encode()) > NAME_BYTES:
-        raise ValueError(f"a metric's name has at most {NAME_BYTES} bytes of UTF-8 and no control characters")
-    return metric
+    return kept(metric)
 
 
 def spelled(value: float) -> float | str:
