@@ -365,6 +365,7 @@ def test_a_run_of_a_child_process_ends_as_the_child_does(far, script, method, ho
     assert far.endings == [told]
 
 
+ALONE = pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python warns of threads beside a fork, so a parent that has none listens to none")
 KILLED = """
 import multiprocessing, os, signal, sys, time
 def work(how):
@@ -387,8 +388,8 @@ if __name__ == "__main__":
     [
         ("spawn", signal.SIGKILL, INTERRUPTED),
         ("spawn", signal.SIGSEGV, CRASHED),
-        ("fork", signal.SIGKILL, INTERRUPTED),
-        ("fork", signal.SIGABRT, CRASHED),
+        pytest.param("fork", signal.SIGKILL, INTERRUPTED, marks=ALONE),
+        pytest.param("fork", signal.SIGABRT, CRASHED, marks=ALONE),
         ("forkserver", signal.SIGSEGV, CRASHED),
     ],
 )

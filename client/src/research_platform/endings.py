@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import parent_process
 from types import FrameType
 from typing import Literal, Protocol
 
-from research_platform.exits import exit_code, listen
+from research_platform.exits import exit_code, is_called_by_python, listen
 from research_platform.pace import flush_timeout_s
 from research_platform.signals import ENDING_SIGNALS, is_free
 
@@ -150,6 +151,8 @@ class Endings:
         self._finish(self._stopped_or(ending_with(exit_code(code))))
 
     def _finish_all(self) -> None:
+        if parent_process() and is_called_by_python():  # since Python 3.13 multiprocessing does so, and then leaves by `os._exit`, which knows the code
+            return
         error = last_error()
         if error is not self._known_error and not is_interactive():  # at a prompt an error ends one line, not the run
             self._ending = ending_of(error)
