@@ -70,7 +70,7 @@ def test_a_refused_batch_is_told_once_and_logging_goes_on(far, start, caplog, st
     run.finish()
     assert [batch.json["ordinal"] for batch in far.batches] == [0, 1, 2]
     assert [record.message for record in caplog.records if "refused 1 points" in record.message] == [caplog.records[0].message]
-    assert "2 points refused by the server" in caplog.records[-1].message
+    assert "2 points were refused by the server" in caplog.records[-1].message
     assert far.endings == [{"status": "complete"}]
 
 
@@ -80,7 +80,7 @@ def test_a_conflict_that_stays_does_not_hold_up_the_run_for_ever(far, start, cap
     run.log({"loss": 1})
     run.finish()
     assert len(far.batches) == 13
-    assert "1 points refused by the server" in caplog.text
+    assert "1 point was refused by the server" in caplog.text
 
 
 def test_an_outage_is_told_once_and_again_only_when_it_returns(far, start, caplog):
@@ -156,7 +156,7 @@ def test_what_waits_is_bounded_and_the_newest_is_dropped_loudly(far, start, capl
     run.finish()
     assert [step for batch in far.batches for step in batch.json["steps"]] == list(range(100))
     assert [record.message.split(" POINTS")[0].split()[-1] for record in caplog.records if "LOST" in record.message] == ["1", "10", "100"]
-    assert "115 points dropped" in caplog.records[-1].message
+    assert "115 points were dropped" in caplog.records[-1].message
 
 
 def test_an_update_that_fails_warns_and_does_not_raise(far, start, caplog):
@@ -223,7 +223,7 @@ def test_an_end_takes_no_longer_than_it_may_though_the_server_never_answers(far,
     until(lambda: len(far.batches) == points)
     with takes_at_most(1.5):
         run.finish(timeout_s=1)
-    assert ("1 points not sent in time" in caplog.text) is bool(points)
+    assert ("1 point was not sent in time" in caplog.text) is bool(points)
     assert "could not be marked as complete" in caplog.text
     assert len(far.of("PATCH")) == 1
 

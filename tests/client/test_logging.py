@@ -293,9 +293,9 @@ def test_names_are_sent_as_the_server_keeps_them(far, start, caplog):
     assert not caplog.records
 
 
-def test_a_name_twice_in_one_row_is_told_and_the_first_one_counts(far, start, caplog):
+def test_a_name_twice_in_one_row_is_told_and_the_later_value_is_kept(far, start, caplog):
     run = start()
     run.log({"loss": 1, " loss": 2})
     run.finish()
-    assert far.batches[0].json["metrics"] == {"loss": [1.0]}
-    assert "'loss' a second time in one row" in caplog.text
+    assert far.batches[0].json["metrics"] == {"loss": [2.0]}
+    assert "'loss' stands twice in one row" in caplog.text

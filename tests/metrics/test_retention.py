@@ -117,7 +117,7 @@ def test_a_series_by_itself_counts_what_was_dropped(store, experiment, kept, tur
     assert (recent["count"], recent["thinned"]) == (3 * 144, False)
     thin = browser_for(bob).get(address, {"max_points": 50}).json()
     assert (thin["count"], len(thin["points"]) <= 50) == (8 * 144, True)
-    assert browser_for(bob).get(address, {"format": "csv", "max_points": 10_000}).content.count(b"\n") == 1 + 5 * 24 + 3 * 144
+    assert browser_for(bob).get(address, {"format": "csv", "max_points": 10_000}).getvalue().count(b"\n") == 1 + 5 * 24 + 3 * 144
 
 
 def test_a_batch_that_is_sent_again_later_leaves_the_summary_right(store, experiment, kept, turn):

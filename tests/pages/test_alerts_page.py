@@ -276,10 +276,11 @@ def test_the_api_lists_and_narrows(api_for, bob, team, experiment, alert, of_ser
     for query, found in {
         "?status=open": [other, alert], "?status=waiting": [alert], "?status=silenced": [other], "?status=resolved": [gone], "?status=acknowledged": [],
         "?kind=stalled&kind=no_data": [other, alert], "?severity=high": [gone], "?project=digits": [gone, alert],
-        f"?project={experiment.project_id}": [gone, alert], f"?experiment={experiment.pk}&status=open": [alert], "?project=nowhere": [],
+        f"?project={experiment.project_id}": [gone, alert], f"?experiment={experiment.pk}&status=open": [alert],
     }.items():  # fmt: skip
         assert listed(client, query) == [row.pk for row in found], query
     assert client.get("/api/v1/alerts?status=loud").status_code == 422
+    assert client.get("/api/v1/alerts?project=nowhere").status_code == 404
     row = client.get(f"/api/v1/alerts/{alert.pk}").json()
     assert (row["kind"], row["project"], row["experiment"], row["team"], row["count"]) == ("stalled", "digits", "baseline", "vision-team", 1)
 

@@ -269,5 +269,5 @@ def test_blanks_that_could_be_missed_in_a_name_are_shown(bob, browser_for, proje
     assert f'<h1 dir="auto">{space}wide{space}{space}r</h1>' in html
     cards = re.findall(r'data-metric="([^"]+)".*?<h3[^>]*>(.*?)</h3>', html)
     assert cards == [("val loss", "val loss"), ("val\u00a0loss", f"val{fixed}loss")]
-    assert f"l{fixed}r</code>" in html
-    assert f"a{blank.format('zero width space (U+200B)', chr(0x200B))}b</code>" in html
+    assert f"l{fixed}r" in html
+    assert f"a{blank.format('zero width space (U+200B)', chr(0x200B))}b" in html

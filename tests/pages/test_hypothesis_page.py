@@ -426,7 +426,7 @@ def test_the_api_tells_the_same_steps_and_effects_as_the_page(bob, api_for, base
     assert effect["ci95"][0] < 0.05 < effect["ci95"][1]
     assert effect["score"] > 0.5
     refused = client.get("/api/v1/projects/digits/attribution?metric=nothing")
-    assert refused.status_code == 422
+    assert refused.status_code == 404
     assert "There is no metric 'nothing' in digits" in refused.content.decode()
 
 
