@@ -435,8 +435,8 @@ def saved(page: Page, link: Locator, path: Path) -> Path:
 def test_12_tables_and_charts_come_as_files_a_link_is_the_view_and_a_key_lists_the_keys(visit: Opener, tmp_path: Path):
     page = visit(f"{PROJECT}?q={quote('params.lr = 0.1')}")
     wanted = {slug(number) for number in range(RUNS) if number // SEEDS % 5 == 0}
-    rows = list(csv.DictReader(saved(page, page.get_by_role("link", name="CSV", exact=True), tmp_path / "table.csv").open(newline="")))
-    table = pq.read_table(saved(page, page.get_by_role("link", name="Parquet", exact=True), tmp_path / "table.parquet"))
+    rows = list(csv.DictReader(saved(page, page.get_by_role("link", name="CSV, shown columns", exact=True), tmp_path / "table.csv").open(newline="")))
+    table = pq.read_table(saved(page, page.get_by_role("link", name="Parquet, shown columns", exact=True), tmp_path / "table.parquet"))
     assert {each["slug"] for each in rows} == set(table["slug"].to_pylist()) == wanted
     assert set(NAMES) <= {each["name"] for each in rows}
     assert set(NAMES) <= set(table["name"].to_pylist())

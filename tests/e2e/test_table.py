@@ -144,7 +144,7 @@ def test_a_filter_that_is_typed_is_one_step_back_and_a_wrong_one_none(visit: Ope
 def test_the_filtered_table_comes_as_a_file(visit: Opener, made: None, kind: str, tmp_path: Path) -> None:
     page = visit(TABLE + "?q=seed+%3E+1")
     with page.expect_download(timeout=PATIENCE_MS) as download:
-        page.get_by_role("link", name=kind, exact=True).click()
+        page.get_by_role("link", name=f"{kind}, shown columns", exact=True).click()
     path = tmp_path / "table"
     download.value.save_as(path)
     head = path.read_bytes()
