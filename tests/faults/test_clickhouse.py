@@ -19,6 +19,7 @@ from tests.faults.ledger import account
 from tests.faults.served import ROOT, Served, environment
 from tests.faults.stored import stored
 from tests.faults.writing import ANSWERS_EXPECTED, Clients, drained
+from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.server]
 KILLS = int(os.environ.get("CLICKHOUSE_KILLS", "10"))
@@ -61,7 +62,7 @@ def test_points_are_taken_without_clickhouse_and_none_is_lost_while_it_is_killed
         subprocess.run(command, cwd=ROOT, env=environment({**settings, "DATA_DIR": str(server.data_dir)}), check=True, capture_output=True)
         kill_again_and_again(clickhouse, random.Random(SEED))
     drained(server)
-    assert json.loads(server.ask("GET", "/ready")[2])["status"] == "ready"
+    until(lambda: json.loads(server.ask("GET", "/ready")[2])["status"] == "ready", "a server that is ready again")  # each of its parts looks for itself
     batches = list(clients.batches)
     assert server.stop() == 0, server.printed()
     found = stored(server.data_dir, **settings)

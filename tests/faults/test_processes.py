@@ -137,7 +137,7 @@ def test_whoever_waits_for_visible_points_waits_for_one_worker_alone(workers: Ca
     assert server.left()
     waiting = json.loads(server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.token}"})[2])["checks"]["spool"]["waiting_points"]
     assert waiting == 24
-    status, _, found = server.call("GET", f"/experiments?project={PROJECT}&name=other")
+    status, _, found = server.call("GET", f"/experiments?project={PROJECT}&search=other")
     other = next(row for row in found["results"] if row["name"] == "other")
     assert server.call("PATCH", f"/experiments/{other['id']}", {"status": "complete"})[0] == 200
     server.await_drained()  # not after the hour that they may keep points: the end of an experiment reaches every worker
