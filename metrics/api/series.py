@@ -164,7 +164,8 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
         raise charts.wrong("live", "live is 1, or left out.")
     if x == crossing.KIND:
         crossed = crossing.read_asked(query)
-        refuse_unknown_metrics(owner, [metric, crossed.x_metric])
+        # A page asks with `live`, for what its address says: its chart tells that no run has such an x.
+        refuse_unknown_metrics(owner, [metric] if "live" in query else [metric, crossed.x_metric])
         return crossing.comparison(process.repository(), place, chosen, metric, crossed)
     if "x_metric" in query:
         raise charts.wrong("x_metric", "x_metric goes with x=metric: add that, or leave it out.")
