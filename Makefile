@@ -35,9 +35,10 @@ test-servers: $(VENV)/.dev node_modules/.dev client browser
 	TEST_FORM=server $(PYTEST) -m "browser and differs_on_servers and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and server"
 
-# What continuous integration runs: of what is slow, the kills and outages and what is about a team's servers.
+# What continuous integration runs: of what is slow, the kills and outages, what is about a team's servers, and one walk through every page.
 test-ci: test test-servers
 	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
+	$(PYTEST) tests/e2e/test_every_page.py -k "silent and dark and 390"
 
 # Everything, in both forms. Before an issue is called done.
 test-all: test test-slow test-servers
