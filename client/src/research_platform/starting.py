@@ -61,8 +61,12 @@ def init(
     host = provenance.host()
     content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
     answer = created(connection, content, pace)
-    run = Run(record(answer, url=connection.url), connection, host=host, params=params, tags=tags, pace=pace)
     tell(answer)
+    return begun(Run(record(answer, url=connection.url), connection, host=host, params=params, tags=tags, pace=pace))
+
+
+def begun(run: Run) -> Run:
+    """The run, its sender at work and its end watched; one that a notebook left open gives way to it."""
     endings.make_way()
     run.start()
     endings.watch(run)
