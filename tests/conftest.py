@@ -20,6 +20,7 @@ from experiments.models import Experiment
 from metrics import process
 from metrics.clickhouse.migrate import migrate
 from projects.models import Project
+from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 FLUSHES_MOST = 5
@@ -171,7 +172,10 @@ def _process(django_db_setup: None, django_db_blocker: Any) -> Iterator[process.
 
 @pytest.fixture
 def store(_process: process.Process, transactional_db: None) -> Iterator[process.Process]:
-    """The real embedded engine, spool and drain of this test process."""
+    """The real embedded engine, spool and drain of this test process, over what a test did before that took the store away."""
+    if _process.drain.last_error:
+        _process.spool.hurry()
+        until(lambda: not _process.drain.last_error, "a drain that is well again")
     yield _process
     assert _process.drain.wait_visible(_process.spool.last_row(), timeout_s=60), _process.drain.last_error
 
