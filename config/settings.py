@@ -285,7 +285,10 @@ def pooled(database: dict[str, Any]) -> dict[str, Any]:
 DATABASES: dict[str, Any] = {"default": pooled(addresses.postgres(DATABASE_URL)) if DATABASE_URL else SQLITE}
 
 IN_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+# How many steps of a series hold several values, by its number of points: true for ever, and cheap to count again.
+COUNTS = {"BACKEND": IN_PROCESS, "LOCATION": "counts", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 CACHES: dict[str, Any] = {
+    "counts": COUNTS,
     "default": {"BACKEND": IN_PROCESS, "OPTIONS": {"MAX_ENTRIES": 20_000}},
     # Encoded answers: few of the large ones (charts, up to 4 MB each) are kept, so that memory stays bounded, and many small ones.
     "charts": {"BACKEND": IN_PROCESS, "LOCATION": "charts", "OPTIONS": {"MAX_ENTRIES": 24}},
@@ -300,6 +303,7 @@ def shared_caches(url: str) -> dict[str, Any]:
         "default": {"BACKEND": "config.databases.cache.PatientRedisCache", "LOCATION": url, "KEY_PREFIX": "platform"},
         "charts": {**slotted, "KEY_PREFIX": "charts", "OPTIONS": {"slots": 128}},
         "readings": {**slotted, "KEY_PREFIX": "readings", "OPTIONS": {"slots": 2048}},
+        "counts": COUNTS,
     }
 
 

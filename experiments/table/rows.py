@@ -23,6 +23,8 @@ from experiments.table.cells import Cell, Heading, Row, Trouble, readings
 from experiments.table.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns
 from experiments.table.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
+from metrics.charts.repeats import repeated_steps
+from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project
 
@@ -289,7 +291,11 @@ class ExperimentTable:
         """What a metric was where another was best: one question for all rows."""
         nothing: dict[uuid.UUID, float] = {}
         ids = [experiment.pk for experiment in experiments]
-        asked = lambda store: store.at_best(self.place, ids, column.name, best=column.best, sign=column.sign)  # noqa: E731
+
+        def asked(store: MetricRepository) -> dict[uuid.UUID, float]:
+            several = repeated_steps(store, self.place, ids, column.best)
+            return store.at_best(self.place, ids, column.name, best=column.best, sign=column.sign, repeated=several)
+
         found = self.numbers.ask(asked, nothing) if ids else nothing
         values = [found.get(pk) for pk in ids]
         decimals = decimals_of(values)

@@ -17,7 +17,7 @@ from config.names import known_spelling
 from config.web.query import Endpoint
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
-from metrics.charts import series as charts
+from metrics.charts.caching import cached
 from metrics.clickhouse.errors import StoreError, TooSlow
 from metrics.store.shapes import Place
 from projects.models import Project
@@ -81,7 +81,7 @@ def counted_names(project: Project, ids: list[uuid.UUID] | None) -> dict[str, in
     def make() -> bytes:
         return msgspec.json.encode(process.repository().names(place_of(project), ids))
 
-    return msgspec.json.decode(charts.cached(["names", project.pk, ids], ids or [project.pk], make), type=dict[str, int])
+    return msgspec.json.decode(cached(["names", project.pk, ids], ids or [project.pk], make), type=dict[str, int])
 
 
 def as_kept(project: Project, name: str) -> str:

@@ -25,6 +25,7 @@ from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, place_of, refuse_unknown_metrics, with_pending
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
+from metrics.charts.caching import cached
 from metrics.store.shapes import Place, Summary
 from projects.models import Project, ProjectMetric
 
@@ -213,7 +214,7 @@ class SummaryTable(StoreView):
             found = process.repository().summaries(place_of(owner), experiments=ids, metrics=names)
             return msgspec.json.encode({"project": owner.slug, "experiments": [summary_row(run, found.get(run.id, {}), how) for run in chosen]})
 
-        body = charts.cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make)
+        body = cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make)
         return with_pending(body, [run.id for run in chosen])
 
 

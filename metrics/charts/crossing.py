@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from metrics.charts import series as charts
+from metrics.charts.caching import cached
+from metrics.charts.repeats import repeated_steps
 from metrics.store.crossed_rows import Asked, Row, crossed
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place
@@ -29,18 +31,19 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[charts
 
     def make() -> bytes:
         found = crossed(repository, place, ids, metric, asked)
-        series = [series_json(run, found.rows[run.id]) for run in runs if run.id in found.rows]
+        several = repeated_steps(repository, place, ids, metric), repeated_steps(repository, place, ids, asked.x_metric)
+        series = [series_json(run, found.rows[run.id], max(of.get(run.id, 0) for of in several)) for run in runs if run.id in found.rows]
         head = {"metric": metric, "x_metric": asked.x_metric, "width": found.width, "count": found.points}
         return msgspec.json.encode({**head, "x": found.x.tolist(), "series": series})
 
-    return charts.cached(["crossed", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
+    return cached(["crossed", place.project_id, metric, asked, *((run.id, run.name, run.slug) for run in runs)], ids, make)
 
 
-def series_json(run: charts.Run, row: Row) -> dict[str, Any]:
-    """One run of a comparison; NaN becomes null in the encoder."""
+def series_json(run: charts.Run, row: Row, repeats: int) -> dict[str, Any]:
+    """One run of a comparison; NaN becomes null in the encoder. In `repeats` of its steps one of the metrics holds several values."""
     values = {name: charts.significant(each).tolist() for name, each in (("avg", row.centre), ("min", row.low), ("max", row.high))}
     counts = {"nonfinite": row.nonfinite, "nonfinite_at": row.nonfinite_at, "unplaced": row.unplaced, "nonfinite_words": charts.odd_words(row.nonfinite_kinds)}
-    return {"experiment": str(run.id), "name": run.name, "slug": run.slug, **values, **counts}
+    return {"experiment": str(run.id), "name": run.name, "slug": run.slug, **values, **counts, "repeated_steps": repeats}
 
 
 def read_asked(query: Any, *, most: int = 10_000) -> Asked:  # Any: Django's QueryDict

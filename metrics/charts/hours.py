@@ -8,29 +8,41 @@ are part of every reading, on every axis: each stands as one value (its mean, wi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from metrics.models import Drop
 from metrics.store.columns import grid
-from metrics.store.repository import MetricRepository
+from metrics.store.repository import MetricRepository, parted
 from metrics.store.shapes import Extent, Grid, Hours, Place, Series, ThinnedSeries, Window
 
 HOUR_US = 3_600_000_000
 NO_HOURS = Hours()
 
 
-def series_grid(repository: MetricRepository, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int, is_odd: bool) -> Grid:
+def series_grid(
+    repository: MetricRepository,
+    place: Place,
+    experiments: Sequence[uuid.UUID],
+    metric: str,
+    window: Window,
+    *,
+    width: int,
+    is_odd: bool,
+    repeated: Container[uuid.UUID],
+) -> Grid:
     """Many series on one grid, whose `width` may be wider than asked where hours are read. A series that its hours do not hold whole is read again.
 
-    `is_odd` says whether some values are NaN or infinite, which costs a second reading where it was not known.
+    `is_odd` says whether some values are NaN or infinite, which costs a second reading where it was not known. Those `repeated` have steps with
+    several values, of which the latest counts: they are read from points alone.
     """
     hours = readable(window, width)
     if not hours and not has_dropped(place):
-        return repository.grid(place, experiments, metric, window, width=width, is_odd=is_odd)
+        return repository.grid(place, experiments, metric, window, width=width, is_odd=is_odd, repeated=repeated)
     origin, wide = (origin_of(window), whole_hours(window, width)) if hours else (window.first, width)
-    found, torn = repository.mixed_grid(place, experiments, metric, window, hours, origin=origin, width=wide)
-    if torn:
-        found |= repository.mixed_grid(place, list(torn), metric, window, NO_HOURS, origin=origin, width=wide)[0]
+    single, several = parted(experiments, repeated)
+    found, torn = repository.mixed_grid(place, single, metric, window, hours, origin=origin, width=wide)
+    found |= repository.mixed_grid(place, list(torn), metric, window, NO_HOURS, origin=origin, width=wide)[0]
+    found |= repository.mixed_grid(place, several, metric, window, NO_HOURS, origin=origin, width=wide, is_repeated=True)[0]
     return grid(found, wide)
 
 
@@ -46,16 +58,19 @@ def series_extent(repository: MetricRepository, place: Place, experiment: uuid.U
 
 
 def thinned_series(
-    repository: MetricRepository, place: Place, experiment: uuid.UUID, metric: str, window: Window, extent: Extent, *, width: int
+    repository: MetricRepository, place: Place, experiment: uuid.UUID, metric: str, window: Window, extent: Extent, *, width: int, is_repeated: bool
 ) -> ThinnedSeries:
-    """One series in buckets of `width`, wider where hours are read. `extent` is how far it reaches within the window."""
+    """One series in buckets of `width`, wider where hours are read. `extent` is how far it reaches within the window.
+
+    Where it `is_repeated`, some steps hold several values, of which the latest counts.
+    """
     narrow = Window(window.kind, max(window.first, extent.first), min(window.last, extent.last))
     hours = readable(narrow, width)
-    if hours and not repository.torn(place, [experiment], metric):
+    if hours and not is_repeated and not repository.torn(place, [experiment], metric):
         return repository.mixed_thinned(place, experiment, metric, narrow, hours, origin=origin_of(narrow), width=whole_hours(narrow, width))
     if has_dropped(place):
-        return repository.mixed_thinned(place, experiment, metric, window, NO_HOURS, origin=extent.first, width=width)
-    return repository.thinned(place, experiment, metric, window, start=extent.first, width=width)
+        return repository.mixed_thinned(place, experiment, metric, window, NO_HOURS, origin=extent.first, width=width, is_repeated=is_repeated)
+    return repository.thinned(place, experiment, metric, window, start=extent.first, width=width, is_repeated=is_repeated)
 
 
 def whole_series(repository: MetricRepository, place: Place, experiment: uuid.UUID, metric: str, window: Window, extent: Extent) -> Series:

@@ -8,7 +8,8 @@ the second is ahead, the tail is told all the same, and the mark remembers by ho
 
 Asked anew are charts: that are full; that got a point below their first x or before the last bucket of its series; whose x counts from an
 experiment's first moment, where this moved; that had no point yet; that read hours (a wall-clock axis with buckets of half an hour or more, a project
-that drops old points); and those with an x beyond 2^53, which a browser cannot tell from its neighbours. The last three have no mark.
+that drops old points); those with an x beyond 2^53, which a browser cannot tell from its neighbours; and those over time in which a series that goes on has
+steps with several values, as a point may take the place of an earlier one anywhere. The last four have no mark.
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ from django.utils import timezone
 from experiments.models import Experiment
 from metrics import process
 from metrics.charts import hours
-from metrics.charts.series import Asked, Run, X, bucket_width, cached, comparison, odd_words, reach_of, series_json, significant, wrong, x_json
+from metrics.charts.caching import cached
+from metrics.charts.repeats import Repeats, repeated_steps
+from metrics.charts.series import Asked, Run, X, bucket_width, comparison, odd_words, reach_of, series_json, significant, wrong, x_json
 from metrics.store import freshness
 from metrics.store.columns import grid
 from metrics.store.live_rows import NOTHING, End, Frame, Key, Part, ends, kinds
-from metrics.store.repository import MetricRepository
+from metrics.store.repository import MetricRepository, parted
 from metrics.store.shapes import Extent, Place
 
 LARGEST_X = 2**53
 WAITS_MOST = 3
 LEAST, MOST = -(2**63), 2**63 - 1
-FRAME_PARTS, TRACK_PARTS = 6, 9
+FRAME_PARTS, TRACK_PARTS = 6, 10
 SERIES_MOST = 500  # of one question, so that its text stays under the store's limit
 LINGERS = timedelta(seconds=60)
 NUMBER = re.compile(r"-?\d{1,19}|")
@@ -50,6 +53,7 @@ class Track:
     """One series that goes on, as its reader has it. `since`: the x from which it is told again, the start of its last bucket.
 
     `odd` counts the values below `since` that are not finite, `odd_at` is the first of them, `kinds` which they are; `began` is what a relative x counts from.
+    `repeats` counts the steps below `since` that hold several values.
     """
 
     since: int
@@ -61,9 +65,11 @@ class Track:
     drift: int = 0
     waits: int = 0
     kinds: int = 0
+    repeats: int = 0
 
     def __str__(self) -> str:
-        numbers = (self.since, self.known, self.tail, self.odd, "" if self.odd_at is None else self.odd_at, self.began, self.drift, self.waits, self.kinds)
+        odd_at = "" if self.odd_at is None else self.odd_at
+        numbers = (self.since, self.known, self.tail, self.odd, odd_at, self.began, self.drift, self.waits, self.kinds, self.repeats)
         return ".".join(map(str, numbers))
 
 
@@ -110,10 +116,15 @@ def chart(repository: MetricRepository, place: Place, runs: Sequence[Run], metri
     def make() -> bytes:
         reach = reach_of(repository, place, ids, metric, asked.x)
         sheet = sheet_of(metric, asked, reach)
-        if not is_markable(place, asked, reach, sheet):
+        several = repeated_steps(repository, place, ids, metric)
+        if not is_markable(place, asked, reach, sheet) or (asked.x != "step" and any(one in several for one in going)):
             return b""
-        parts = [*window_parts(sheet, ids), *beyond_parts(repository, place, sheet, going)]
-        return encoded(runs, sheet, ends(repository, place, asked.x, [sheet.frame], parts), going)
+        found: dict[Key, End] = {}
+        for are_latest, some in enumerate(parted(ids, several)):
+            on = [one for one in some if one in going]
+            parts = [*window_parts(sheet, some), *beyond_parts(repository, place, sheet, on)]
+            found |= ends(repository, place, asked.x, [sheet.frame], parts, are_latest=bool(are_latest))
+        return encoded(runs, sheet, found, going, several)
 
     who = [(run.id, run.name, run.slug, run.id in set(going)) for run in runs]
     body = cached(["live", place.project_id, metric, asked, who], ids, make)
@@ -129,12 +140,12 @@ def is_markable(place: Place, asked: Asked, reach: Extent, sheet: Sheet) -> bool
 
 def window_parts(sheet: Sheet, ids: Sequence[uuid.UUID]) -> list[Part]:
     """All that a chart draws."""
-    return [Part(sheet.frame.metric, tuple(ids), sheet.frame.first, is_window=True)]
+    return [Part(sheet.frame.metric, tuple(ids), sheet.frame.first, is_window=True)] if ids else []
 
 
 def beyond_parts(repository: MetricRepository, place: Place, sheet: Sheet, going: Sequence[uuid.UUID]) -> list[Part]:
     """Where the reader chose an end: the last point of each series that goes on, which may lie beyond it, and what came after."""
-    if not any(sheet.is_cut):
+    if not any(sheet.is_cut) or not going:
         return []
     found = repository.summaries(place, experiments=going, metrics=None if sheet.kind == "relative" else [sheet.frame.metric])
     parts = []
@@ -146,32 +157,34 @@ def beyond_parts(repository: MetricRepository, place: Place, sheet: Sheet, going
     return parts
 
 
-def encoded(runs: Sequence[Run], sheet: Sheet, found: Mapping[Key, End], going: Sequence[uuid.UUID]) -> bytes:
+def encoded(runs: Sequence[Run], sheet: Sheet, found: Mapping[Key, End], going: Sequence[uuid.UUID], several: Repeats) -> bytes:
     """A whole chart."""
     x = sheet.kind
     of_run = {run.id: found[sheet.frame.metric, run.id] for run in runs if (sheet.frame.metric, run.id) in found}
     shown = grid({one: end.sparse() for one, end in of_run.items() if end.insides.any()}, sheet.frame.width)
-    tracks = {one: begun(sheet.frame, of_run[one]) for one in going if one in of_run and len(of_run[one].spots)}
+    tracks = {one: begun(sheet.frame, of_run[one], several.get(one, 0)) for one in going if one in of_run and len(of_run[one].spots)}
     return msgspec.json.encode(
         {
             "metric": sheet.frame.metric,
             "x": x_json(shown.x, x),
             "width": x_json(np.array([shown.width]), x)[0],
             "count": sum(end.known for end in of_run.values()),
-            "series": [series_json(run, shown.rows[run.id], x) for run in runs if run.id in shown.rows],
+            "series": [series_json(run, shown.rows[run.id], x, repeats=several.get(run.id, 0)) for run in runs if run.id in shown.rows],
             "frame": str(sheet),
             "marks": {str(one): str(track) for one, track in tracks.items()},
         }
     )
 
 
-def begun(frame: Frame, end: End) -> Track:
-    """The track of a series of which all is told."""
+def begun(frame: Frame, end: End, repeats: int) -> Track:
+    """The track of a series of which all is told. `repeats` counts the steps of all that was told that hold several values."""
     starts = end.starts(frame)
     since = int(starts.max())
     below = end.insides & (starts < since) & (end.odds > 0)
     odd_at = int(end.odd_ats[below].min()) if below.any() else None
-    return Track(since, end.known, int(end.counts[starts >= since].sum()), int(end.odds[below].sum()), odd_at, end.began, kinds=kinds(end.odd_kinds[below]))
+    before = max(0, repeats - int(end.repeats[starts >= since].sum()))
+    tail, odd = int(end.counts[starts >= since].sum()), int(end.odds[below].sum())
+    return Track(since, end.known, tail, odd, odd_at, end.began, kinds=kinds(end.odd_kinds[below]), repeats=before)
 
 
 def advanced(sheet: Sheet, track: Track, end: End) -> Track | None:
@@ -181,7 +194,8 @@ def advanced(sheet: Sheet, track: Track, end: End) -> Track | None:
     is_moved = track.since != LEAST and len(end.spots) > 0 and end.began != track.began
     if ahead > 0 or waits > WAITS_MOST or is_moved or overflows(sheet, end):
         return None
-    now = begun(sheet.frame, end) if len(end.spots) else replace(track, known=end.known, tail=0)
+    repeats = track.repeats + int(end.repeats.sum())
+    now = begun(sheet.frame, end, repeats) if len(end.spots) else replace(track, known=end.known, tail=0)
     return replace(
         now, odd=track.odd + now.odd, odd_at=now.odd_at if track.odd_at is None else track.odd_at, drift=ahead, waits=waits, kinds=track.kinds | now.kinds
     )
@@ -201,8 +215,11 @@ def news(repository: MetricRepository, place: Place, marks: Sequence[Mark], runs
     told = []
     for batch in batches(marks, runs):
         kind = next(iter(batch.values())).sheet.kind
-        found = ends(repository, place, kind, [mark.sheet.frame for mark in batch.values()], [part for mark in batch.values() for part in parts_of(mark, runs)])
-        told += [chart_news(n, mark, found, runs) for n, mark in batch.items()]
+        frames, parts = [mark.sheet.frame for mark in batch.values()], [part for mark in batch.values() for part in parts_of(mark, runs)]
+        found = ends(repository, place, kind, frames, parts, are_latest=kind == "step")
+        for n, mark in batch.items():
+            several = repeated_steps(repository, place, list(runs), mark.sheet.frame.metric) if kind != "step" else {}
+            told.append(chart_news(n, mark, found, runs, several))
     return [one for one in told if len(one) > 1]
 
 
@@ -232,14 +249,14 @@ def parts_of(mark: Mark, runs: Mapping[uuid.UUID, Run]) -> list[Part]:
     return [*known, Part(metric, unknown, LEAST)] if unknown else known
 
 
-def chart_news(n: int, mark: Mark, found: Mapping[Key, End], runs: Mapping[uuid.UUID, Run]) -> dict[str, Any]:
-    """What is new in one chart; its number alone where nothing is."""
+def chart_news(n: int, mark: Mark, found: Mapping[Key, End], runs: Mapping[uuid.UUID, Run], several: Repeats) -> dict[str, Any]:
+    """What is new in one chart; its number alone where nothing is. Those with `several` values in a step cannot be told by their end."""
     added, told = 0, []
     for run in runs.values():
         track, end = mark.tracks.get(run.id, UNTRACKED), found.get((mark.sheet.frame.metric, run.id), NOTHING)
         if is_unchanged(track, end):
             continue
-        now = advanced(mark.sheet, track, end)
+        now = None if run.id in several else advanced(mark.sheet, track, end)
         if now is None:
             return {"chart": n, "anew": True}
         added += end.known - track.known
@@ -268,7 +285,8 @@ def series_news(run: Run, track: Track, now: Track, end: End, sheet: Sheet) -> d
     if at is not None:
         told |= {"nonfinite": track.odd + row.nonfinite, "nonfinite_at": x_json(np.array([at]), sheet.kind)[0]}
         told["nonfinite_words"] = odd_words(track.kinds | row.nonfinite_kinds)
-    return told
+    repeats = track.repeats + int(end.repeats.sum())
+    return told | {"repeated_steps": repeats} if repeats else told
 
 
 def read_mark(text: str, experiments: Sequence[uuid.UUID]) -> Mark:
@@ -288,8 +306,8 @@ def read_mark(text: str, experiments: Sequence[uuid.UUID]) -> Mark:
 
 def track_of(found: Sequence[int | None]) -> Track:
     """A track from its numbers."""
-    since, known, tail, odd, _, began, drift, waits, odd_kinds = (one or 0 for one in found)
-    return Track(since, known, tail, odd, found[4], began, drift, waits, odd_kinds)
+    since, known, tail, odd, _, began, drift, waits, odd_kinds, repeats = (one or 0 for one in found)
+    return Track(since, known, tail, odd, found[4], began, drift, waits, odd_kinds, repeats)
 
 
 def numbers(text: str, count: int) -> list[int | None] | None:

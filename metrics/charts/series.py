@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
-from django.core.cache import caches
 from numpy.typing import NDArray
 
 from config.errors import Fault, Invalid
 from metrics.charts import hours
-from metrics.store import freshness
+from metrics.charts.caching import cached
+from metrics.charts.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Extent, GridRow, Place, Series, ThinnedSeries, Window
 
 DIGITS = 6
 POWERS = 10.0 ** np.arange(291)  # what they do not reach is left as it is
-CACHE_S = 3600
-# Where answers are kept, by the largest that lie there, in bytes; times MAX_ENTRIES of the settings it is what the caches may hold.
-SHELVES = {"readings": 100_000, "charts": 4_000_000}
 X = ("step", "time", "relative")
 MICRO = 1_000_000
 ODD_WORDS, UNKNOWN_KIND = {1: "NaN", 2: "Infinity", 4: "-Infinity"}, 8  # the bits of statements.CAREFUL
@@ -75,8 +71,9 @@ def comparison(repository: MetricRepository, place: Place, runs: Sequence[Run], 
         reach = reach_of(repository, place, ids, metric, asked.x)
         window = asked.window(reach)
         width = bucket_width(window.first, window.last, asked.max_points)
-        grid = hours.series_grid(repository, place, ids, metric, window, width=width, is_odd=reach.nonfinite > 0)
-        series = [series_json(run, grid.rows[run.id], asked.x) for run in runs if run.id in grid.rows]
+        several = repeated_steps(repository, place, ids, metric)
+        grid = hours.series_grid(repository, place, ids, metric, window, width=width, is_odd=reach.nonfinite > 0, repeated=several)
+        series = [series_json(run, grid.rows[run.id], asked.x, repeats=several.get(run.id, 0)) for run in runs if run.id in grid.rows]
         return msgspec.json.encode(
             {"metric": metric, "x": x_json(grid.x, asked.x), "width": x_json(np.array([grid.width]), asked.x)[0], "count": reach.points, "series": series}
         )
@@ -95,8 +92,8 @@ def reach_of(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID
     return Extent(*known.get(metric, (0, 0, 0, 0)))
 
 
-def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
-    """One run of a comparison; NaN becomes null in the encoder."""
+def series_json(run: Run, row: GridRow, x: str, *, repeats: int = 0) -> dict[str, Any]:
+    """One run of a comparison; NaN becomes null in the encoder. In `repeats` of its steps it holds several values, of which the latest is shown."""
     at = None if row.nonfinite_at is None else x_json(np.array([row.nonfinite_at]), x)[0]
     return {
         "experiment": str(run.id),
@@ -108,6 +105,7 @@ def series_json(run: Run, row: GridRow, x: str) -> dict[str, Any]:
         "nonfinite": row.nonfinite,
         "nonfinite_at": at,
         "nonfinite_words": odd_words(row.nonfinite_kinds),
+        "repeated_steps": repeats,
     }
 
 
@@ -133,14 +131,20 @@ def significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def timeseries(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked, *, head: Mapping[str, str]) -> bytes:
-    """One series as JSON: `head`, "count", "thinned", "points". Every stored point where they are few enough, else buckets with min and max."""
+    """One series as JSON: `head`, "count", "thinned", "points". Every stored point where they are few enough, else buckets with min and max.
+
+    Buckets are of the latest value of each step; "repeated_steps" counts those that hold several.
+    """
 
     def make() -> bytes:
-        series, count = points(repository, place, run, metric, asked)
+        several = repeated_steps(repository, place, [run.id], metric)
+        series, count = points(repository, place, run, metric, asked, several)
         rows = series_rows(series, asked.x)
         names = list(rows)
         listed = [dict(zip(names, row, strict=True)) for row in zip(*rows.values(), strict=True)]
-        return msgspec.json.encode({**head, "count": count, "thinned": isinstance(series, ThinnedSeries), "points": listed})
+        return msgspec.json.encode(
+            {**head, "count": count, "repeated_steps": several.get(run.id, 0), "thinned": isinstance(series, ThinnedSeries), "points": listed}
+        )
 
     return cached(["timeseries", place.project_id, metric, asked, sorted(head.items())], [run.id], make)
 
@@ -149,19 +153,21 @@ def csv_series(repository: MetricRepository, place: Place, run: Run, metric: str
     """The same as CSV with a head."""
 
     def make() -> bytes:
-        return as_csv(points(repository, place, run, metric, asked)[0], asked.x).encode()
+        several = repeated_steps(repository, place, [run.id], metric)
+        return as_csv(points(repository, place, run, metric, asked, several)[0], asked.x).encode()
 
     return cached(["csv", place.project_id, run.id, metric, asked], [run.id], make)
 
 
-def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked) -> tuple[Series, int]:
-    """The series as asked, and how many points are stored in that window."""
+def points(repository: MetricRepository, place: Place, run: Run, metric: str, asked: Asked, several: Container[uuid.UUID]) -> tuple[Series, int]:
+    """The series as asked, and how many points are stored in that window. Buckets are of the latest value of each step where `several` has the run."""
     open_window = asked.window(Extent(0, -(2**63), 2**63 - 1))
     extent = hours.series_extent(repository, place, run.id, metric, open_window)
     if extent.points <= asked.max_points:
         return hours.whole_series(repository, place, run.id, metric, open_window, extent), extent.points
     width = bucket_width(extent.first, extent.last, asked.max_points)
-    return hours.thinned_series(repository, place, run.id, metric, open_window, extent, width=width), extent.points
+    is_repeated = run.id in several
+    return hours.thinned_series(repository, place, run.id, metric, open_window, extent, width=width, is_repeated=is_repeated), extent.points
 
 
 def series_rows(series: Series, x: str) -> dict[str, list[Any]]:
@@ -196,25 +202,6 @@ def as_csv(series: Series, x: str) -> str:
     writer.writerow(rows)
     writer.writerows(zip(*rows.values(), strict=True))
     return text.getvalue()
-
-
-def cached(parts: Sequence[object], owners: Sequence[uuid.UUID], make: Callable[[], bytes]) -> bytes:
-    """What `make` returns, kept under `parts` and the present version of the points of `owners` (experiments or projects).
-
-    An acknowledged visible write makes it old. Many small answers are kept and few large ones, apart, so that these push none of those out; what is
-    too large for either is made anew each time.
-    """
-    name = hashlib.blake2b(f"{parts!r} {freshness.version(owners)}".encode(), digest_size=16).hexdigest()
-    for shelf in SHELVES:
-        known: bytes | None = caches[shelf].get(name)
-        if known is not None:
-            return known
-    made = make()
-    for shelf, largest in SHELVES.items():
-        if len(made) <= largest:
-            caches[shelf].set(name, made, CACHE_S)
-            break
-    return made
 
 
 def read_asked(query: Any, *, most: int = 10_000) -> Asked:  # Any: Django's QueryDict

@@ -126,8 +126,8 @@ def dead_row(batch: Batch, reason: str, now_us: int) -> tuple[Any, ...]:
 
 
 def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:
-    """Rows of the spool's summaries as columns of the store's."""
-    state = [State.unpacked(row[5]) for row in found]
+    """Rows of the spool's summaries as columns of the store's; the last of each says whether no step comes twice."""
+    state = [State.unpacked(row[5], once=bool(row[6])) for row in found]
     own = np.arange(len(found), dtype=np.uint32)
 
     def column(name: str, kind: Any) -> NDArray[Any]:
@@ -151,4 +151,5 @@ def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:
         "last_point_id": column("last_point", np.uint64),
         "first_step": column("first_step", np.int64),
         "first_time": column("first_us", np.int64),
+        "once": column("once", np.uint8),
     }

@@ -19,7 +19,10 @@ from metrics.store.shapes import Place
 STATES_REMEMBERED = 100_000
 # Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
 NOTED_MOST = 10_000
-UNSTORED = "SELECT experiment, name, team, project, version, state FROM summaries INDEXED BY summaries_unstored WHERE stored < version LIMIT 20000"
+UNSTORED = """
+    SELECT experiment, name, team, project, version, state, once_at = version FROM summaries INDEXED BY summaries_unstored
+    WHERE stored < version LIMIT 20000
+"""
 
 
 class SeriesStates:
@@ -56,15 +59,16 @@ class SeriesStates:
         known = self.known.get((experiment, name))
         if known is not None:
             return known
-        found = self.reading.execute("SELECT version, state FROM summaries WHERE experiment = ? AND name = ?", (experiment.bytes, name)).fetchone()
-        return (int(found[0]), State.unpacked(found[1])) if found else (0, None)
+        asked = "SELECT version, state, once_at = version FROM summaries WHERE experiment = ? AND name = ?"
+        found = self.reading.execute(asked, (experiment.bytes, name)).fetchone()
+        return (int(found[0]), State.unpacked(found[1], once=bool(found[2]))) if found else (0, None)
 
     def store(self) -> None:
         """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""
         while found := self.unstored():
             kept = self.insert(found, writer=self.spool.writer)
             self.forget_experiments({uuid.UUID(bytes=row[0]) for row in found} - {uuid.UUID(bytes=row[0]) for row in kept})
-            self.noted |= {(experiment, name): version for experiment, name, _, _, version, _ in kept}
+            self.noted |= {(experiment, name): version for experiment, name, _, _, version, *_ in kept}
             if len(self.noted) >= NOTED_MOST:
                 self.write_notes()
 

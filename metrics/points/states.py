@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ PACKED = struct.Struct("<QQddddqqQqq")
 
 @dataclass(frozen=True)
 class State:
-    """One series of one spool. `low` and `high` are NaN where there is no finite value; times in microseconds."""
+    """One series of one spool. `low` and `high` are NaN where there is no finite value; times in microseconds.
+
+    `once` says that no step comes twice, for certain; it is kept beside the packed numbers.
+    """
 
     count: int
     nonfinite: int
@@ -28,15 +31,16 @@ class State:
     last_point: int
     first_step: int
     first_us: int
+    once: bool = False
 
     def packed(self) -> bytes:
         """88 bytes, every bit kept."""
-        return PACKED.pack(*(getattr(self, name) for name in self.__dataclass_fields__))
+        return PACKED.pack(*(getattr(self, name) for name in PACKED_FIELDS))
 
     @classmethod
-    def unpacked(cls, data: bytes) -> State:
+    def unpacked(cls, data: bytes, *, once: bool) -> State:
         """The inverse of `packed`."""
-        return cls(*PACKED.unpack(data))
+        return cls(*PACKED.unpack(data), once=once)
 
     def joined(self, other: State) -> State:
         """This state and the points of `other`. The last value is that of the highest (step, point_id)."""
@@ -53,7 +57,11 @@ class State:
             last_point=later.last_point,
             first_step=min(self.first_step, other.first_step),
             first_us=min(self.first_us, other.first_us),
+            once=self.once and other.once and (self.last_step < other.first_step or other.last_step < self.first_step),
         )
+
+
+PACKED_FIELDS = [each.name for each in fields(State) if each.name != "once"]
 
 
 def least(a: float, b: float) -> float:
@@ -74,10 +82,12 @@ def states(
     high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
     counts, odd = ends - starts + 1, np.add.reduceat(~finite, starts, dtype=np.int64)
     none_finite = counts == odd
+    is_again = np.r_[False, (series[1:] == series[:-1]) & (steps[1:] == steps[:-1])]
     with np.errstate(over="ignore"):
         totals = np.add.reduceat(np.where(finite, values, 0.0), starts)
     columns = [
         counts, odd, totals, np.where(none_finite, np.nan, low), np.where(none_finite, np.nan, high),
         values[ends], steps[ends], np.maximum.reduceat(times, starts), point_ids[ends], steps[starts], np.minimum.reduceat(times, starts),
+        ~np.logical_or.reduceat(is_again, starts),
     ]  # fmt: skip
     return {key: State(*row) for key, *row in zip(series[starts].tolist(), *(column.tolist() for column in columns), strict=True)}

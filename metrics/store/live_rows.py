@@ -20,33 +20,46 @@ ENDS = """
     SELECT toString(experiment_id) AS experiment, toString(metric_name) AS metric, toUInt64(0) AS known, any(origin) AS began,
            groupArray(is_inside) AS insides, groupArray(spot) AS spots, groupArray(place) AS places, groupArray(n) AS counts,
            groupArray(centre) AS centres, groupArray(low) AS lows, groupArray(high) AS highs, groupArray(odd) AS odds, groupArray(odd_at) AS odd_ats,
-           groupArray(odd_kinds) AS odd_kinds
+           groupArray(odd_kinds) AS odd_kinds, groupArray(several) AS repeats
     FROM (
         SELECT experiment_id, metric_name, toUInt8({x} >= first AND {x} <= last) AS is_inside,
-               if({x} >= first AND {x} <= last, toInt64(intDiv(toUInt64({x} - first), width)), {x}) AS spot, min({x}) AS place, count() AS n,
+               if({x} >= first AND {x} <= last, toInt64(intDiv(toUInt64({x} - first), width)), {x}) AS spot, min({x}) AS place, sum(logged) AS n,
+               countIf(logged > 1) AS several,
                if(any(width) = 1, ifNull(argMaxOrNullIf(metric_value, point_id, isFinite(metric_value)), nan),
                   ifNull(avgOrNullIf(metric_value, isFinite(metric_value)), nan)) AS centre,
                ifNull(minOrNullIf(metric_value, isFinite(metric_value)), nan) AS low, ifNull(maxOrNullIf(metric_value, isFinite(metric_value)), nan) AS high,
                countIf(NOT isFinite(metric_value)) AS odd, minIf({x}, NOT isFinite(metric_value)) AS odd_at,
                groupBitOr(toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4))) AS odd_kinds, any({origin}) AS origin
-        FROM (
-            SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value,
-                   toInt64(transform(toString(metric_name), %(names)s, %(firsts)s, '0')) AS first,
-                   toInt64(transform(toString(metric_name), %(names)s, %(lasts)s, '0')) AS last,
-                   toUInt64(transform(toString(metric_name), %(names)s, %(widths)s, '1')) AS width
-            FROM {database}.metrics FINAL
-            WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s {within}
-        ) AS points {began}
+        FROM ({points}) AS points {began}
         WHERE {ranges}
         GROUP BY experiment_id, metric_name, is_inside, spot ORDER BY experiment_id, metric_name, is_inside, spot LIMIT %(most)s
     )
     GROUP BY experiment_id, metric_name
     UNION ALL
     SELECT toString(experiment_id), toString(metric_name), sum(count), toInt64(0), emptyArrayUInt8(), emptyArrayInt64(), emptyArrayInt64(), emptyArrayUInt64(),
-           emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayUInt64(), emptyArrayInt64(), emptyArrayUInt8()
+           emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayFloat64(), emptyArrayUInt64(), emptyArrayInt64(), emptyArrayUInt8(),
+           emptyArrayUInt64()
     FROM {database}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s
     GROUP BY experiment_id, metric_name
+"""
+POINTS = """
+    SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value, toUInt64(1) AS logged,
+           toInt64(transform(toString(metric_name), %(names)s, %(firsts)s, '0')) AS first,
+           toInt64(transform(toString(metric_name), %(names)s, %(lasts)s, '0')) AS last,
+           toUInt64(transform(toString(metric_name), %(names)s, %(widths)s, '1')) AS width
+    FROM {database}.metrics FINAL
+    WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name IN %(metrics)s {within}
+"""
+# The latest value of each step, and how many were logged there.
+LATEST = """
+    SELECT experiment_id, metric_name, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id, n AS logged,
+           one_first AS first, one_last AS last, one_width AS width
+    FROM (
+        SELECT experiment_id, metric_name, step, argMax((timestamp, metric_value), point_id) AS kept, max(point_id) AS latest, count() AS n,
+               any(first) AS one_first, any(last) AS one_last, any(width) AS one_width
+        FROM ({each}) GROUP BY experiment_id, metric_name, step
+    )
 """
 # Each series from its own x on, looked up, since a condition for each of hundreds would be worked out for every point; `least` leads by the key. And the
 # windows of charts that are told whole.
@@ -55,7 +68,7 @@ RANGES = """
     OR {x} >= toInt64(transform(concat(toString(experiment_id), toString(metric_name)), %(keys)s, %(lows)s, '9223372036854775807')))
 """
 ROWS_MOST = 1_000_000
-ARRAYS = ("insides", "spots", "places", "counts", "centres", "lows", "highs", "odds", "odd_ats", "odd_kinds")
+ARRAYS = ("insides", "spots", "places", "counts", "centres", "lows", "highs", "odds", "odd_ats", "odd_kinds", "repeats")
 Key = tuple[str, uuid.UUID]
 
 
@@ -85,7 +98,8 @@ class End:
 
     `spots` are numbers of buckets where `insides`, else x itself. `known` is how many points the whole series has by its summaries. The values of
     a spot are those of its finite points, NaN where there is none; `odds` counts the others, the first of which is at `odd_ats`, of `odd_kinds`.
-    `began` is the experiment's first moment in microseconds, where x is relative to it, else 0.
+    `began` is the experiment's first moment in microseconds, where x is relative to it, else 0. `repeats` counts the steps of a spot that hold several
+    values, where the latest of each was asked for.
     """
 
     known: int
@@ -100,6 +114,7 @@ class End:
     odds: Ints
     odd_ats: Ints
     odd_kinds: Ints
+    repeats: Ints
 
     def starts(self, frame: Frame) -> Ints:
         """The x from which each spot reaches."""
@@ -124,17 +139,18 @@ def kinds(bits: Ints) -> int:
 
 
 NO_INTS, NO_FLOATS = np.array([], np.int64), np.array([], np.float64)
-NOTHING = End(0, 0, np.array([], np.bool_), NO_INTS, NO_INTS, NO_INTS, NO_FLOATS, NO_FLOATS, NO_FLOATS, NO_INTS, NO_INTS, NO_INTS)
+NOTHING = End(0, 0, np.array([], np.bool_), NO_INTS, NO_INTS, NO_INTS, NO_FLOATS, NO_FLOATS, NO_FLOATS, NO_INTS, NO_INTS, NO_INTS, NO_INTS)
 
 
-def ends(repository: MetricRepository, place: Place, kind: str, frames: Sequence[Frame], parts: Sequence[Part]) -> dict[Key, End]:
-    """The ends of series by (metric, experiment), x of `kind`: one question. Each metric has one frame."""
+def ends(repository: MetricRepository, place: Place, kind: str, frames: Sequence[Frame], parts: Sequence[Part], *, are_latest: bool = False) -> dict[Key, End]:
+    """The ends of series by (metric, experiment), x of `kind`: one question. Each metric has one frame. With `are_latest` a step shows its latest value."""
     if not parts:
         return {}
     is_relative = kind == "relative"
-    # Where x is a column, the key leads to the ranges.
-    within, beyond = ("", RANGES) if is_relative else (f"AND {RANGES}", "1")
-    text = repository.sql(ENDS, within=within, ranges=beyond, began=BEGAN if is_relative else "")
+    # Where x is a column, the key leads to the ranges; but a point outside of a range of time may take the place of one inside.
+    within, beyond = ("", RANGES) if is_relative or (are_latest and kind == "time") else (f"AND {RANGES}", "1")
+    points = LATEST.replace("{each}", POINTS) if are_latest else POINTS
+    text = repository.sql(ENDS, points=points, ranges=beyond, began=BEGAN if is_relative else "").replace("{within}", within)
     sql = repository.sql(text, x=WINDOW[kind], origin="began" if is_relative else "toInt64(0)")
     return found_ends(repository.engine.query(sql, bound(repository, place, frames, parts)))
 
@@ -165,7 +181,7 @@ def found_ends(found: Mapping[str, Any]) -> dict[Key, End]:
 
 def end_of(found: Mapping[str, Any], n: int) -> End:
     """The row of points of one series."""
-    kinds = (np.bool_, *(np.int64,) * 3, *(np.float64,) * 3, *(np.int64,) * 3)
+    kinds = (np.bool_, *(np.int64,) * 3, *(np.float64,) * 3, *(np.int64,) * 4)
     return End(0, int(found["began"][n]), *(np.array(found[name][n], dtype=kind) for name, kind in zip(ARRAYS, kinds, strict=True)))
 
 

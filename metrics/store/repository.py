@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from metrics.clickhouse.client import Columns, Engine
-from metrics.points.states import State
+from metrics.points.states import PACKED_FIELDS, State
 from metrics.store import statements
 from metrics.store.columns import floats, grid, ints, listed, pairs, several_readings, sparse_rows, summaries
 from metrics.store.shapes import (
@@ -83,28 +83,46 @@ class MetricRepository:
         """How far the series of one metric reach in x of `kind`."""
         return self.reaches(place, experiments, kind).get(metric, Extent(0, 0, 0))
 
-    def thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, *, start: int, width: int) -> ThinnedSeries:
-        """One series in buckets of `width` from `start`, in the unit of x."""
-        sql = self.of_window(self.sql(statements.THINNED, of_series=statements.OF_SERIES), window)
+    def thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, *, start: int, width: int, is_repeated: bool = False) -> ThinnedSeries:
+        """One series in buckets of `width` from `start`, in the unit of x; of the latest value of each step where it `is_repeated`."""
+        of_series = statements.OF_LATEST if is_repeated else statements.OF_SERIES
+        sql = self.of_window(self.sql(statements.THINNED, of_series=of_series), window)
         found = self.engine.query(sql, self.bound(place, [experiment], metric, window, start=start, width=width))
         step, time, x = (ints(found, name) for name in ("at_step", "at_time", "at_x"))
         return ThinnedSeries(step, time, x, *(floats(found, name) for name in ("value", "low", "high")))
 
-    def grid(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, *, width: int, is_odd: bool = False) -> Grid:
-        """Many series on one grid of buckets `width` wide from the window's first x. Where NaN is expected (`is_odd`) none is read twice for it."""
-        careful = self.sql(statements.CAREFUL, centre=statements.CAREFUL_CENTRE[width == 1])
-        if is_odd:
-            return grid(self.sparse(place, experiments, metric, window, width, careful), width)
-        plain = self.sql(statements.PLAIN, centre=statements.PLAIN_CENTRE[width == 1], odd=statements.PLAIN_ODD[width == 1])
-        found = self.sparse(place, experiments, metric, window, width, plain)
-        odd = [experiment for experiment, row in found.items() if not row.is_finite]
-        if odd:
-            found |= self.sparse(place, odd, metric, window, width, careful)
-        return grid(found, width)
+    def grid(
+        self,
+        place: Place,
+        experiments: Sequence[uuid.UUID],
+        metric: str,
+        window: Window,
+        *,
+        width: int,
+        is_odd: bool = False,
+        repeated: Container[uuid.UUID] = (),
+    ) -> Grid:
+        """Many series on one grid of buckets `width` wide from the window's first x, those `repeated` by the latest value of each step.
 
-    def sparse(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, width: int, values: str) -> dict[uuid.UUID, SparseRow]:
+        Where NaN is expected (`is_odd`) none is read twice for it.
+        """
+        single, several = parted(experiments, repeated)
+        careful = self.sql(statements.CAREFUL, centre=statements.CAREFUL_CENTRE[width == 1])
+        found = self.sparse(place, several, metric, window, width, careful, of_series=statements.OF_LATEST)
+        if is_odd:
+            return grid(found | self.sparse(place, single, metric, window, width, careful), width)
+        plain = self.sql(statements.PLAIN, centre=statements.PLAIN_CENTRE[width == 1], odd=statements.PLAIN_ODD[width == 1])
+        rows = self.sparse(place, single, metric, window, width, plain)
+        odd = [experiment for experiment, row in rows.items() if not row.is_finite]
+        return grid(found | rows | self.sparse(place, odd, metric, window, width, careful), width)
+
+    def sparse(
+        self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, width: int, values: str, *, of_series: str = statements.OF_SERIES
+    ) -> dict[uuid.UUID, SparseRow]:
         """Each series' own buckets."""
-        sql = self.of_window(self.sql(statements.GRID, of_series=statements.OF_SERIES, values=values), window)
+        if not experiments:
+            return {}
+        sql = self.of_window(self.sql(statements.GRID, of_series=of_series, values=values), window)
         return sparse_rows(self.engine.query(sql, self.bound(place, experiments, metric, window, width=width)))
 
     def summaries(self, place: Place, *, experiments: Sequence[uuid.UUID] | None = None, metrics: Sequence[str] | None = None) -> Summaries:
@@ -127,7 +145,7 @@ class MetricRepository:
         """The state of one series from its stored points."""
         sql = self.sql(statements.RECOUNTED, narrower=narrower([experiment], [metric]))
         found = self.engine.query(sql, self.narrowed(place, [experiment], [metric]))
-        return State(**{name: listed(found, name)[0] for name in State.__dataclass_fields__})
+        return State(**{name: listed(found, name)[0] for name in PACKED_FIELDS})
 
     def stored_states(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str]) -> dict[SeriesKey, State]:
         """The state of each series from what is stored of it; a series without a point is left out."""
@@ -152,11 +170,19 @@ class MetricRepository:
         sql = self.sql(statements.READINGS_OF, narrower=narrower(experiments, metrics))
         return several_readings(self.engine.query(sql, self.narrowed(place, experiments, metrics)))
 
-    def at_best(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, best: str, sign: int) -> dict[uuid.UUID, float]:
-        """What the metric was where `best` was best (`sign` +1 where more is better, -1 where less is): there, or at its last step before."""
-        params = self.narrowed(place, experiments, None) | {"metric": metric, "best": best, "sign": -sign}
-        found = self.engine.query(self.sql(statements.AT_BEST), params)
-        return dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "value"), strict=True))
+    def at_best(
+        self, place: Place, experiments: Sequence[uuid.UUID], metric: str, *, best: str, sign: int, repeated: Container[uuid.UUID] = ()
+    ) -> dict[uuid.UUID, float]:
+        """What the metric was where `best` was best (`sign` +1 where more is better, -1 where less is): there, or at its last step before.
+
+        Where `best` is `repeated`, the latest value of each of its steps counts.
+        """
+        values: dict[uuid.UUID, float] = {}
+        for is_repeated, some in enumerate(parted(experiments, repeated)):
+            params = self.narrowed(place, some, None) | {"metric": metric, "best": best, "sign": -sign}
+            found = self.engine.query(self.sql(statements.AT_BEST, best=statements.BEST[bool(is_repeated)]), params) if some else {}
+            values |= dict(zip(map(uuid.UUID, found.get("experiment", ())), listed(found, "value"), strict=True))
+        return values
 
     def names(self, place: Place, experiments: Sequence[uuid.UUID] | None = None) -> dict[str, int]:
         """Every metric name with the number of experiments that have it, in the order of names."""
@@ -227,28 +253,36 @@ class MetricRepository:
         return Extent(points=int(found["n"][0]), first=int(found["first"][0]), last=int(found["last"][0]))
 
     def mixed_grid(
-        self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, hours: Hours, *, origin: int, width: int
+        self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, hours: Hours, *, origin: int, width: int, is_repeated: bool = False
     ) -> tuple[dict[uuid.UUID, SparseRow], set[uuid.UUID]]:
-        """`sparse` in buckets of `width` from `origin`, with hours for points where `hours` says so and they are known; and which have no row as `torn`."""
+        """`sparse` in buckets of `width` from `origin`, with hours for points where `hours` says so and they are known; and which have no row as `torn`.
+
+        The latest value of each step where they are `is_repeated`, which hours of stored points do not know.
+        """
+        if not experiments:
+            return {}, set()
         text = statements.MIXED_GRID + (statements.ALSO_TORN if hours else "")
-        sql = self.mixed(text, window, hours, centre=statements.MIXED_CENTRE[width == 1])
+        sql = self.mixed(text, window, hours, is_repeated=is_repeated, centre=statements.MIXED_CENTRE[width == 1])
         bound = self.bound(place, experiments, metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
         found = self.engine.query(sql, bound)
         torn = {uuid.UUID(one) for one, is_torn in zip(found.get("experiment", ()), listed(found, "is_torn"), strict=True) if is_torn}
         return {one: row for one, row in sparse_rows(found).items() if one not in torn}, torn
 
-    def mixed_thinned(self, place: Place, experiment: uuid.UUID, metric: str, window: Window, hours: Hours, *, origin: int, width: int) -> ThinnedSeries:
+    def mixed_thinned(
+        self, place: Place, experiment: uuid.UUID, metric: str, window: Window, hours: Hours, *, origin: int, width: int, is_repeated: bool = False
+    ) -> ThinnedSeries:
         """`thinned` with hours for points where `hours` says so and they are known."""
-        sql = self.mixed(statements.MIXED_THINNED, window, hours, centre=statements.MIXED_CENTRE[width == 1])
+        sql = self.mixed(statements.MIXED_THINNED, window, hours, is_repeated=is_repeated, centre=statements.MIXED_CENTRE[width == 1])
         bound = self.bound(place, [experiment], metric, window, hours_from=hours.first, hours_until=hours.until, origin=origin, width=width)
         found = self.engine.query(sql, bound)
         step, time, x = (ints(found, name) for name in ("at_step", "at_time", "at_x"))
         return ThinnedSeries(step, time, x, *(floats(found, name) for name in ("value", "low", "high")))
 
-    def mixed(self, text: str, window: Window, hours: Hours, **parts: str) -> str:
+    def mixed(self, text: str, window: Window, hours: Hours, *, is_repeated: bool = False, **parts: str) -> str:
         """A constant over statements.MIXED."""
         until = statements.UNTIL_KNOWN if hours else "%(hours_until)s"
-        return self.of_window(self.sql(text, mixed=statements.MIXED.replace("{until}", until), torn=statements.TORN, **parts), window)
+        mixed = self.sql(statements.MIXED, stored=statements.MIXED_POINTS[is_repeated]).replace("{until}", until)
+        return self.of_window(self.sql(text, mixed=mixed, torn=statements.TORN, **parts), window)
 
     def spanning(self, place: Place, experiments: Sequence[uuid.UUID], first: int, until: int) -> dict[str, Any]:
         """The parameters of work on a span of time."""
@@ -324,6 +358,11 @@ class MetricRepository:
             "experiments": tuple(experiments or (uuid.UUID(int=0),)),
             "metrics": tuple(metrics or ("",)),
         }
+
+
+def parted(experiments: Sequence[uuid.UUID], repeated: Container[uuid.UUID]) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+    """Those with one value a step, and those with several in some."""
+    return [one for one in experiments if one not in repeated], [one for one in experiments if one in repeated]
 
 
 def narrower(experiments: Sequence[uuid.UUID] | None, metrics: Sequence[str] | None) -> str:

@@ -24,6 +24,16 @@ OF_SERIES = """
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
+# The same with the latest value of each step alone, for series in which a step may hold several: on any axis the others are not there.
+OF_LATEST = """
+    FROM (
+        SELECT experiment_id, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id FROM (
+            SELECT experiment_id, step, max(point_id) AS latest, argMax((timestamp, metric_value), point_id) AS kept FROM {database}.metrics FINAL
+            WHERE {of_metric} GROUP BY experiment_id, step
+        )
+    ) AS points {began}
+    WHERE {x} >= %(first)s AND {x} <= %(last)s
+"""
 SERIES = (
     """
     SELECT step, toUnixTimestamp64Micro(timestamp) AS time, metric_value AS value, {x} AS x
@@ -130,13 +140,25 @@ AT_BEST = """
     SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, point_id)) AS value
     FROM {database}.metrics AS points FINAL
     INNER JOIN (
-        SELECT experiment_id, argMin(step, (metric_value * %(sign)s, step)) AS best_step FROM {database}.metrics FINAL
-        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s AND isFinite(metric_value)
-        GROUP BY experiment_id
+        SELECT experiment_id, argMin(step, (metric_value * %(sign)s, step)) AS best_step FROM {best} WHERE isFinite(metric_value) GROUP BY experiment_id
     ) AS best USING (experiment_id)
     WHERE {of_metric} AND step <= best_step
     GROUP BY experiment_id
 """
+BEST = {
+    False: """(
+        SELECT experiment_id, step, metric_value FROM {database}.metrics FINAL
+        WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s
+    )""",
+    # The latest value of each step, where some hold several.
+    True: """(
+        SELECT experiment_id, step, latest AS metric_value FROM (
+            SELECT experiment_id, step, argMax(metric_value, point_id) AS latest FROM {database}.metrics FINAL
+            WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s
+            GROUP BY experiment_id, step
+        )
+    )""",
+}
 # Whole series from what is stored of them: the points, and the hours that stand for points that were dropped.
 STORED = """
     FROM (
@@ -332,18 +354,30 @@ MIXED = """
     FROM (
         SELECT experiment_id, step, timestamp, step AS until_step, timestamp AS until_time, point_id, metric_value AS mean,
                toUInt64(isFinite(metric_value)) AS finite, toUInt64(1) AS n, if(isFinite(metric_value), metric_value, NULL) AS least, least AS most,
-               toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4)) AS kinds
-        FROM {database}.metrics FINAL
-        WHERE {of_metric} AND (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro({until}, 'UTC'))
+               toUInt8(multiIf(isFinite(metric_value), 0, isNaN(metric_value), 1, metric_value > 0, 2, 4)) AS kinds, logged
+        FROM {stored}
+        WHERE (timestamp < fromUnixTimestamp64Micro(%(hours_from)s, 'UTC') OR timestamp >= fromUnixTimestamp64Micro({until}, 'UTC'))
         UNION ALL
-        SELECT experiment_id, first_step, first_time, last_step, last_time, last_point_id, ifNull(avg_value, nan),
-               toUInt64(count - nonfinite), count, min_value, max_value, toUInt8(if(nonfinite > 0, 8, 0))
+        SELECT experiment_id, first_step, first_time, last_step, last_time, last_point_id, ifNull(shown_avg, nan),
+               toUInt64(shown_count - shown_nonfinite), shown_count, shown_min, shown_max, toUInt8(if(shown_nonfinite > 0, 8, 0)), count
         FROM {database}.metrics_hourly FINAL
         WHERE {of_metric} AND count > 0
               AND (part > 0 OR (date >= toDateTime(intDiv(%(hours_from)s, 1000000), 'UTC') AND date < toDateTime(intDiv({until}, 1000000), 'UTC')))
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
+# The points of MIXED: all, or the latest of each step, with how many were logged there.
+MIXED_POINTS = {
+    False: """(
+        SELECT experiment_id, step, timestamp, point_id, metric_value, toUInt64(1) AS logged FROM {database}.metrics FINAL WHERE {of_metric}
+    )""",
+    True: """(
+        SELECT experiment_id, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id, logged FROM (
+            SELECT experiment_id, step, max(point_id) AS latest, argMax((timestamp, metric_value), point_id) AS kept, count() AS logged
+            FROM {database}.metrics FINAL WHERE {of_metric} GROUP BY experiment_id, step
+        )
+    )""",
+}
 UNTIL_KNOWN = "least(toInt64(%(hours_until)s), {known})"
 # Which series do not lie whole in the hours that are known and the points after them: by their summaries something is missing.
 TORN = """
@@ -358,7 +392,7 @@ TORN = """
     )
     GROUP BY experiment_id HAVING sum(n) < 0
 """
-MIXED_EXTENT = "SELECT sum(n) AS n, min({x}) AS first, max({x}) AS last {mixed}"
+MIXED_EXTENT = "SELECT sum(logged) AS n, min({x}) AS first, max({x}) AS last {mixed}"
 MIXED_CENTRE = {True: "argMaxOrNullIf(mean, point_id, finite > 0)", False: "sumIf(mean * finite, finite > 0) / sum(finite)"}
 MIXED_GRID = """
     SELECT toString(experiment_id) AS experiment, groupArray(bucket) AS buckets, groupArray(place) AS places, groupArray(centre) AS centres,
@@ -369,7 +403,7 @@ MIXED_GRID = """
                ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, sum(n - finite) AS odd, minOrNullIf({x}, n > finite) AS odd_at,
                groupBitOr(kinds) AS odd_kinds
         {mixed}
-        GROUP BY experiment_id, bucket ORDER BY experiment_id, bucket
+        GROUP BY experiment_id, bucket HAVING sum(n) > 0 ORDER BY experiment_id, bucket
     )
     GROUP BY experiment_id
 """
@@ -379,7 +413,7 @@ MIXED_THINNED = """
     SELECT max(until_step) AS at_step, toUnixTimestamp64Micro(max(until_time)) AS at_time, max({x}) AS at_x,
            ifNull({centre}, nan) AS value, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high
     {mixed}
-    GROUP BY intDiv(toUInt64({x} - %(origin)s), %(width)s) ORDER BY at_x
+    GROUP BY intDiv(toUInt64({x} - %(origin)s), %(width)s) HAVING sum(n) > 0 ORDER BY at_x
 """
 POINT_TABLES = ("metrics", "metrics_hourly", "metric_summaries")
 NOW = "SELECT 1 AS alive"

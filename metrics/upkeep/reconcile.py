@@ -25,13 +25,15 @@ from alerts.models import Alert, Kind, Severity
 from experiments.models import Experiment
 from metrics import process
 from metrics.clock.occurrences import OutOfTime, Turn
+from metrics.drain import record
 from metrics.drain.block import summary_columns
 from metrics.models import FIRST_SPOOL_WRITER, Difference, Spool
 from metrics.points.states import State
-from metrics.store import freshness
+from metrics.store import freshness, repeat_rows
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, SeriesKey, Spooled
-from metrics.upkeep.doubts import MARGIN, Doubt, differs, doubts, due, exceeds, parts
+from metrics.upkeep.aggregation import forget_gone
+from metrics.upkeep.doubts import MARGIN, Doubt, by_points, differs, doubts, due, exceeds, parts, rest_before
 
 logger = logging.getLogger(__name__)
 RESTORE_WAIT = timedelta(hours=1)
@@ -56,7 +58,23 @@ def reconcile(turn: Turn) -> str:
             return f"Looked at {looked} experiments, {doubted} series differed. The turn was over: the rest is looked at within a month."
         looked += len(ids)
         doubted += len(settle(repository, doubts(repository, place, ids)))
+    note_repeats(repository, turn)
     return f"Looked at {looked} experiments, {doubted} series differed."
+
+
+def note_repeats(repository: MetricRepository, turn: Turn) -> None:
+    """Count, for series at rest of which nobody knows it, how many steps hold several values, as far as the time goes. Raises StoreError."""
+    for place in record.places():
+        unknown = repeat_rows.uncounted(repository, place)
+        at_rest = Experiment.objects.filter(project_id=place.project_id, last_point_at__lt=rest_before())
+        resting = set(at_rest.values_list("pk", flat=True)) if unknown else set()
+        for ids in by_points(repository, place, [one for one in unknown if one in resting]):
+            try:
+                turn.require_time()
+            except OutOfTime:
+                return
+            repeat_rows.note(repository, place, ids)
+            forget_gone(repository, place, ids)
 
 
 # Repairing -----------------------------------------------------------------------------------------------------------------------------------
@@ -120,7 +138,7 @@ def repair(repository: MetricRepository, doubted: Sequence[Doubt], spooled: Mapp
         for doubt in part:
             known = spooled.get(doubt.key, NOTHING)
             state = correction(stored.get(doubt.key), known)
-            rows.append((doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, known.version + 1, state.packed()))
+            rows.append((doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, known.version + 1, state.packed(), state.once))
         repository.insert_summaries(summary_columns(rows, spool=0))
     freshness.touch({doubt.experiment for doubt in doubted})
 

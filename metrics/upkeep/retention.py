@@ -17,7 +17,7 @@ from django.utils import timezone
 from metrics import process
 from metrics.clock.occurrences import Turn
 from metrics.models import Drop
-from metrics.store import freshness
+from metrics.store import freshness, repeat_rows
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place
 from metrics.upkeep.aggregation import STATEMENT_EXPERIMENTS, STATEMENT_POINTS, rebuild_span, spans
@@ -66,7 +66,13 @@ def freeze(repository: MetricRepository, drop: Drop, turn: Turn) -> None:
         points = point_counts(repository, drop, chunk)
         whole = [one for one in chunk if points.get(one, 0) == hours[one]]
         if whole:
-            repository.freeze_hours(place_of(drop), whole, until=until_us(drop), part=drop.pk)
+            keep_hours(repository, drop, whole)
+
+
+def keep_hours(repository: MetricRepository, drop: Drop, experiments: Sequence[uuid.UUID]) -> None:
+    """Copy the hours of these experiments, and let them know what charts show where a step holds several values, while its points are there."""
+    repository.freeze_hours(place_of(drop), experiments, until=until_us(drop), part=drop.pk)
+    repeat_rows.freeze_shown(repository, place_of(drop), experiments, until=until_us(drop), part=drop.pk)
 
 
 def release(repository: MetricRepository, drop: Drop, chunk: Sequence[uuid.UUID], kept: Mapping[uuid.UUID, int], turn: Turn) -> None:
@@ -75,7 +81,7 @@ def release(repository: MetricRepository, drop: Drop, chunk: Sequence[uuid.UUID]
     grown = [one for one, points in point_counts(repository, drop, chunk).items() if points > kept[one]]
     if grown:
         rebuild_span(repository, place, grown, first=0, until=until, turn=turn)
-        repository.freeze_hours(place, grown, until=until, part=drop.pk)
+        keep_hours(repository, drop, grown)
     for first, end in spans(repository, place, chunk, first=0, until=until):
         turn.require_time()
         repository.drop_points(place, chunk, first=first, until=end, logged=logged_us(drop))

@@ -169,5 +169,5 @@ def state_of(points: Points) -> State:
 def store_state(repository: MetricRepository, points: Points, state: State, *, spool: int) -> None:
     """Put a series' state into the store as a spool would."""
     place = points.place
-    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, time.time_ns(), state.packed())
+    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, time.time_ns(), state.packed(), state.once)
     repository.insert_summaries(summary_columns([row], spool=spool))

@@ -50,12 +50,17 @@ def merged(answer: dict[str, Any], news: dict[str, Any], order: list[str]) -> di
     for one in news["series"]:
         if "x" not in one:
             continue
-        nothing = {name: [None] * len(buckets) for name in ("avg", "min", "max")} | {"nonfinite": 0, "nonfinite_at": None, "nonfinite_words": []}
+        nothing = {name: [None] * len(buckets) for name in ("avg", "min", "max")} | {
+            "nonfinite": 0,
+            "nonfinite_at": None,
+            "nonfinite_words": [],
+            "repeated_steps": 0,
+        }
         row = series.setdefault(one["experiment"], {name: one.get(name) for name in ("experiment", "name", "slug")} | nothing)
         for name in ("avg", "min", "max"):
             for x, value in zip(one["x"], one.get(name, one["avg"]), strict=True):
                 row[name][buckets.index(bucket(x))] = value
-        row |= {name: one[name] for name in ("nonfinite", "nonfinite_at", "nonfinite_words") if name in one}
+        row |= {name: one[name] for name in ("nonfinite", "nonfinite_at", "nonfinite_words", "repeated_steps") if name in one}
     return answer | {
         "x": [places[b] for b in buckets],
         "count": answer["count"] + news["added"],
@@ -151,9 +156,9 @@ def test_what_is_merged_is_what_a_fresh_answer_says(runs, name):
             if chance.random() < 0.7:
                 new = [steps[run] + 1 + i for i in range(chance.choice([1, 1, 2, 3]))]
                 steps[run] = new[-1]
-                if chance.random() < 0.3:
+                if asked.x == "step" and chance.random() < 0.3:  # over time, a chart of steps with several values is asked anew
                     new.append(new[-1])
-                if chance.random() < 0.15:
+                if asked.x == "step" and chance.random() < 0.15:
                     new.append(chance.randint(0, max(0, new[-1] - 1)))
                 runs.add(run, new, [math.nan if chance.random() < 0.1 else math.inf if chance.random() < 0.05 else chance.gauss(0, 1) for _ in new])
         grown, fresh = runs.grown(answer), runs.fresh(asked)
@@ -169,6 +174,39 @@ def test_an_overwritten_step_shows_its_latest_value(runs):
     answer = runs.fresh(Asked())
     runs.add(0, [2, 3], [9.0, 4.0])
     assert runs.grown(answer)["series"][0]["avg"] == [1.0, 2.0, 9.0, 4.0]
+
+
+def test_an_overwritten_step_in_a_bucket_counts_once_and_is_told(runs):
+    runs.add(0, list(range(17)), [1.0] * 17)
+    answer = runs.fresh(Asked(max_points=3))
+    assert (answer["width"], answer["series"][0]["repeated_steps"]) == (8, 0)
+    runs.add(0, [17, 17, 17, 18], [90.0, 50.0, 3.0, 5.0])
+    grown = runs.grown(answer)
+    assert grown == runs.fresh(Asked(max_points=3))
+    assert (grown["series"][0]["avg"][-1], grown["series"][0]["max"][-1], grown["series"][0]["repeated_steps"]) == (3.0, 5.0, 1)
+
+
+@pytest.mark.parametrize("x", ["time", "relative"])
+def test_over_time_an_overwritten_step_has_the_chart_asked_anew_where_it_shows_its_latest_value_alone(runs, x):
+    runs.add(0, [0, 1, 2], [1.0, 2.0, 3.0])
+    answer = runs.fresh(Asked(x))
+    runs.add(0, [1, 3], [9.0, 4.0], times=[NOW_US + 10 * SECOND, NOW_US + 11 * SECOND])
+    assert runs.grown(answer) is None
+    fresh = runs.fresh(Asked(x))
+    assert "marks" not in fresh
+    assert (fresh["series"][0]["avg"], fresh["series"][0]["repeated_steps"]) == ([1.0, 3.0, 9.0, 4.0], 1)
+
+
+@pytest.mark.parametrize("x", ["step", "time", "relative"])
+def test_a_run_that_ended_shows_the_latest_values_beside_one_that_goes_on(runs, x):
+    runs.add(0, [0, 1, 2], [1.0, 2.0, 3.0])
+    runs.add(2, [0, 1, 2], [5.0, 6.0, 7.0])
+    runs.add(2, [1], [9.0], times=[NOW_US + 10 * SECOND])
+    answer = runs.fresh(Asked(x))
+    assert "marks" in answer
+    assert [value for value in answer["series"][1]["avg"] if value is not None] == ([5.0, 9.0, 7.0] if x == "step" else [5.0, 7.0, 9.0])
+    assert [one["repeated_steps"] for one in answer["series"]] == [0, 1]
+    assert answer["count"] == 7
 
 
 @pytest.mark.parametrize("late", [1, -5])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.models import Experiment
+from metrics.charts import caching
 from metrics.charts import series as charts
 from metrics.points.valid import Points
 from metrics.spool.batches import Series
@@ -171,7 +172,7 @@ def test_a_deleted_experiment_is_gone_from_the_names_at_once(api_for, alice, pro
     [({"readings": 1_000_000, "charts": 0}, True), ({"readings": 0, "charts": 1_000_000}, True), ({"readings": 999, "charts": 9999}, False)],
 )
 def test_an_answer_is_kept_on_the_shelf_of_its_size_and_one_too_large_for_each_is_not(largest, is_kept, api, experiment, log, counting, monkeypatch):
-    monkeypatch.setattr(charts, "SHELVES", largest)
+    monkeypatch.setattr(caching, "SHELVES", largest)
     log(experiment, {"loss": [n / 7 for n in range(3000)]})
     answers = [read(api, "timeseries/digits/baseline/loss?max_points=5000")["points"] for _ in range(2)]
     asked = len(counting.asked)

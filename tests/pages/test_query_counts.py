@@ -134,7 +134,11 @@ class World:
         """One series of each metric for each, as the drain would write it; all of one length, as a claim asks once for each order of length."""
         ids = np.arange(len(made))
         found = states(ids, 0 * ids, ids + 10**15, ids.astype(np.uint64), 0.5 + ids / 100)
-        rows = [(each.pk.bytes, name, self.project.team_id.bytes, self.project.pk.bytes, 1, found[n].packed()) for n, each in enumerate(made) for name in NAMES]
+        rows = [
+            (each.pk.bytes, name, self.project.team_id.bytes, self.project.pk.bytes, 1, found[n].packed(), found[n].once)
+            for n, each in enumerate(made)
+            for name in NAMES
+        ]
         self.store.repository.insert_summaries(summary_columns(rows, spool=7))
 
     def claims(self, made: list[Experiment]) -> None:

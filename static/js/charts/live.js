@@ -6,7 +6,7 @@ const TICK_MS = 3000, SLOWEST_MS = 60_000, UNMARKED_MS = 30_000, ADDRESS_MOST = 
 /** @typedef {import("./card.js").Card} Card */
 /** @typedef {import("./plot.js").Answer & {frame?: string, marks?: Record<string, string>}} LiveAnswer */
 /** @typedef {{experiment: string, mark: string, name?: string, slug?: string, x?: number[], avg?: (number | null)[], min?: (number | null)[], max?: (number | null)[],
- *   nonfinite?: number, nonfinite_at?: number, nonfinite_words?: string[] | null}} SeriesNews */
+ *   nonfinite?: number, nonfinite_at?: number, nonfinite_words?: string[] | null, repeated_steps?: number}} SeriesNews */
 /** @typedef {{chart: number, anew?: boolean, added?: number, series?: SeriesNews[]}} News */
 
 /**
@@ -37,12 +37,13 @@ export function merged(answer, told, { added, order }) {
  */
 function grown(before, told, at, length) {
   const { experiment, name, slug, avg = [] } = told, nothing = () => new Array(length).fill(null);
-  const after = before ? { ...before } : { experiment, name, slug, avg: nothing(), min: nothing(), max: nothing(), nonfinite: 0, nonfinite_at: null, nonfinite_words: [] };
+  const after = before ? { ...before } : { experiment, name, slug, avg: nothing(), min: nothing(), max: nothing(), nonfinite: 0, nonfinite_at: null, nonfinite_words: [], repeated_steps: 0 };
   for (const [key, values] of /** @type {["avg" | "min" | "max", (number | null)[]][]} */ ([["avg", avg], ["min", told.min ?? avg], ["max", told.max ?? avg]])) {
     after[key] = after[key].slice();
     at.forEach((place, i) => { after[key][place] = values[i]; });
   }
   if (told.nonfinite_at !== undefined) Object.assign(after, { nonfinite: told.nonfinite, nonfinite_at: told.nonfinite_at, nonfinite_words: told.nonfinite_words });
+  if (told.repeated_steps) after.repeated_steps = told.repeated_steps;
   return after;
 }
 

@@ -10,7 +10,7 @@ const LARGEST = 8e307;
 /** @typedef {import("../frame/theme.js").RunStyle} RunStyle */
 /** @typedef {import("../frame/theme.js").Theme} Theme */
 /** @typedef {{id: string, slug: string, name: string, style: RunStyle, isHidden: boolean}} Run */
-/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, nonfinite_words: string[] | null, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
+/** @typedef {{experiment: string, avg: (number | null)[], min: (number | null)[], max: (number | null)[], nonfinite: number, nonfinite_at: number | null, nonfinite_words: string[] | null, repeated_steps?: number, unplaced?: number, n?: number[]}} Series n: of a group, the runs behind each place */
 /** @typedef {{x: number[], width: number, count: number, series: Series[]}} Answer */
 /** @typedef {{run: Run, style: RunStyle, values: (number | null)[], unsmoothed: (number | null)[], raw: (number | null)[] | null, low: (number | null)[] | null,
  *   high: (number | null)[] | null, nonfiniteAt: number | null, nonfinite: number, oddWords: string[] | null, leftOut: number, n: number[] | null}} Line */
