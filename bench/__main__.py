@@ -65,6 +65,9 @@ def engine_lines(alone: dict[str, float]) -> list[Line]:
     names = {
         "overlay cold": "overlay query, first after opening",
         "overlay warm": "overlay query, warm",
+        "overlay noted": "which steps hold several values, from summaries",
+        "overlay counted": "the same counted, where summaries do not tell",
+        "overlay latest": "overlay query, warm, where steps hold several values",
         "table": "one summary of each experiment of the table",
     }
     return lines + [Line(name, alone[key], "s") for key, name in names.items() if key in alone]

@@ -95,7 +95,8 @@ def repository_and_place(project: str) -> tuple[Any, Any, list[Any]]:
 
 
 def overlay() -> dict[str, float]:
-    """Seconds of the overlay's query: the first time after opening, and warm."""
+    """Seconds of the overlay's query: the first time after opening, warm, and as where steps hold several values; and of finding out whether they do."""
+    from metrics.store import repeat_rows
     from metrics.store.shapes import Window
 
     repository, place, experiments = repository_and_place("overlay")
@@ -105,7 +106,16 @@ def overlay() -> dict[str, float]:
     def ask() -> None:
         repository.grid(place, experiments, "loss", Window("step", 0, 9_999), width=10)
 
-    return {"overlay cold": median_s(ask, 1), "overlay warm": median_s(ask, REPEATS)}
+    def latest() -> None:
+        repository.grid(place, experiments, "loss", Window("step", 0, 9_999), width=10, repeated=experiments)
+
+    return {
+        "overlay cold": median_s(ask, 1),
+        "overlay warm": median_s(ask, REPEATS),
+        "overlay noted": median_s(lambda: repeat_rows.unsure(repository, place, experiments), REPEATS),
+        "overlay counted": median_s(lambda: repeat_rows.counted(repository, place, "loss", dict.fromkeys(experiments, repeat_rows.FIRST)), REPEATS),
+        "overlay latest": median_s(latest, REPEATS),
+    }
 
 
 def table() -> dict[str, float]:

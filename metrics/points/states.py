@@ -40,7 +40,7 @@ class State:
     @classmethod
     def unpacked(cls, data: bytes, *, once: bool) -> State:
         """The inverse of `packed`."""
-        return cls(*PACKED.unpack(data), once=once)
+        return cls(*PACKED.unpack(data), once)
 
     def joined(self, other: State) -> State:
         """This state and the points of `other`. The last value is that of the highest (step, point_id)."""

@@ -256,6 +256,16 @@ def test_a_chart_says_which_values_are_no_numbers_and_whether_finite_ones_follow
     assert page.locator(".chart header .odd").inner_text() == said
 
 
+def test_the_head_says_at_how_many_steps_of_the_shown_runs_the_latest_of_several_values_stands(visit: Opener, site: Site):
+    slugs = [site.run("odd", name, {"loss": [3.0, 9.0, 9.0, 1.0]}) for name in ("resumed", "steady")]
+    site.log("odd", slugs[0], {"loss": [2.0, 2.0]}, first=1)
+    page = settled(visit("/projects/research-team/odd/compare?e=" + "&e=".join(slugs)))
+    head = page.locator(".chart header").first
+    expect(head).to_contain_text("latest of several values at 2 steps")
+    page.locator('.runs [data-run]:has-text("resumed") .eye').click()
+    expect(head).not_to_contain_text("latest of several values")
+
+
 def test_runs_are_solid_and_told_apart_by_a_mark_in_swatch_tooltip_and_at_the_end_of_the_line(visit: Opener):
     page = settled(visit(THREE))
     swatches = page.locator(".runs [data-run] .swatch")

@@ -91,8 +91,9 @@ def test_two_honest_values_of_one_step_are_both_kept(repository, place):
 def test_a_chart_shows_the_latest_of_two_values_at_one_step(repository, place):
     experiment = uuid.uuid4()
     repository.insert_points(Points(place, experiment, steps=[5, 5], ids=[2, 1], values=[0.75, 0.25]).columns())
-    row = repository.grid(place, [experiment], "loss", Window("step", 0, 10), width=1).rows[experiment]
-    assert (row.centre.tolist(), row.low.tolist(), row.high.tolist()) == ([0.75], [0.25], [0.75])
+    for width in (1, 10):
+        row = repository.grid(place, [experiment], "loss", Window("step", 0, 10), width=width, repeated=[experiment]).rows[experiment]
+        assert (row.centre.tolist(), row.low.tolist(), row.high.tolist()) == ([0.75], [0.75], [0.75])
 
 
 def test_the_end_of_a_series_has_the_latest_value_of_each_step(repository, place):

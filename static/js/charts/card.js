@@ -152,7 +152,7 @@ export class Card {
     const parts = [
       isGrouped ? described(grouping) : "", isGrouped ? said(shown.map((line) => line.n ?? [])) : "",
       view.isLog ? "log" : "", view.isClipped ? "outliers clipped" : "", view.smoothing ? `smoothed ${view.smoothing.toFixed(2)}${isGrouped ? "" : " over raw"}` : "", this.buckets(answer, hasSpread && !isGrouped), this.direction,
-      leftOut ? `${leftOut} ${this.isThinned(answer, hasSpread) ? "bucket" : "value"}${leftOut === 1 ? "" : "s"} ≤ 0 left out` : "",
+      this.repeats(answer), leftOut ? `${leftOut} ${this.isThinned(answer, hasSpread) ? "bucket" : "value"}${leftOut === 1 ? "" : "s"} ≤ 0 left out` : "",
     ];
     const odd = oddText(shown, answer.x, view);
     this.how.textContent = parts.filter(Boolean).join(", ");
@@ -169,6 +169,13 @@ export class Card {
     if (view.x === "metric") return crossingText(answer, view, hasSpread);
     if (!this.isThinned(answer, hasSpread)) return "";
     return `buckets of ${view.x === "step" ? step(answer.width) : span(answer.width)}${hasSpread ? " with their range" : ""}`;
+  }
+
+  /** How many steps of the runs that can be seen hold several values. @param {import("./plot.js").Answer} answer */
+  repeats(answer) {
+    const hidden = new Set(this.board.runs.filter((run) => run.isHidden).map((run) => run.id));
+    const count = answer.series.reduce((sum, series) => sum + (hidden.has(series.experiment) ? 0 : series.repeated_steps ?? 0), 0);
+    return count ? `latest of several values at ${step(count)} step${count === 1 ? "" : "s"}` : "";
   }
 
   /** Whether one place of the answer stands for several points. @param {import("./plot.js").Answer} answer @param {boolean} hasSpread */
