@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class State:
     @classmethod
     def unpacked(cls, data: bytes, *, once: bool) -> State:
         """The inverse of `packed`."""
-        return cls(*PACKED.unpack(data), once)
+        return replace(cls(*PACKED.unpack(data)), once=once)
 
     def joined(self, other: State) -> State:
         """This state and the points of `other`. The last value is that of the highest (step, point_id)."""
