@@ -53,13 +53,14 @@ POINTS = """
 """
 # The latest value of each step, and how many were logged there.
 LATEST = """
-    SELECT experiment_id, metric_name, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id, n AS logged,
-           one_first AS first, one_last AS last, one_width AS width
-    FROM (
-        SELECT experiment_id, metric_name, step, argMax((timestamp, metric_value), point_id) AS kept, max(point_id) AS latest, count() AS n,
-               any(first) AS one_first, any(last) AS one_last, any(width) AS one_width
-        FROM ({each}) GROUP BY experiment_id, metric_name, step
+    SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value, number AS logged, first, last, width FROM (
+        SELECT *, row_number() OVER (PARTITION BY experiment_id, metric_name, step ORDER BY point_id) AS number,
+               leadInFrame(point_id, 1, point_id) OVER (
+                   PARTITION BY experiment_id, metric_name, step ORDER BY point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+               ) AS next_id
+        FROM ({each})
     )
+    WHERE next_id = point_id
 """
 # Each series from its own x on, looked up, since a condition for each of hundreds would be worked out for every point; `least` leads by the key. And the
 # windows of charts that are told whole.

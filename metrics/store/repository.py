@@ -344,7 +344,9 @@ class MetricRepository:
     def of_window(self, text: str, window: Window) -> str:
         """A constant over a series for the window's kind of x."""
         began = statements.BEGAN if window.kind == "relative" else ""
-        return self.sql(self.sql(text, began=began), x=statements.WINDOW[window.kind])
+        among_steps = statements.AMONG_STEPS if window.kind == "step" else ""
+        parts = {"latest": statements.LATEST, "among_steps": among_steps, "began": began}
+        return self.sql(self.sql(text, **parts), x=statements.WINDOW[window.kind])
 
     def bound(self, place: Place, experiments: Sequence[uuid.UUID], metric: str, window: Window, **more: int) -> dict[str, Any]:
         """The parameters of a query over series."""

@@ -24,14 +24,21 @@ OF_SERIES = """
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
-# The same with the latest value of each step alone, for series in which a step may hold several: on any axis the others are not there.
-OF_LATEST = """
-    FROM (
-        SELECT experiment_id, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id FROM (
-            SELECT experiment_id, step, max(point_id) AS latest, argMax((timestamp, metric_value), point_id) AS kept FROM {database}.metrics FINAL
-            WHERE {of_metric} GROUP BY experiment_id, step
+# The same with the latest value of each step alone, for series in which a step may hold several: on any axis the others are not there. Points lie in
+# the order of a window over them, which takes half as long again as none; to group by step takes three times as long.
+LATEST = """
+        SELECT experiment_id, step, timestamp, point_id, metric_value FROM (
+            SELECT experiment_id, step, timestamp, point_id, metric_value,
+                   leadInFrame(point_id, 1, point_id) OVER (
+                       PARTITION BY experiment_id, step ORDER BY point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+                   ) AS next_id
+            FROM {database}.metrics FINAL WHERE {of_metric} {among_steps}
         )
-    ) AS points {began}
+        WHERE next_id = point_id
+"""
+AMONG_STEPS = "AND step >= %(first)s AND step <= %(last)s"
+OF_LATEST = """
+    FROM ({latest}) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
 SERIES = (
@@ -366,17 +373,12 @@ MIXED = """
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
-# The points of MIXED: all, or the latest of each step, with how many were logged there.
+# The points of MIXED: all, or the latest of each step.
 MIXED_POINTS = {
     False: """(
         SELECT experiment_id, step, timestamp, point_id, metric_value, toUInt64(1) AS logged FROM {database}.metrics FINAL WHERE {of_metric}
     )""",
-    True: """(
-        SELECT experiment_id, step, kept.1 AS timestamp, kept.2 AS metric_value, latest AS point_id, logged FROM (
-            SELECT experiment_id, step, max(point_id) AS latest, argMax((timestamp, metric_value), point_id) AS kept, count() AS logged
-            FROM {database}.metrics FINAL WHERE {of_metric} GROUP BY experiment_id, step
-        )
-    )""",
+    True: "(SELECT *, toUInt64(1) AS logged FROM ({latest}))",
 }
 UNTIL_KNOWN = "least(toInt64(%(hours_until)s), {known})"
 # Which series do not lie whole in the hours that are known and the points after them: by their summaries something is missing.
