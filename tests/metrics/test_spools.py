@@ -27,6 +27,7 @@ from metrics import process
 from metrics.drain import host as spools
 from metrics.drain.host import Spools
 from metrics.drain.storing import Timing
+from metrics.points.states import State
 from metrics.points.valid import Points
 from metrics.process import Process
 from metrics.spool import folder as spool_folder
@@ -498,6 +499,10 @@ EARLIER = """
         id INTEGER PRIMARY KEY, team BLOB NOT NULL, project BLOB NOT NULL, experiment BLOB NOT NULL, month INTEGER NOT NULL, points INTEGER NOT NULL,
         writer INTEGER NOT NULL, ordinal INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL
     );
+    CREATE TABLE summaries (
+        experiment BLOB, name TEXT, team BLOB NOT NULL, project BLOB NOT NULL, version INTEGER NOT NULL, stored INTEGER NOT NULL DEFAULT 0,
+        state BLOB NOT NULL, PRIMARY KEY (experiment, name)
+    ) WITHOUT ROWID;
 """
 
 
@@ -512,8 +517,13 @@ def test_a_file_of_the_version_before_opens_with_all_that_it_holds(host, folder,
             "INSERT INTO batches (team, project, experiment, month, points, writer, ordinal, received_us, payload) VALUES (?,?,?,?,2,?,0,1763900000000000,?)",
             (*ids, writer, points(1.0, 2.0).encoded()),
         )
+        before = State(2, 0, 9.0, 4.0, 5.0, 5.0, -1, 0, 0, -2, 0)
+        connection.execute("INSERT INTO summaries VALUES (?, 'loss', ?, ?, 3, 3, ?)", (ids[2], ids[0], ids[1], before.packed()))
     one = host(register=away)
     assert one.here().spool.writer == writer
     one.append(target, points(3.0, first=2), request_id="new")
     until(lambda: values(store, target) == [1.0, 2.0, 3.0])
     assert ask(folder / "0.sqlite", "SELECT request_id, ordinal FROM batches") == [("", 0), ("new", 2)]
+    (version, once_at, state) = ask(folder / "0.sqlite", "SELECT version, once_at, state FROM summaries")[0]
+    assert (version > 3, State.unpacked(state, once=False).count) == (True, 5)
+    assert once_at == 0, "of what an earlier version stored nobody knows whether a step came twice"
