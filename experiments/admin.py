@@ -97,6 +97,8 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
         "writers",
         "last_point_at",
         "heartbeat_at",
+        "writer_token",
+        "missing",
         "patience",
         "created_by",
         "created_at",

@@ -22,7 +22,7 @@ from projects.opened import open_project
 def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, experiment_slug: str) -> HttpResponse:
     """One run: its numbers, curves, lineage, params and history. Its live part answers 204 while nothing changed since `seen`; METRICS is a part too."""
     opened = open_project(request, team_slug, project_slug)
-    rows = Experiment.objects.filter(project=opened.project).select_related("project__team", "parent_experiment", "root_experiment", "created_by")
+    rows = Experiment.objects.filter(project=opened.project).select_related("project__team", "parent_experiment", "root_experiment", "created_by").with_writer()
     look = outlook(request.GET)
     overview = Overview(rows.prefetch_related("tags").named(experiment_slug), look.sought)
     page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": look, "found": overview.found}

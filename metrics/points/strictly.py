@@ -271,7 +271,9 @@ def strict_column(faults: Faults, field: str, values: Any, rule: Callable[[Any],
 def strict_metric(faults: Faults, name: str, values: Any, steps: list[int], times: list[int], host: str) -> list[tuple[str, float, int, int, str]]:
     """The points of one metric of the columns form; null is no point."""
     if not isinstance(values, list) or len(values) != len(steps):
-        faults.add(None, name, "length", f"The values of {brief(name)} are a list with one entry for each of the {len(steps)} steps, null for no point.", metric=name)
+        faults.add(
+            None, name, "length", f"The values of {brief(name)} are a list with one entry for each of the {len(steps)} steps, null for no point.", metric=name
+        )
         return []
     points = [(place, value) for place, value in enumerate(values) if value is not None]
     return [(name, faults.check(place, name, value, strict_value, metric=name), steps[place], times[place], host) for place, value in points]

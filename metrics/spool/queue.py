@@ -350,7 +350,9 @@ def too_many(points: Points, new: list[str], *, known: int, limit: int) -> Inval
     """The refusal of a batch whose `new` metrics are more than there is room for beside the `known` ones: the first find room, the others are named."""
     message = f"The experiment would have {known + len(new)} metric names, the limit is {limit}: put what varies into the step, not the name."
     beyond = new[max(0, limit - known) :][:FAULTS_KEPT]
-    return Invalid(message, [Fault(first, "metric_name", "too_many_names", message, metric=name) for name, first in zip(beyond, firsts(points, beyond), strict=True)])
+    return Invalid(
+        message, [Fault(first, "metric_name", "too_many_names", message, metric=name) for name, first in zip(beyond, firsts(points, beyond), strict=True)]
+    )
 
 
 def firsts(points: Points, names: list[str]) -> list[int | None]:
