@@ -121,7 +121,7 @@ def test_a_run_says_at_once_that_it_lost_its_writer(script, api_for, alice, brow
 
 
 def test_the_live_part_of_a_page_learns_that_the_writer_is_lost(script, browser_for, bob):
-    client, run, token = script
+    _, run, token = script
     watching = browser_for(bob)
     address = f"/projects/vision-team/digits/experiments/{run.slug}/"
     seen = watching.get(address).context["overview"].version
@@ -131,8 +131,8 @@ def test_the_live_part_of_a_page_learns_that_the_writer_is_lost(script, browser_
     assert "Its token was revoked" in watching.get(address, {"seen": seen}, headers=headers).content.decode()
 
 
-def test_a_run_that_beats_with_a_new_token_has_its_writer_again(script, erin, team, api_for):
-    client, run, token = script
+def test_a_run_that_beats_with_a_new_token_has_its_writer_again(script, erin, team):
+    _, run, token = script
     services.revoke(token)
     _, secret = ApiToken.issue(user=erin, team=team, name="gpu7 again")
     renewed = Client(headers={"Authorization": f"Bearer {secret}"})
