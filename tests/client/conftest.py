@@ -70,7 +70,8 @@ class FarSide:
 
     @property
     def endings(self):
-        return [r.json for r in self.of("PATCH") if "status" in r.json]
+        found = [r.json for r in self.of("PATCH") if "status" in r.json]
+        return [{word: value for word, value in ending.items() if word != "missing"} for ending in found]
 
     def plan_for_batches(self, *answers):
         self.planned.extend(answers)
