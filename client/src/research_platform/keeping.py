@@ -71,6 +71,7 @@ class Keep:
         self._lock = threading.RLock()
         self._file: IO[bytes] | None = None
         self._home, self.path = path, path
+        self._is_over = False
 
     def __bool__(self) -> bool:
         return self.path is not None
@@ -90,17 +91,21 @@ class Keep:
         self._write({"ending": dict(content)})
 
     def close(self) -> None:
-        """Let go of the file: from here on others may send it."""
+        """The run is over: let go of the file, so that others may send it. What comes later is still added."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-            self._file = None
+            self._is_over = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
     def taken(self) -> Generator[KeptBatch, None, None]:
         """Every batch out of the file; those that were not asked for stay there. Raises OSError."""
         with self._lock:
             path, self.path = self.path, None
-            self.close()
+            self._let_go()
         if path is None:
             return
         aside = set_aside(path)
@@ -122,6 +127,8 @@ class Keep:
             file.write(json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+            if self._is_over:
+                self._let_go()
 
     def _opened(self) -> IO[bytes]:
         path = self._home or folder() / f"{self._destination.slug[:SLUG_LENGTH]}-{self._destination.id}{ENDING}"

@@ -16,7 +16,7 @@ from research_platform.connection import CONFLICT, UNPROCESSABLE, Answer, Connec
 from research_platform.delivery import is_shut_out
 from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
 from research_platform.heartbeat import Heartbeat
-from research_platform.keeping import Destination, Keep
+from research_platform.keeping import Destination, Keep, folder
 from research_platform.losses import DROPPED, KEPT, LEFT_OUT, REFUSED, Losses
 from research_platform.pace import Pace
 from research_platform.record import Record
@@ -232,7 +232,7 @@ class Run:
         if told:
             self._voice.warn(f"{self.slug} has ended, but {', '.join(told)}.")
         if kept:
-            self._voice.warn(f"What was not sent is kept in {self._keep.path}: `research-platform send` sends it.")
+            self._voice.warn(f"What was not sent is kept in {self._keep.path or folder()}: `research-platform send` sends it.")
 
     def _tell(self) -> None:
         """Let the server know which points did not arrive, where that changed. One that does not know the word is told nothing."""

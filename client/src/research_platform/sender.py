@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -11,7 +12,7 @@ from queue import Empty, SimpleQueue
 from research_platform.columns import Origin, Row, taken
 from research_platform.connection import Connection
 from research_platform.delivery import Delivery
-from research_platform.keeping import Keep
+from research_platform.keeping import Keep, KeptBatch
 from research_platform.losses import DROPPED, KEPT, Losses
 from research_platform.pace import Pace
 from research_platform.parts import Batch
@@ -121,15 +122,23 @@ class Sender:
         before = self._delivery.shut_outs
         try:
             with closing(self._keep.taken()) as waiting:
-                for kept in waiting:
-                    self._settled -= kept.batch.points
-                    self._losses.note(KEPT, kept.reason, -kept.batch.points)
-                    self._delivery.take(kept.batch)
+                while self._takes_kept(waiting):
                     self._delivery.deliver(is_last=is_last)
-                    if self._abandoned.is_set() or self._delivery.shut_outs != before:
+                    if self._delivery.shut_outs != before:
                         return
         except OSError as error:
             self._voice.once("keep", f"what was kept cannot be read or put back ({error}).")
+
+    def _takes_kept(self, waiting: Iterator[KeptBatch]) -> bool:
+        """Take the next of what was kept in hand; False where there is none, or the run is given up."""
+        with self._taking:
+            kept = None if self._abandoned.is_set() else next(waiting, None)
+            if kept is None:
+                return False
+            self._settled -= kept.batch.points
+            self._losses.note(KEPT, kept.reason, -kept.batch.points)
+            self._delivery.take(kept.batch)
+        return True
 
     def _next(self) -> Batch:
         """The next batch of what waits."""
