@@ -15,8 +15,8 @@ from tests.faults.served import Served
 from tests.faults.workers import Workers
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "client" / "src"))
-import research_platform as rp  # noqa: E402
-from research_platform import cli, keeping  # noqa: E402
+import research_platform as rp
+from research_platform import cli, keeping
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 PACE = rp.Pace(flush_s=0.05, heartbeat_s=0.2, shut_out_s=0.1, backoff_s=0.05, flush_timeout_s=20.0)
