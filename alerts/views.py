@@ -22,6 +22,7 @@ from alerts.sending import channels
 from config.errors import Forbidden, Invalid, NotFound
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest
+from config.web.ignored import ignored
 from metrics.clock import pulse
 from metrics.models import Occurrence
 from projects.opened import open_project
@@ -43,7 +44,9 @@ def alert_list(request: HtmxHttpRequest) -> HttpResponse:
     if asking.user.is_superuser:
         now = timezone.now()
         content |= {"parts": parts.parts(at=now), "runs": pulse.runs(at=now)}
-    return render(request, "alerts/_alerts.html" if is_part(request) else "alerts/alerts.html", content | {"here": request.path})
+    return render(
+        request, "alerts/_alerts.html" if is_part(request) else "alerts/alerts.html", content | {"here": request.path, "ignored": ignored(request.GET, ())}
+    )
 
 
 @login_required
@@ -54,7 +57,7 @@ def project_alerts(request: HtmxHttpRequest, team_slug: str, project_slug: str) 
     opened = open_project(request, team_slug, project_slug)
     asking = caller(request)
     content = of(Alert.objects.filter(project=opened.project), asking) | sent_to(asking, team=opened.project.team)
-    content |= {"opened": opened, "tab": "health", "here": request.path}
+    content |= {"opened": opened, "tab": "health", "here": request.path, "ignored": ignored(request.GET, ())}
     return render(request, "alerts/_alerts.html" if is_part(request) else "alerts/project_alerts.html", content)
 
 

@@ -91,7 +91,8 @@ class UnknownEncoding(Refused):
 class Fault:
     """One thing wrong with a body: `index` of the point (None for the whole body), `field`, `code`, `message`.
 
-    Where a text is wrong at one place, `position` (characters from 0) and `length` say where, and `suggestion` what may stand there instead.
+    Where a text is wrong at one place, `position` (characters from 0) and `length` say where, and `suggestion` what may stand there instead. `metric` is
+    the metric whose points cannot be taken: the one at `index`, or all where that is None.
     """
 
     index: int | None
@@ -101,6 +102,7 @@ class Fault:
     position: int | None = None
     length: int | None = None
     suggestion: str | None = None
+    metric: str | None = None
 
 
 class Invalid(Refused):

@@ -15,7 +15,7 @@ import environ
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
-from config.environment import addresses, production
+from config.environment import addresses, folders, production
 from config.environment.reading import choice, env, number, switch
 from config.errors import SetupError
 from config.logs import logs
@@ -67,23 +67,12 @@ def mail_server(url: str) -> dict[str, Any]:
     return dict(env.email_url_config(url))
 
 
-def data_dir() -> Path:
-    """DATA_DIR, made if it is not there. Raises SetupError where it cannot be written."""
-    try:
-        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"DATA_DIR={DATA_DIR} cannot be made ({error.strerror}): give a folder that this user can write.") from error
-    if not os.access(DATA_DIR, os.W_OK):
-        raise SetupError(f"DATA_DIR={DATA_DIR} cannot be written: give a folder that this user can write.")
-    return DATA_DIR
-
-
 def secret_key() -> str:
     """SECRET_KEY from the environment, else the one that the first start wrote into the data directory (mode 0600)."""
     given: str = env.str("SECRET_KEY", default="")
     if given:
         return given
-    path = data_dir() / "secret_key"
+    path = folders.made(DATA_DIR) / "secret_key"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -36,7 +36,8 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         project = values.get("project") or getattr(self.instance, "project", None)
         try:
             content.check(values)  # type: ignore[arg-type]  # fields of other names and types are passed over
-            values |= content.with_kept_names(values)  # type: ignore[arg-type]
+            given = {name: value for name, value in values.items() if name in content.OBJECTS and value != getattr(self.instance, name)}
+            values |= content.with_kept_names(given)  # type: ignore[arg-type]
             if project and values.get("parent_experiment"):
                 Experiment(pk=self.instance.pk, project=project, parent_experiment=values["parent_experiment"]).check_parent()
         except Invalid as invalid:
@@ -97,6 +98,8 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
         "writers",
         "last_point_at",
         "heartbeat_at",
+        "writer_token",
+        "missing",
         "patience",
         "created_by",
         "created_at",

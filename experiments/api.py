@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from functools import reduce
 from operator import or_
@@ -34,7 +35,7 @@ from config.web.pagination import CursorPages
 from config.web.query import Repeated, TrueOrFalse
 from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys
 from config.web.words import listed, meant, nearest
-from experiments import deletion, lifecycle
+from experiments import deletion, lifecycle, writer
 from experiments.content import Fields
 from experiments.models import Experiment
 from experiments.stalled import STALLED, is_stalled
@@ -77,6 +78,26 @@ class ProjectReference(serializers.ModelSerializer[Project]):
         fields = ("id", "slug")
 
 
+class MissingPoints(StrictSerializer):
+    """Points that did not arrive: how many in all, and why."""
+
+    how = serializers.ChoiceField(
+        choices=writer.How.choices, help_text="`refused` by the server, `left_out` or `dropped` by the script, or `kept` by it: these can be sent."
+    )
+    reason = serializers.RegexField(r"^[a-z][a-z0-9_]*\Z", max_length=40, help_text="A word for the reason, such as `too_many_names`.")
+    points = serializers.IntegerField(min_value=0, max_value=INT64_MAX, help_text="In all: 0 where there are none any more.")
+    message = serializers.CharField(max_length=500, required=False, default="", allow_blank=True, help_text="What to do about it, in words.")
+
+
+class WriterLost(serializers.Serializer[Any]):  # Any: shown, never read
+    """Why the server takes nothing more of a run's script."""
+
+    why = serializers.ChoiceField(
+        choices=("revoked", "expired", "deactivated", "deleted", "removed"), help_text="What became of its token or of the token's user."
+    )
+    at = serializers.DateTimeField(allow_null=True, help_text="When, where that is known.")
+
+
 class ExperimentRow(serializers.ModelSerializer[Experiment]):
     """An experiment."""
 
@@ -88,19 +109,32 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
     params = ObjectField(read_only=True)
     tags = serializers.SlugRelatedField[Any](slug_field="name", many=True, read_only=True)
     url = serializers.SerializerMethodField(help_text="The path of its page.")
+    missing = serializers.SerializerMethodField(help_text="Points that did not arrive, as the script says that logged them.")
+    writer_lost = serializers.SerializerMethodField(help_text="Why a run that goes on gets no more points of its script: null where its token holds.")
 
     class Meta:
         model = Experiment
         fields: tuple[str, ...] = (
             *("id", "slug", "name", "project", "status", "failure_kind", "parent", "root", "features_diff", "params", "seed", "tags", "notes"),
             *("replicate_group", "replicate_key", "host", "git_commit", "command", "url", "started_at", "finished_at", "last_point_at"),
-            *("created_at", "updated_at", "archived"),
+            *("created_at", "updated_at", "archived", "missing", "writer_lost"),
         )
 
     @extend_schema_field({"type": "string", "enum": list(STATUSES)})
     def get_status(self, experiment: Experiment) -> str:
         """Where it is in its life, as its page says."""
         return STALLED if is_stalled(experiment) else experiment.status
+
+    @extend_schema_field(MissingPoints(many=True))
+    def get_missing(self, experiment: Experiment) -> list[dict[str, Any]]:  # Any: words and numbers
+        """What did not arrive, the most first."""
+        return [asdict(each) for each in writer.missing(experiment)]
+
+    @extend_schema_field(WriterLost(allow_null=True))
+    def get_writer_lost(self, experiment: Experiment) -> Mapping[str, Any] | None:  # Any: words and times
+        """Why its script cannot write any more."""
+        lost = writer.lost_writer(experiment)
+        return None if lost is None else WriterLost(lost).data
 
     def get_url(self, experiment: Experiment) -> str:
         """The path of its page."""
@@ -212,6 +246,9 @@ class ExperimentChange(ExperimentContent):
     status = serializers.ChoiceField(choices=Experiment.Status.choices, required=False, help_text="`running` resumes a run that has ended.")
     failure_kind = serializers.ChoiceField(choices=Experiment.FailureKind.choices, required=False, help_text="Goes with the status `failed`.")
     archived = serializers.BooleanField(required=False)
+    missing = MissingPoints(
+        many=True, required=False, help_text="What a script says of its points that did not arrive: of each `how` and `reason` the last word holds."
+    )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:  # Any: values of several fields
         """Refuse a kind of failure without a failure."""
@@ -245,6 +282,9 @@ def parent_named(reference: str | None, project: Project | None) -> Experiment |
 def change(experiment: Experiment, asked: dict[str, Any], *, by: User) -> None:  # Any: values of several fields
     """Carry out a PATCH: content first, then the archive, then the status."""
     status, kind, archived = asked.pop("status", None), asked.pop("failure_kind", ""), asked.pop("archived", None)
+    missing = asked.pop("missing", None)
+    if missing:
+        writer.tell(experiment, missing)
     if asked:
         lifecycle.edit(experiment, by=by, **content(asked, experiment.project))
     if archived is not None:
@@ -372,7 +412,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
 
     def visible(self) -> QuerySet[Experiment]:
         """Those that the caller may read, with what their address takes."""
-        return Experiment.objects.visible_to(self.caller).select_related("project__team")
+        return Experiment.objects.visible_to(self.caller).select_related("project__team").with_writer()
 
     def experiment(self, *, role: Role = Role.VIEWER) -> Experiment:
         """The experiment in the address. Raises Http404 or Forbidden."""
@@ -423,7 +463,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
             experiment = lifecycle.create(owner, by=self.caller.user, **identity, **given)
             for hypothesis in tested:
                 link(hypothesis, [experiment], source=Link.Source.SCRIPT, by=self.caller.user)
-            experiment.hand_out_writer()
+            experiment.hand_out_writer(token=self.caller.token)
         return experiment, is_new
 
     def project(self, reference: str, *, is_made: bool) -> Project | None:
@@ -465,5 +505,5 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         found = self.experiment(role=Role.EDITOR)
         # A beat may come without a body, of whatever type the sender's library gives to that.
         every_s = self.asked(Heartbeat).get("every_s") if (request.content_type or "").startswith("application/json") else None
-        lifecycle.heartbeat(found, every=None if every_s is None else timedelta(seconds=every_s))
+        lifecycle.heartbeat(found, every=None if every_s is None else timedelta(seconds=every_s), token=self.caller.token)
         return Response(status=status.HTTP_204_NO_CONTENT)

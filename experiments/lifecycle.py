@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from config.errors import Conflict
 from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
 from experiments.models import AlreadyEnded, Experiment, ExperimentEvent, Tag, difference
@@ -141,11 +141,11 @@ def settle(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | Non
     note(experiment, kind, by=by, detail=detail)
 
 
-def heartbeat(experiment: Experiment, *, every: timedelta | None = None) -> None:
-    """Note that the run is alive, and how far apart its heartbeats are: as it says (`every`), else as they came."""
+def heartbeat(experiment: Experiment, *, every: timedelta | None = None, token: ApiToken | None = None) -> None:
+    """Note that the run is alive, by whose token, and how far apart its heartbeats are: as it says (`every`), else as they came."""
     now = timezone.now()
     gap = every or ExpressionWrapper(Value(now, output_field=DateTimeField()) - F("heartbeat_at"), output_field=DurationField())
-    Experiment.objects.filter(pk=experiment.pk).update(heartbeat_gap=gap, heartbeat_at=now)
+    Experiment.objects.filter(pk=experiment.pk).update(heartbeat_gap=gap, heartbeat_at=now, **({"writer_token": token} if token else {}))
 
 
 def note(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | None, detail: str = "") -> None:

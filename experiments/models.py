@@ -15,6 +15,7 @@ from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts.models import ApiToken, Membership
 from accounts.slugs import free_slug, is_uuid, only, with_slug_or
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
@@ -75,6 +76,11 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
             raise NotFound(f"There is no experiment {reference!r}, or it is not yours.{meant(near)} Make it with {call}")
         return experiment
 
+    def with_writer(self) -> Self:
+        """With what `writer.lost_writer` reads: the token that writes the run, and the role of its user in the team."""
+        held = Membership.objects.filter(user=models.OuterRef("writer_token__user"), team=models.OuterRef("project__team"))
+        return self.select_related("writer_token__user").annotate(writer_role=models.Subquery(held.values("role")[:1]))
+
     def running(self) -> Self:
         """Those that run now."""
         return self.filter(status=Experiment.Status.RUNNING)
@@ -124,6 +130,11 @@ class Experiment(models.Model):
     git_commit = models.CharField(max_length=64, blank=True)
     command = models.TextField(blank=True)
     writers = models.PositiveIntegerField(default=0, editable=False, help_text="Writer numbers handed out so far.")
+    # Without a constraint: the row of a token may go, and the run still knows that it had one.
+    writer_token = models.ForeignKey(
+        ApiToken, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", editable=False
+    )
+    missing = KeptJSONField(null=True, blank=True, editable=False, help_text="Points that did not arrive, as the writer says.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     last_point_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -263,11 +274,12 @@ class Experiment(models.Model):
             raise Conflict(f"{self} is {self.status}: only a run that has ended can be resumed.")
         self.status, self.failure_kind, self.finished_at = self.Status.RUNNING, self.FailureKind.NONE, None
 
-    def hand_out_writer(self) -> int:
-        """The next writer number of this experiment, 1 or more, never given twice."""
+    def hand_out_writer(self, *, token: ApiToken | None = None) -> int:
+        """The next writer number of this experiment, 1 or more, never given twice; `token` is what it will write with."""
         with transaction.atomic(savepoint=False):  # the row stays locked until the number is read
-            Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1)
+            Experiment.objects.filter(pk=self.pk).update(writers=models.F("writers") + 1, writer_token=token)
             self.refresh_from_db(fields=["writers"])
+        self.writer_token = token
         return self.writers
 
 

@@ -25,12 +25,13 @@ from config.web import files
 from config.web.client_wheel import wheels
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest, partial
+from config.web.ignored import ignored
 from experiments.language.names import as_typed, completions
 from experiments.language.terms import LONGEST
 from experiments.readings.numbers import Numbers
 from experiments.table import files as exporting
 from experiments.table.filtering import Insistent, known
-from experiments.table.query import STATUSES, TableQuery
+from experiments.table.query import STATUSES, WORDS, TableQuery
 from experiments.table.rows import FIRST, ExperimentTable
 from hypotheses.claims.epochs import redefining
 from hypotheses.models import Hypothesis
@@ -45,6 +46,7 @@ METRICS_A_PAGE = 100
 UNDECIDED_SHOWN = 3
 UNDECIDED_READ = 100
 LIVE = "live"
+PAGE_WORDS = (*WORDS, "format", "of", "compare")
 
 
 @login_required
@@ -106,6 +108,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if request.GET.get("compare", "") in [str(count) for count in FIRST]:
         return compared(opened, table, int(request.GET["compare"]))
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
+    content["ignored"] = ignored(request.GET, PAGE_WORDS)
     content["explore_url"] = opened.address("experiments:explore")
     content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
     if request.htmx and table.trouble:

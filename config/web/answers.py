@@ -23,7 +23,7 @@ from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotF
 from config.web.request_id import request_id
 
 logger = logging.getLogger(__name__)
-FAULTS_SHOWN = 100
+FAULTS_SHOWN = 1_000
 # What a database says that is away, restarts, or ended a transaction that stood in another's way: it may be asked again.
 RECORD_AWAY = (OperationalError, InterfaceError)
 API = ("/api/", "/health", "/ready", "/metrics")
@@ -42,7 +42,7 @@ def body(request_id: str, *, code: str, message: str, faults: Sequence[Fault] = 
 
 def fault_json(fault: Fault) -> dict[str, Any]:  # Any: words and numbers
     """One entry of `errors`; where in a text it is wrong stands only in those that know."""
-    where = {name: getattr(fault, name) for name in ("position", "length", "suggestion")}
+    where = {name: getattr(fault, name) for name in ("position", "length", "suggestion", "metric")}
     return {"index": fault.index, "field": fault.field, "code": fault.code, "message": fault.message} | {k: v for k, v in where.items() if v is not None}
 
 

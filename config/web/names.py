@@ -45,11 +45,21 @@ class NameField(serializers.CharField):
 
 
 class NameInput(forms.CharField):
-    """A name in a form, a page's or the admin's."""
+    """A name in a form, a page's or the admin's. One from before names were tidied stays as it is where nobody changed it."""
+
+    keeps_old = True  # not where what the form shows at first is only proposed
+    before = ""
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        """The field of a form, which shows this name now."""
+        self.before = str(form.get_initial_for_field(self, field_name) or "")
+        return super().get_bound_field(form, field_name)
 
     def to_python(self, value: Any) -> str:  # Any: Django's own signature
         """The name as it is kept. Raises ValidationError with the place of a character that shows nowhere."""
         text = "" if value is None else str(value)
+        if text and self.keeps_old and text == self.before:
+            return text
         flaw = flaw_in_name(text)
         if flaw:
             raise ValidationError(flaw.message, code=INVISIBLE)

@@ -119,6 +119,7 @@ class Grouping:
 
 
 PLAIN = Grouping()
+WORDS = ("group", "as", "centre", "band")
 
 
 def said(query: QueryDict, name: str, words: Mapping[str, str]) -> str:

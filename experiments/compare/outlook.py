@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
+from experiments.compare import grouping
 from experiments.compare.grouping import PLAIN, Grouping
+from experiments.readings import sections
 from experiments.readings.sections import Sought, sought
 
 X = ("step", "relative", "time")
@@ -35,6 +37,10 @@ class Outlook:
     sought: Sought = field(default_factory=Sought)
     is_by_mention: bool = False
     tips: tuple[str, ...] | None = None
+
+
+CHART_WORDS = ("x", "x_metric", "log", "clip", "smooth", "from", "to", *sections.WORDS)
+WORDS = (*CHART_WORDS, *grouping.WORDS, "order", "params", "hide", "base", "rows", "tip")
 
 
 def outlook(query: QueryDict) -> Outlook:

@@ -12,8 +12,10 @@ from django_htmx.http import HttpResponseClientRefresh
 from config.errors import Invalid, Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest, partial
+from config.web.ignored import ignored
 from experiments.compare import files as comparison_tables
 from experiments.compare.comparison import Comparison, version_of
+from experiments.compare.outlook import WORDS as OUTLOOK_WORDS
 from experiments.compare.outlook import Outlook, outlook
 from experiments.compare.side_by_side import SideBySide
 from experiments.compare.tooltip_params import TooltipParams
@@ -23,10 +25,12 @@ from experiments.readings.measured import measured
 from experiments.readings.numbers import Numbers
 from experiments.readings.parts import UNCHANGED, is_for_metrics, metrics_part
 from experiments.readings.selection import LEAST, MOST, Selection, select
+from experiments.scatter.axes import WORDS as AXES_WORDS
 from experiments.scatter.axes import choices_of, chosen, points_of
 from experiments.scatter.section import ScatterSection
 from projects.opened import OpenProject, open_project
 
+WORDS = ("e", "format", "table", *OUTLOOK_WORDS, *AXES_WORDS)
 GROUPS, LIVE = "arms", "compare-live"
 LIVE_CELLS = 2000  # of a table that is sent again and again
 OFFERED = 30
@@ -43,7 +47,7 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return answer
     if not selection.is_enough:
         return choose(request, opened, selection, look)
-    page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
+    page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look, "ignored": ignored(request.GET, WORDS)}
     comparison = Comparison(opened.project, selection, look)
     if "format" in request.GET:
         return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
@@ -86,6 +90,7 @@ def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, 
     leading = read.metrics[0] if read.metrics else None
     rows = [(row, read.value(row, leading) if leading else None) for row in offered]
     page = {"opened": opened, "tab": "compare", "selection": selection, "look": look, "least": LEAST, "most": MOST, "leading": leading, "rows": rows}
+    page["ignored"] = ignored(request.GET, WORDS)
     page["decimals"] = decimals_of(value for _, value in rows)
     return render(request, "experiments/compare/choose.html", page)
 

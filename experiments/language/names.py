@@ -5,11 +5,30 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
+from config.names import known_spelling, tidied
 from config.web.words import nearest
-from experiments.language.terms import AGGREGATES, FIELDS, JOINTS, ROOTS, STATUS_WORDS, Expression, FilterError, Known, Subject, comparisons, operators_for
+from experiments.language.terms import (
+    AGGREGATES,
+    FIELDS,
+    JOINTS,
+    ROOTS,
+    STATUS_WORDS,
+    Comparison,
+    Expression,
+    FilterError,
+    Junction,
+    Known,
+    Negation,
+    Subject,
+    comparisons,
+    operators_for,
+)
 from experiments.language.tokens import Token, lenient
 
+NAMED = ("name", "group", "tags")
+SPELLED = ("=", "!=", "in", "has", "contains")
 # Read from the left, so that a quote that ends one word begins no other.
 WORD = re.compile(r"""(?:[\w/.:-]|`[^`]*(?:`|\Z)|"[^"]*(?:"|\Z))+""")
 
@@ -22,6 +41,35 @@ def check_names(expression: Expression, known: Known) -> None:
             raise unknown(subject, "param", ".".join(subject.path), known.params)
         if subject.root == "metrics" and subject.metric not in known.metrics:
             raise unknown_metric(subject, known.metrics)
+
+
+def with_known_names(expression: Expression, known: Known) -> Expression:
+    """The same with names as the project knows them: as they are asked for where it has them so, else as they would be kept.
+
+    Values that are names (of runs, groups and tags) fit in either spelling: those from before names were tidied are found, too.
+    """
+    if isinstance(expression, Negation):
+        return Negation(with_known_names(expression.term, known))
+    if isinstance(expression, Junction):
+        return Junction(expression.word, tuple(with_known_names(term, known) for term in expression.terms))
+    return in_both_spellings(replace(expression, subject=replace(expression.subject, path=known_path(expression.subject, known))))
+
+
+def known_path(subject: Subject, known: Known) -> tuple[str, ...]:
+    """The path of a subject, its names as they are known."""
+    if subject.root == "metrics":
+        return (known_spelling(subject.metric, known.metrics.__contains__), *subject.path[1:])
+    if subject.root == "params" and not is_known_param(subject.path, known.params):
+        return tuple(tidied(part) for part in subject.path)
+    return subject.path
+
+
+def in_both_spellings(comparison: Comparison) -> Expression:
+    """The comparison; with a name that is not spelled as names are kept, in its spelling or in theirs."""
+    kept = tuple(tidied(value) if isinstance(value, str) else value for value in comparison.values)
+    if comparison.subject.root not in NAMED or comparison.operator not in SPELLED or kept == comparison.values:
+        return comparison
+    return Junction("and" if comparison.operator == "!=" else "or", (comparison, replace(comparison, values=kept)))
 
 
 def is_known_param(path: tuple[str, ...], params: Collection[str]) -> bool:

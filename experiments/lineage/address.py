@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 FOLDS_MOST = 60
+WORDS = ("metric", "from", "top", "after", "open", "fold", "e", "with")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import caller
 from accounts.models import Role
 from config.errors import Invalid, NotFound
+from config.web.ignored import ignored
 from experiments import lifecycle
-from experiments.lineage.address import view
+from experiments.lineage.address import WORDS, view
 from experiments.lineage.tree import DEEPEST, Lineage
 from experiments.models import Experiment
 from experiments.page.edit_views import open_experiment
@@ -36,7 +37,15 @@ def lineage(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResp
 
 def tree_page(request: HttpRequest, opened: OpenProject, tree: Lineage, *, reference: str | None = None, refusal: str = "") -> HttpResponse:
     """The page; 422 with the `refusal` of a parent, and what was asked for still in the field."""
-    page = {"opened": opened, "tab": "lineage", "tree": tree, "reference": reference, "refusal": refusal, "deepest": DEEPEST}
+    page = {
+        "opened": opened,
+        "tab": "lineage",
+        "tree": tree,
+        "reference": reference,
+        "refusal": refusal,
+        "deepest": DEEPEST,
+        "ignored": ignored(request.GET, WORDS),
+    }
     page["tree_url"] = opened.address("experiments:lineage")  # links of a refusal lead to the tree, not to where the form was sent
     return render(request, "experiments/lineage/lineage.html", page, status=422 if refusal else 200)
 

@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from config.errors import NotFound
-from config.names import flaw_in_name, tidied
+from config.names import flaw_in_name, known_spelling
 from config.web.names import NameInput
 from experiments.content import Fields
 from experiments.models import Experiment
@@ -49,7 +49,9 @@ class ExperimentForm(forms.Form):
         help_text="The experiment that this one changes. Empty: a root.",
     )
     params = JsonObject(required=False, help_text="What this run is made of, as a JSON object. What changed against the parent is worked out from it.")
-    tags = forms.CharField(required=False, widget=forms.TextInput(attrs={**TEXT, "placeholder": "sweep-1, final"}), help_text="Separated by commas.")
+    tags = forms.CharField(
+        required=False, strip=False, widget=forms.TextInput(attrs={**TEXT, "placeholder": "sweep-1, final"}), help_text="Separated by commas."
+    )
     seed = forms.IntegerField(required=False, min_value=-(2**63), max_value=2**63 - 1, widget=forms.TextInput(attrs={"class": "input", "inputmode": "numeric"}))
     replicate_group = NameInput(
         required=False,
@@ -75,8 +77,10 @@ class ExperimentForm(forms.Form):
 
     def clean_tags(self) -> list[str]:
         """The words, each once."""
-        words = list(dict.fromkeys(tidied(word) for word in self.cleaned_data["tags"].split(",") if word.strip()))
-        flawed = [(word, flaw) for word in words if (flaw := flaw_in_name(word))]
+        had = {tag.name for tag in self.experiment.tags.all()} if self.experiment else set()
+        given = [word.removeprefix(" ") for word in self.cleaned_data["tags"].split(",") if word.strip()]  # as `initial` writes them
+        words = list(dict.fromkeys(known_spelling(word, had.__contains__) for word in given))
+        flawed = [(word, flaw) for word in words if word not in had and (flaw := flaw_in_name(word))]
         if flawed:
             raise forms.ValidationError(f"{flawed[0][0]!r}: {flawed[0][1].message}")
         if any(len(word) > TAG_CHARACTERS for word in words):

@@ -13,6 +13,7 @@ from experiments.notation.numerals import decimals_for, decimals_of
 from experiments.readings.measured import Measured, measured, replicate_counts
 from experiments.readings.sections import Found, Sought
 from experiments.stalled import state_of
+from experiments.writer import LostWriter, Missing, lost_writer, missing
 from hypotheses.models import Link
 from metrics import process
 from metrics.store import freshness
@@ -198,9 +199,20 @@ class Overview:
         return list(self.experiment.events.select_related("by").order_by("-at", "-pk")[:EVENTS_MOST])
 
     @property
+    def missing(self) -> list[Missing]:
+        """Points that did not arrive, as its script says."""
+        return missing(self.experiment)
+
+    @cached_property
+    def lost_writer(self) -> LostWriter | None:
+        """Why nothing more comes of it, though it goes on."""
+        return lost_writer(self.experiment)
+
+    @property
     def version(self) -> str:
         """One word that changes when anything on the page does."""
-        return f"{freshness.version([self.experiment.pk])}.{self.pending}.{self.experiment.updated_at.timestamp():.6f}.{state_of(self.experiment)}"
+        lost = f"-{self.lost_writer.why}" if self.lost_writer else ""
+        return f"{freshness.version([self.experiment.pk])}.{self.pending}{lost}.{self.experiment.updated_at.timestamp():.6f}.{state_of(self.experiment)}"
 
     def has_state_of(self, version: str) -> bool:
         """Whether the run was in its present state when the page had this version."""

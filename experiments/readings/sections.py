@@ -45,6 +45,9 @@ class Sought:
     folded: frozenset[str] = frozenset()
 
 
+WORDS = ("metric", "regex", "open", "fold")
+
+
 def sought(query: QueryDict) -> Sought:
     """What a query string asks for: metric, regex=1, open and fold."""
     return Sought(query.get("metric", "").strip(), query.get("regex") == "1", frozenset(query.getlist("open")), frozenset(query.getlist("fold")))

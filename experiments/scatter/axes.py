@@ -319,6 +319,10 @@ class Chosen:
         return list(dict.fromkeys(filter(None, [self.x, self.y, self.colour, *self.lanes])))
 
 
+# What an address says of axes; `br` and `pcol` are read by the page's script.
+WORDS = ("sx", "sy", "sc", "sxhow", "syhow", "schow", "pc", "lg", "axes", "br", "pcol", "draw")
+
+
 def chosen(given: QueryDict, choices: Choices) -> Chosen:
     """The axes that an address asks for."""
     first_metric = [f"metric:{name}" for name in choices.metrics[:1]]

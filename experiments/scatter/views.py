@@ -13,13 +13,16 @@ from django.views.decorators.http import require_safe
 from config.errors import Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest
+from config.web.ignored import ignored
 from experiments.language.terms import FilterError
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import select
 from experiments.scatter.axes import DRAWN_MOST, Points, Scatter, choices_of, chosen, keys_of, points_found, points_of
+from experiments.scatter.axes import WORDS as AXES_WORDS
 from experiments.scatter.section import ScatterSection
 from experiments.table.cells import Trouble
 from experiments.table.query import STATUSES, TableQuery
+from experiments.table.query import WORDS as TABLE_WORDS
 from projects.models import Direction, Project
 from projects.opened import OpenProject, open_project
 
@@ -39,7 +42,13 @@ def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     choices = choices_of(points.params, metric_names(opened.project))
     section = ScatterSection(opened.project, points, numbers, chosen(request.GET, choices), choices)
     page: dict[str, Any] = {"opened": opened, "tab": "experiments", "query": query, "explored": section, "points": points, "numbers": numbers}
-    page |= {"trouble": trouble, "statuses": STATUSES, "most": DRAWN_MOST, "filter_query": filter_query(query)}
+    page |= {
+        "trouble": trouble,
+        "statuses": STATUSES,
+        "most": DRAWN_MOST,
+        "filter_query": filter_query(query),
+        "ignored": ignored(request.GET, (*TABLE_WORDS, *AXES_WORDS)),
+    }
     return render(request, "experiments/scatter/explore.html", page)
 
 

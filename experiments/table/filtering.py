@@ -17,7 +17,8 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from experiments.language.names import check_names
+from config.names import tidied
+from experiments.language.names import check_names, with_known_names
 from experiments.language.parsing import compiled, parse
 from experiments.language.terms import Comparison, Expression, FilterError, Junction, Known, Negation, Subject, comparisons
 from experiments.models import SEED_LIKE, Experiment, Tag
@@ -43,12 +44,14 @@ def expression_of(project: Project, text: str) -> Expression:
     expression = parse(text)
     wanted = {comparison.subject.metric for comparison in comparisons(expression) if comparison.subject.root == "metrics"}
     mine = ProjectMetric.objects.filter(project=project).order_by()
-    metrics = set(mine.filter(name__in=wanted).values_list("name", flat=True)) if wanted else set()
-    if wanted - metrics:
+    metrics = set(mine.filter(name__in=wanted | set(map(tidied, wanted))).values_list("name", flat=True)) if wanted else set()
+    if any(metrics.isdisjoint((name, tidied(name))) for name in wanted):
         metrics = set(mine.values_list("name", flat=True))
     uses_params = any(comparison.subject.root == "params" for comparison in comparisons(expression))
     params = {*varying_params(project), *SEED_LIKE} if uses_params else set()
-    check_names(expression, Known(params, metrics))
+    names = Known(params, metrics)
+    expression = with_known_names(expression, names)
+    check_names(expression, names)
     return expression
 
 

@@ -16,6 +16,7 @@ from experiments.table.columns import at_key
 PAGE_ROWS = 50
 SORTED_MOST = 5
 NEWEST_FIRST = "-created"
+WORDS = ("q", "status", "tag", "sort", "columns", "pin", "arrange", "page", "add", "how", "best")
 STATUSES = {word: word.capitalize() for word in ("running", "stalled", "planned", "complete", "failed", "diverged", "crashed", "interrupted", "archived")}
 
 

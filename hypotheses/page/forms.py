@@ -78,6 +78,7 @@ class HypothesisForm(forms.Form):
     def __init__(self, project: Project, data: QueryDict | None = None, *, initial: Mapping[str, Any] | None = None, is_new: bool = True) -> None:
         super().__init__(data, initial={"require": "all", "baseline": "root"} | dict(initial or {}))
         self.project = project
+        self.fields["title"].keeps_old = not is_new  # type: ignore[attr-defined]  # a NameInput
         if not is_new:
             del self.fields["experiments"], self.fields["feature"]
         for index in range(self.row_count(data)):

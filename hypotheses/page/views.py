@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Role
 from config.web.htmx import HtmxHttpRequest, partial
+from config.web.ignored import ignored
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import MOST
@@ -28,6 +29,7 @@ from hypotheses.weighing.cases import Judgement
 from projects.opened import OpenProject, open_project
 
 CANDIDATES = 200
+LIST_WORDS = ("q", "status", "page")
 NOTHING: list[histories.Past] = []
 
 
@@ -38,6 +40,7 @@ def hypotheses(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> H
     """Every claim of a project, and what it knows by them."""
     opened = open_project(request, team_slug, project_slug)
     content = {"opened": opened, "tab": "hypotheses", "table": ClaimTable(opened.project, request.GET), "statuses": Hypothesis.Status.choices}
+    content["ignored"] = ignored(request.GET, LIST_WORDS)
     template = partial("hypotheses/hypotheses.html", "claims", request)
     return render(request, template, content | ({} if "#" in template else {"known": known(opened.project)}))
 

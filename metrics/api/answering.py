@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 
@@ -102,3 +102,9 @@ def as_json(content: dict[str, Any]) -> HttpResponse:
 def with_pending(body: bytes, experiments: Iterable[uuid.UUID]) -> HttpResponse:
     """A JSON object that was kept, and how many points of these experiments are acknowledged and not in it yet."""
     return HttpResponse(b'%s,"pending":%d}' % (body.removesuffix(b"}"), process.pending(experiments)), content_type="application/json")
+
+
+def file_with_pending(file: StreamingHttpResponse, experiments: Iterable[uuid.UUID]) -> StreamingHttpResponse:
+    """The same of a file, which has no place for it, as the header X-Pending-Points."""
+    file["X-Pending-Points"] = str(process.pending(experiments))
+    return file

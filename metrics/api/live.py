@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, place_of, refuse_unknown_metrics
+from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
 from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, metric_asked, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
@@ -92,7 +92,8 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     """The file, its first piece made before so that errors are answered."""
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
-    return files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, files.file_name(owner.slug, metric))
+    file = files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, files.file_name(owner.slug, metric))
+    return file_with_pending(file, [run.id for run in chosen])
 
 
 def window_of(asked: charts.Asked) -> Window:

@@ -22,7 +22,7 @@ from config.web.words import listed, meant, nearest
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, place_of, refuse_unknown_metrics, with_pending
+from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, file_with_pending, place_of, refuse_unknown_metrics, with_pending
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
 from metrics.charts.caching import cached
@@ -112,7 +112,7 @@ class Timeseries(StoreView):
         refuse_unknown_metrics(owner, [metric])
         if kind == "csv":
             body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
-            return files.answer([body], kind, files.file_name(found.slug, metric))
+            return file_with_pending(files.answer([body], kind, files.file_name(found.slug, metric)), [run.id])
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
         return with_pending(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), [run.id])
 
@@ -227,7 +227,8 @@ def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | No
     """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
     pieces = summary_pieces(place_of(owner), chosen, names, how)
     first = next(pieces, [])
-    return files.answer(files.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
+    file = files.answer(files.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
+    return file_with_pending(file, [run.id for run in chosen])
 
 
 def summary_pieces(place: Place, chosen: list[charts.Run], names: list[str] | None, how: dict[str, str]) -> Iterator[list[files.Values]]:

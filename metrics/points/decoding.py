@@ -41,7 +41,7 @@ ONE, ROWS, COLUMNS = msgspec.json.Decoder(Row), msgspec.json.Decoder(Rows), msgs
 def one(body: bytes, *, now_us: int) -> Points:
     """A single point. Raises BadRequest for what is no JSON, Invalid for what is no point."""
     try:
-        return from_rows([ONE.decode(body)], None, None, now_us=now_us)
+        return from_rows([ONE.decode(body)], None, None, now_us=now_us, indexed=False)
     except (msgspec.MsgspecError, Doubtful, UnicodeDecodeError, RecursionError):
         value = loaded(body)
     return strictly_rows([value], None, None, now_us=now_us, indexed=False)
@@ -74,7 +74,7 @@ def columns_quickly(body: bytes, now_us: int, limits: Limits) -> Points:
     return from_columns(columns, now_us=now_us)
 
 
-def from_rows(rows: Sequence[Row], writer: int | None, ordinal: int | None, *, now_us: int) -> Points:
+def from_rows(rows: Sequence[Row], writer: int | None, ordinal: int | None, *, now_us: int, indexed: bool = True) -> Points:
     """Decoded rows as columns. Raises Doubtful where any value is out of bounds."""
     doubt(not rows or not is_identity(writer, ordinal))
     names, name_codes = distinct(*coded([row.metric_name for row in rows]))
@@ -82,7 +82,7 @@ def from_rows(rows: Sequence[Row], writer: int | None, ordinal: int | None, *, n
     doubt(not all(map(is_name, names)) or not all(map(is_host, hosts)))
     steps, times = steps_of([row.step for row in rows]), times_of([row.timestamp for row in rows], now_us)
     values = values_of([row.metric_value for row in rows])
-    return Points(names, name_codes, steps, times, values, hosts, host_codes, writer, ordinal)
+    return Points(names, name_codes, steps, times, values, hosts, host_codes, writer, ordinal, is_rows=indexed)
 
 
 def from_columns(columns: Columns, *, now_us: int) -> Points:

@@ -98,18 +98,18 @@ class Faults:
         self.found: list[Fault] = []
         self.count = 0
 
-    def add(self, index: int | None, field: str, code: str, message: str, *, position: int | None = None) -> None:
+    def add(self, index: int | None, field: str, code: str, message: str, *, position: int | None = None, metric: str | None = None) -> None:
         """Note one fault."""
         self.count += 1
         if len(self.found) < FAULTS_KEPT:
-            self.found.append(Fault(index, field, code, message, position=position))
+            self.found.append(Fault(index, field, code, message, position=position, metric=metric))
 
-    def check(self, index: int | None, field: str, value: Any, rule: Callable[[Any], Any]) -> Any:
-        """The value as `rule` reads it; where the rule refuses, its sentence is noted and 0 stands in."""
+    def check(self, index: int | None, field: str, value: Any, rule: Callable[[Any], Any], *, metric: str | None = None) -> Any:
+        """The value as `rule` reads it; where the rule refuses, its sentence is noted and 0 stands in. `metric` is whose value it is."""
         try:
             return rule(value)
         except Wrong as wrong:
-            self.add(index, field, wrong.code, f"{wrong} Got {brief(value)}.", position=wrong.position)
+            self.add(index, field, wrong.code, f"{wrong} Got {brief(value)}.", position=wrong.position, metric=metric)
             return 0
 
     def refuse(self) -> None:
@@ -205,7 +205,7 @@ def strictly_rows(rows: list[Any], writer: Any, ordinal: Any, *, now_us: int, in
     for place, row in enumerate(rows):
         kept.append(strict_row(faults, place if indexed else None, row, now_us))
     faults.refuse()
-    return from_strict(kept, writer, ordinal)
+    return from_strict(kept, writer, ordinal, is_rows=indexed)
 
 
 def strict_row(faults: Faults, index: int | None, row: Any, now_us: int) -> tuple[str, float, int, int, str]:
@@ -219,22 +219,24 @@ def strict_row(faults: Faults, index: int | None, row: Any, now_us: int) -> tupl
     for field in ("metric_name", "metric_value"):
         if field not in row:
             faults.add(index, field, "missing", f"{field} is missing.")
+    name = row.get("metric_name", "-")
+    metric = name if isinstance(name, str) else None
     return (
-        faults.check(index, "metric_name", row.get("metric_name", "-"), strict_name),
-        faults.check(index, "metric_value", row.get("metric_value", 0), strict_value),
-        faults.check(index, "step", row.get("step", 0), strict_step),
-        faults.check(index, "timestamp", row.get("timestamp"), strict_time(now_us)),
-        faults.check(index, "host", row.get("host", ""), strict_host),
+        faults.check(index, "metric_name", name, strict_name, metric=metric),
+        faults.check(index, "metric_value", row.get("metric_value", 0), strict_value, metric=metric),
+        faults.check(index, "step", row.get("step", 0), strict_step, metric=metric),
+        faults.check(index, "timestamp", row.get("timestamp"), strict_time(now_us), metric=metric),
+        faults.check(index, "host", row.get("host", ""), strict_host, metric=metric),
     )
 
 
-def from_strict(rows: list[tuple[str, float, int, int, str]], writer: int | None, ordinal: int | None) -> Points:
+def from_strict(rows: list[tuple[str, float, int, int, str]], writer: int | None, ordinal: int | None, *, is_rows: bool = False) -> Points:
     """Checked rows as columns."""
     columns = list(zip(*rows, strict=True))
     names, name_codes = coded(list(columns[0]))
     hosts, host_codes = coded(list(columns[4]))
     values, steps, times = np.array(columns[1], "f8"), np.array(columns[2], "i8"), np.array(columns[3], "i8")
-    return Points(names, name_codes, steps, times, values, hosts, host_codes, writer, ordinal)
+    return Points(names, name_codes, steps, times, values, hosts, host_codes, writer, ordinal, is_rows=is_rows)
 
 
 def strictly_columns(body: dict[str, Any], *, now_us: int, limits: Limits) -> Points:
@@ -249,7 +251,7 @@ def strictly_columns(body: dict[str, Any], *, now_us: int, limits: Limits) -> Po
     faults.refuse()
     rows = []
     for name, values in body["metrics"].items():
-        kept = faults.check(None, "metrics", name, strict_name)
+        kept = faults.check(None, "metrics", name, strict_name, metric=name)
         rows += strict_metric(faults, kept or name, values, steps, times, host)
     if not rows and not faults.count:
         faults.add(None, "metrics", "empty", "There is no point: send one at least.")
@@ -269,7 +271,9 @@ def strict_column(faults: Faults, field: str, values: Any, rule: Callable[[Any],
 def strict_metric(faults: Faults, name: str, values: Any, steps: list[int], times: list[int], host: str) -> list[tuple[str, float, int, int, str]]:
     """The points of one metric of the columns form; null is no point."""
     if not isinstance(values, list) or len(values) != len(steps):
-        faults.add(None, name, "length", f"The values of {brief(name)} are a list with one entry for each of the {len(steps)} steps, null for no point.")
+        faults.add(
+            None, name, "length", f"The values of {brief(name)} are a list with one entry for each of the {len(steps)} steps, null for no point.", metric=name
+        )
         return []
     points = [(place, value) for place, value in enumerate(values) if value is not None]
-    return [(name, faults.check(place, name, value, strict_value), steps[place], times[place], host) for place, value in points]
+    return [(name, faults.check(place, name, value, strict_value, metric=name), steps[place], times[place], host) for place, value in points]

@@ -62,7 +62,8 @@ class Columns(msgspec.Struct, forbid_unknown_fields=True):
 class Points:
     """A valid batch as columns of shape (points,): `names[name_codes[i]]` is the metric of point i; times in microseconds.
 
-    `writer` and `ordinal` are the client's own identity for the first point (the others follow), or None where the spool gives one.
+    `writer` and `ordinal` are the client's own identity for the first point (the others follow), or None where the spool gives one. `is_rows` says that the
+    points came one by one, in this order.
     """
 
     names: list[str]
@@ -74,6 +75,7 @@ class Points:
     host_codes: Codes
     writer: int | None = None
     ordinal: int | None = None
+    is_rows: bool = False
 
     def __len__(self) -> int:
         return len(self.steps)

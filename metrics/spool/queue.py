@@ -34,6 +34,7 @@ T = TypeVar("T")
 COMMIT_BYTES = 64_000_000
 NAMES_REMEMBERED = 2_000
 DISK_LOOK_S = 1.0
+FAULTS_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -226,14 +227,11 @@ class Spool:
                 self.names.clear()
             self.names[experiment] = {name for (name,) in self.connection.execute("SELECT name FROM names WHERE experiment = ?", (experiment,))}
         known = self.names[experiment]
-        new = set(entry.points.names) - known
+        new = [name for name in entry.points.names if name not in known]
         if len(known) + len(new) > self.caps.names:
-            message = (
-                f"The experiment would have {len(known) + len(new)} metric names, the limit is {self.caps.names}: put what varies into the step, not the name."
-            )
-            return Invalid(message, [Fault(None, "metric_name", "too_many_names", message)])
-        known |= new
-        return new
+            return too_many(entry.points, new, known=len(known), limit=self.caps.names)
+        known.update(new)
+        return set(new)
 
     def announce(self, answers: list[tuple[Entry, Receipt | Exception]]) -> None:
         """Answer the requests, and wake the drain."""
@@ -346,3 +344,20 @@ class Spool:
     def reader(self) -> sqlite3.Connection:
         """A new connection for reading beside the writer. The caller closes it."""
         return reader(self.path)
+
+
+def too_many(points: Points, new: list[str], *, known: int, limit: int) -> Invalid:
+    """The refusal of a batch whose `new` metrics are more than there is room for beside the `known` ones: the first find room, the others are named."""
+    message = f"The experiment would have {known + len(new)} metric names, the limit is {limit}: put what varies into the step, not the name."
+    beyond = new[max(0, limit - known) :][:FAULTS_KEPT]
+    return Invalid(
+        message, [Fault(first, "metric_name", "too_many_names", message, metric=name) for name, first in zip(beyond, firsts(points, beyond), strict=True)]
+    )
+
+
+def firsts(points: Points, names: list[str]) -> list[int | None]:
+    """The index of the first point of each metric, where the points were sent one by one."""
+    if not points.is_rows:
+        return [None] * len(names)
+    codes = {name: code for code, name in enumerate(points.names)}
+    return [int((points.name_codes == codes[name]).argmax()) for name in names]

@@ -70,7 +70,8 @@ class FarSide:
 
     @property
     def endings(self):
-        return [r.json for r in self.of("PATCH") if "status" in r.json]
+        found = [r.json for r in self.of("PATCH") if "status" in r.json]
+        return [{word: value for word, value in ending.items() if word != "missing"} for ending in found]
 
     def plan_for_batches(self, *answers):
         self.planned.extend(answers)
@@ -206,7 +207,7 @@ def script(far, tmp_path):
     def run(source, *, command=None, arguments=(), warnings="error", cwd=None, **environment):
         path = tmp_path / "train.py"
         path.write_text("import research_platform as rp\n" + source)
-        settings = {"RP_URL": far.url, "RP_TOKEN": TOKEN, "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], **environment}
+        settings = {"RP_URL": far.url, "RP_TOKEN": TOKEN, "PYTHONPATH": str(CLIENT), "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
         command = command or [sys.executable, "-W", warnings, str(path), *arguments]
         process = subprocess.Popen(
             command, env=settings, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals

@@ -72,6 +72,8 @@ def test_a_script_starts_its_first_run_with_one_request(editor, team):
             "created_at",
             "updated_at",
             "archived",
+            "missing",
+            "writer_lost",
         ),
     }
 

@@ -66,6 +66,16 @@ def test_a_file_in_the_place_of_the_data_directory_is_named(tmp_path: Path) -> N
     assert str(in_the_way / "deeper") in refused(in_the_way / "deeper")
 
 
+def test_with_a_secret_of_its_own_the_data_directory_is_made_too(tmp_path: Path, served: Callable[..., Served]) -> None:
+    secret = "a secret that no file holds, long enough for every host: 0123456789"
+    in_the_way = tmp_path / "data"
+    in_the_way.write_text("not a folder")
+    assert str(in_the_way / "deeper") in refused(in_the_way / "deeper", SECRET_KEY=secret)
+    server = served(tmp_path / "new" / "deeper", SECRET_KEY=secret)
+    server.start()
+    assert server.stop() == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o500)

@@ -129,7 +129,10 @@ def test_too_many_metric_names_are_refused_and_nothing_is_written(api, experimen
         object.__setattr__(caps, "names", 3)
         assert send(api, experiment, {"steps": [0], "metrics": {"a": [1], "b": [1]}}).status_code == 200
         answer = send(api, experiment, {"steps": [1], "metrics": {"a": [2], "c": [1], "d": [1]}})
-        assert (answer.status_code, answer.json()["error"]["errors"][0]["code"]) == (422, "too_many_names")
+        assert answer.status_code == 422
+        assert [(e["index"], e["metric"], e["code"]) for e in answer.json()["error"]["errors"]] == [(None, "d", "too_many_names")]
+        rows = {"metrics": [{"metric_name": name, "metric_value": 1, "step": 2} for name in ("a", "c", "d", "e", "d")]}
+        assert [(e["index"], e["metric"]) for e in send(api, experiment, rows).json()["error"]["errors"]] == [(2, "d"), (3, "e")]
         assert values(store, experiment, "a") == [1.0]
         assert send(api, experiment, {"steps": [1], "metrics": {"a": [2], "c": [1]}}).status_code == 200
     finally:

@@ -105,6 +105,24 @@ def test_one_invalid_point_refuses_the_batch_and_is_named(change, field, code):
     assert faults({"metrics": [row(), row(**change)]}) == [(1, field, code)]
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"metrics": [row(), row(metric_value="high")]}, [(1, "loss")]),
+        ({"metrics": [row(), row(timestamp=-1)]}, [(1, "loss")]),
+        ({"steps": [0, 1], "metrics": {"loss": [1, 2], "acc": [1, "high"]}}, [(1, "acc")]),
+        ({"steps": [0], "metrics": {"loss": [1], "a\u200bb": [1]}}, [(None, "a\u200bb")]),
+        ({"steps": [0], "metrics": {"loss": [1], "acc": [1, 2]}}, [(None, "acc")]),
+        ({"steps": [0, 2**63], "metrics": {"loss": [1, 2]}}, [(1, None)]),
+        ({"steps": [0, 1], "timestamps": [1, -1], "metrics": {"loss": [1, 2]}}, [(1, None)]),
+    ],
+)
+def test_a_fault_says_which_points_cannot_be_taken(body, named):
+    with pytest.raises(Invalid) as refused:
+        many(body)
+    assert [(fault.index, fault.metric) for fault in refused.value.faults] == named
+
+
 def test_what_is_missing_is_named():
     assert faults({"metrics": [{}]}) == [(0, "metric_name", "missing"), (0, "metric_value", "missing")]
     assert faults({"metrics": []}) == [(None, "metrics", "empty")]

@@ -64,6 +64,8 @@ def test_points_that_wait_are_told_as_pending_and_the_answer_is_empty(api, exper
         for address in (ADDRESSES[0], ADDRESSES[2], ADDRESSES[-1]):
             answer = get(api, address.format("new"))
             assert (answer.status_code, answer.json()["pending"]) == (200, 3)
+        files = ("timeseries/digits/baseline/new?format=csv", "summary/digits?format=csv", "points/digits?metric=new&experiments=baseline")
+        assert [get(api, file)["X-Pending-Points"] for file in files] == ["3"] * 3
         assert get(api, "timeseries/digits/baseline/new").json()["points"] == []
         assert get(api, "timeseries/digits/baseline/other").status_code == 404
 

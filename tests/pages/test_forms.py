@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.models import DeletedExperiment, Experiment, ExperimentEvent
+from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, Tag
 from experiments.readings.selection import select
+from hypotheses.claims import stating
+from hypotheses.models import Hypothesis
+from projects.models import Project, ProjectMetric
 
 pytestmark = pytest.mark.differs_on_servers("params are JSON, which PostgreSQL stores and compares in its own way")
 BASE = "/projects/vision-team/digits/"
@@ -203,3 +206,41 @@ def test_a_project_whose_slug_is_not_what_its_name_gives_says_so(erin, browser_f
     page = browser_for(erin).post("/projects/new", {"name": "C++", "team": team.pk}, follow=True)
     assert page.redirect_chain[-1][0] == "/projects/vision-team/c-2/"
     assert "the slug is c-2" in page.content.decode()
+
+
+def test_forms_keep_an_old_name_with_invisible_characters_where_nobody_changed_it(alice, browser_for, project, operator):
+    browser, base = browser_for(alice), "/projects/vision-team/digits"
+    old = "a\u200bb "
+    run = Experiment.objects.create(project=project, name=old, replicate_group=old, params={"w\u200bidth": 1})
+    run.tags.add(Tag.objects.create(project=project, name=old), Tag.objects.create(project=project, name="final"))
+    ProjectMetric.objects.create(project=project, name="loss")
+    claim = stating.propose(project, by=alice, title="a b", targets=[stating.TargetTerm("loss", direction="minimize")])
+    Hypothesis.objects.filter(pk=claim.pk).update(title=old)
+    Project.objects.filter(pk=project.pk).update(name=old)
+    for address, changed in (
+        (f"{base}/experiments/{run.slug}/edit", {"notes": "new"}),
+        (f"{base}/hypotheses/{claim.slug}/edit", {"statement": "new"}),
+        (f"{base}/edit", {"description": "new"}),
+    ):
+        form = browser.get(address).context["form"]
+        sent = {name: "" if value is None else value for name in form.fields if (value := form[name].value()) is not False}
+        answer = browser.post(address, sent | changed)
+        assert answer.status_code == 302, (address, answer.context["form"].errors)
+    run.refresh_from_db()
+    assert (run.name, run.replicate_group, run.notes) == (old, old, "new")
+    assert sorted(run.tags.values_list("name", flat=True)) == [old, "final"]
+    admin = browser_for(operator)
+    for address in (f"/admin/experiments/experiment/{run.pk}/change/", f"/admin/projects/project/{project.pk}/change/"):
+        form = admin.get(address).context["adminform"].form
+        sent = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+        formsets = {f"{inline.formset.prefix}-{word}_FORMS": inline.formset.total_form_count() if word == "TOTAL" else inline.formset.initial_form_count()
+                    for inline in admin.get(address).context["inline_admin_formsets"] for word in ("TOTAL", "INITIAL")}  # fmt: skip
+        answer = admin.post(address, sent | formsets)
+        assert answer.status_code == 302, (address, answer.context["errors"])
+    project.refresh_from_db()
+    assert project.name == old
+
+
+def test_a_changed_old_name_is_refused_as_any_other(alice, browser_for, project):
+    Project.objects.filter(pk=project.pk).update(name="a\u200bb")
+    assert browser_for(alice).post("/projects/vision-team/digits/edit", {"name": "a\u200bbc"}).status_code == 422

@@ -95,6 +95,35 @@ def test_the_table_shows_what_fits_the_filter(browser_for, bob, runs, where, fou
     assert answer.context["table"].trouble is None
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "params.`gro\u0308ße` = 1",
+        "params.nested.`la\u0308nge` = 2 or params.`gro\u0308ße` = 1",
+        "metrics.`schwa\u0308che`.max > 0",
+        "metrics.` schwäche `.max > 0",
+        'tags has "fru\u0308h"',
+        'name = "mu\u0308de"',
+        'name contains "mu\u0308"',
+        'name in ("x", "mu\u0308de")',
+        'not name != "mu\u0308de"',
+        'group = "gru\u0308n"',
+    ],
+)
+def test_a_filter_finds_names_however_their_letters_are_composed(browser_for, bob, project, runs, log, where):
+    named = Experiment.objects.create(project=project, name="müde", replicate_group="grün", params={"größe": 1, "nested": {"länge": 2}})
+    named.tags.add(Tag.objects.create(project=project, name="früh"))
+    log(named, {"schwäche": [1.0]})
+    assert names(browser_for(bob).get(asked(q=where))) == ["müde"]
+
+
+def test_a_filter_finds_names_from_before_they_were_composed(browser_for, bob, project, runs, log):
+    old = Experiment.objects.create(project=project, name="mu\u0308de", params={"gro\u0308ße": 1})
+    old.tags.add(Tag.objects.create(project=project, name="fru\u0308h"))
+    for where in ("params.`gro\u0308ße` = 1", 'name = "mu\u0308de"', 'tags has "fru\u0308h"'):
+        assert names(browser_for(bob).get(asked(q=where))) == ["mu\u0308de"]
+
+
 def test_an_error_is_shown_under_the_box_and_points_at_the_word(browser_for, bob, runs):
     text = browser_for(bob).get(asked(q="seed = 1 and metrics.acuracy.max > 0.9")).content.decode()
     assert "The project has no metric acuracy." in text

@@ -6,10 +6,12 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from research_platform.connection import Connection
 from research_platform.credentials import Credentials, keep
 from research_platform.errors import Refused, ResearchPlatformError, Unreachable
+from research_platform.sending import send
 
 # A token that may only log is still a token: the server knows it and says 403.
 KNOWN = (200, 403)
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     asked = parser().parse_args(arguments)
     try:
-        return login(asked.url, asked.token)
+        return send(asked.files, asked.token) if asked.verb == "send" else login(asked.url, asked.token)
     except (ResearchPlatformError, OSError) as error:
         print(f"research-platform: {error}", file=sys.stderr)
         return 1
@@ -28,10 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """What may be typed."""
     top = argparse.ArgumentParser(prog="research-platform", description="Connects this machine's scripts to a Research Platform server.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="verb")
     entry = commands.add_parser("login", help="check a token and keep it for scripts")
     entry.add_argument("url", metavar="URL", help="the server's address, like http://127.0.0.1:8000")
     entry.add_argument("--token", help="the API token; asked for where it is not given")
+    later = commands.add_parser("send", help="send what runs could not send, and kept")
+    later.add_argument("files", nargs="*", type=Path, metavar="FILE", help="such a file; all that are kept here where none is given")
+    later.add_argument("--token", help="the API token to send with, in place of the one that is found")
     return top
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from research_platform.connection import Body, packed
 from research_platform.pace import Pace
-from research_platform.values import encoded, spelled
+from research_platform.parts import Batch, batch_of
+from research_platform.values import spelled
 
 Column = list["float | str | None"]
 
@@ -24,15 +23,6 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One request's worth of points. The body and the key are made once: each repeat sends the same bytes under the same name."""
-
-    key: str
-    points: int
-    body: Body
-
-
-@dataclass(frozen=True)
 class Origin:
     """Whose points they are: the writer's number that the server gave, and the machine's name."""
 
@@ -41,8 +31,7 @@ class Origin:
 
     def batch(self, rows: list[Row], *, ordinal: int) -> Batch:
         """`rows` as a batch whose first point is the run's point number `ordinal`."""
-        content = {**columns(rows), "writer": self.writer, "ordinal": ordinal, "host": self.host}
-        return Batch(key=uuid.uuid4().hex, points=sum(len(row.names) for row in rows), body=packed(encoded(content)))
+        return batch_of({**columns(rows), "writer": self.writer, "ordinal": ordinal, "host": self.host})
 
 
 def columns(rows: list[Row]) -> dict[str, object]:

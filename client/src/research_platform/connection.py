@@ -6,7 +6,7 @@ import gzip
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ from research_platform.errors import ConfigurationError
 from research_platform.patience import Patience
 
 COMPRESS_FROM_BYTES = 1_024
-REQUEST_TIMEOUT, CONFLICT, TOO_EARLY, TOO_MANY = 408, 409, 425, 429
+UNAUTHENTICATED, REQUEST_TIMEOUT, CONFLICT, TOO_LARGE, UNPROCESSABLE, TOO_EARLY, TOO_MANY = 401, 408, 409, 413, 422, 425, 429
 BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504
 
 
@@ -82,9 +82,12 @@ class Answer:
 
 
 class Connection:
-    """A server's address and the token to use there. Opens one TCP connection a request; safe for many threads."""
+    """A server's address and the token to use there. Opens one TCP connection a request; safe for many threads.
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = 20.0) -> None:
+    `renewed` is asked for the token that is valid now, where the server does not take the one that there was.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 20.0, renewed: Callable[[], str] | None = None) -> None:
         """Raise ConfigurationError where `url` is no http:// or https:// address."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -93,13 +96,31 @@ class Connection:
         self._parts = parts
         self.token = token
         self._timeout_s = timeout_s
+        self._renewed = renewed
 
     def ask(self, method: str, path: str, body: Body | None = None, *, headers: Mapping[str, str] | None = None, within_s: float | None = None) -> Answer:
-        """Send one request to `path` (below the address) and return the answer; where nobody answers `within_s`, an Answer with status 0."""
+        """Send one request to `path` (below the address) and return the answer; where nobody answers `within_s`, an Answer with status 0.
+
+        Where the token is refused and there is another one by now, the request is sent again with that.
+        """
+        patience = Patience(self._timeout_s, within_s)
+        answer = self._asked(method, path, body, headers, patience)
+        if answer.status == UNAUTHENTICATED and self._has_new_token():
+            answer = self._asked(method, path, body, headers, patience)
+        return answer
+
+    def _has_new_token(self) -> bool:
+        """Take the token that is valid now. False where that is the one that was refused, or there is none."""
+        refused = self.token
+        with suppress(ConfigurationError, OSError):
+            self.token = self._renewed() if self._renewed else refused
+        return self.token != refused
+
+    def _asked(self, method: str, path: str, body: Body | None, headers: Mapping[str, str] | None, patience: Patience) -> Answer:
         everything = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "research-platform-client"}
         everything.update(body.headers if body else {})
         everything.update(headers or {})
-        line = self._opened(Patience(self._timeout_s, within_s))
+        line = self._opened(patience)
         try:
             return exchanged(line, method, self._parts.path.rstrip("/") + path, body.content if body else None, everything)
         except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: a host name that cannot be one

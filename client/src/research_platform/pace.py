@@ -35,7 +35,8 @@ class Pace:
 
     A batch leaves every `flush_s`, or at once when `flush_points` wait. It holds at most `batch_points` points and, because a row without a
     metric still costs a `null`, at most `batch_cells` rows x names. At most `waiting_points` are kept while the server is away. `init` tries for
-    `connect_timeout_s`, `finish` for `flush_timeout_s`.
+    `connect_timeout_s`, `finish` for `flush_timeout_s`. A server that takes nothing of this writer is asked again after `shut_out_s`, for a metric without room
+    after `ask_again_s`.
     """
 
     flush_s: float = 1.0
@@ -48,6 +49,8 @@ class Pace:
     backoff_most_s: float = 8.0
     retry_after_most_s: float = 600.0
     request_s: float = 20.0
+    shut_out_s: float = 10.0
+    ask_again_s: float = 60.0
     flush_timeout_s: float = field(default_factory=flush_timeout_s)
     connect_timeout_s: float = field(default_factory=connect_timeout_s)
 

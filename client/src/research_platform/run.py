@@ -12,9 +12,12 @@ from weakref import WeakValueDictionary
 
 from research_platform.children import Tether
 from research_platform.columns import Origin, Row
-from research_platform.connection import Answer, Connection, packed
+from research_platform.connection import CONFLICT, UNPROCESSABLE, Answer, Connection, packed
+from research_platform.delivery import is_shut_out
 from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
 from research_platform.heartbeat import Heartbeat
+from research_platform.keeping import Destination, Keep, folder
+from research_platform.losses import DROPPED, KEPT, LEFT_OUT, REFUSED, Losses
 from research_platform.pace import Pace
 from research_platform.record import Record
 from research_platform.retrying import persisted
@@ -27,6 +30,20 @@ FAILURE_KINDS = ("", "crashed", "interrupted", "diverged")
 UPDATE_WITHIN_S = 10.0
 # The runs of this process by id, for as long as somebody holds them.
 LIVING: WeakValueDictionary[str, Run] = WeakValueDictionary()
+
+
+def counted(points: int) -> str:
+    """`1 point was`, `2 points were`."""
+    return f"{points:,} point{'' if points == 1 else 's'} {'was' if points == 1 else 'were'}"
+
+
+def is_number(value: object) -> bool:
+    """Whether a value may be logged, under whatever name."""
+    try:
+        number(value)  # type: ignore[arg-type]  # whatever a script logs
+    except ValueError:
+        return False
+    return True
 
 
 def ending(status: str | None, failure_kind: str) -> Ending:
@@ -50,8 +67,10 @@ class Run:
         self._path = f"/api/v1/experiments/{record.id}"
         self._connection, self._pace, self._voice = connection, pace, Voice()
         log_path = f"/api/v1/metrics/log-batch/{record.project_id}/{record.id}"
-        self._sender = Sender(connection, log_path, Origin(record.writer, host), pace=pace, voice=self._voice)
-        self._heartbeat = Heartbeat(connection, f"{self._path}/heartbeat", every_s=pace.heartbeat_s)
+        self._keep = Keep(Destination(connection.url, log_path, self._path, self.url, self.slug, self.id))
+        self._losses = Losses()
+        self._sender = Sender(connection, log_path, Origin(record.writer, host), self._keep, self._losses, pace=pace, voice=self._voice)
+        self._heartbeat = Heartbeat(connection, f"{self._path}/heartbeat", every_s=pace.heartbeat_s, then=self._tell)
         self._tether = Tether(connection, self._path)
         self._lock = threading.RLock()  # re-entrant: a signal handler of the script may log while the script does
         self._next_step = 0
@@ -85,6 +104,7 @@ class Run:
             explicit = None if step is None else whole(step)
         except ValueError as error:
             self._voice.once("step", f"{error}: this row is left out.")
+            self._losses.note(LEFT_OUT, "step", sum(1 for _ in flat(metrics)), str(error))
             return
         self._add(self._valid(metrics), explicit, at_s)
 
@@ -116,8 +136,10 @@ class Run:
         self.await_sent(timeout_s - reserve_s(timeout_s))
         self._sender.abandon()
         self._heartbeat.stop()
-        self._report(self._sender.unsent)
+        self._sender.keep_rest()
+        self._report()
         self._end(how, within_s=until - time.monotonic())
+        self._keep.close()
         self._tether.release()
 
     def close(self) -> None:
@@ -181,6 +203,7 @@ class Run:
                 found, taken = number(value), name(metric)
             except ValueError as error:
                 self._voice.once(f"value {metric!r}", f"{metric!r:.80}: {error}, and is left out.")
+                self._losses.note(LEFT_OUT, "name" if is_number(value) else "value", 1, str(error))
                 continue
             if taken in kept:
                 self._voice.once(f"twice {taken}", f"{taken!r:.80} stands twice in one row, flat and in a dict: the later value is kept.")
@@ -197,17 +220,48 @@ class Run:
             if values:
                 self._sender.add(Row(here, at_s, self._shape, tuple(values.values())))
 
-    def _report(self, unsent: int) -> None:
-        lost = {"not sent in time": unsent, "refused by the server": self._sender.refused, "dropped": self._sender.dropped}
-        told = [f"{points:,} point{'' if points == 1 else 's'} {'was' if points == 1 else 'were'} {how}" for how, points in lost.items() if points]
+    def _report(self) -> None:
+        late, kept = self._losses.points(KEPT, "not_sent"), self._losses.points(KEPT)
+        lost = {
+            "not sent in time": late,
+            "not taken": kept - late,
+            "refused by the server": self._losses.points(REFUSED),
+            "dropped": self._losses.points(DROPPED),
+        }
+        told = [f"{counted(points)} {how}" for how, points in lost.items() if points]
         if told:
             self._voice.warn(f"{self.slug} has ended, but {', '.join(told)}.")
+        if kept:
+            self._voice.warn(f"What was not sent is kept in {self._keep.path or folder()}: `research-platform send` sends it.")
+
+    def _tell(self) -> None:
+        """Let the server know which points did not arrive, where that changed. One that does not know the word is told nothing."""
+        said = self._losses.untold()
+        if said and not self._is_finished and self._connection.ask("PATCH", self._path, packed(encoded({"missing": said}))).is_good:
+            self._losses.tell(said)
 
     def _end(self, how: Ending, *, within_s: float) -> None:
+        until = time.monotonic() + within_s
         content = {"status": how.status, **({"failure_kind": how.failure_kind} if how.failure_kind else {})}
-        answer = self._patch(content, within_s=within_s)
+        said = self._losses.untold()
+        answer = self._patch({**content, **({"missing": said} if said else {})}, within_s=within_s)
+        if said and answer.status == CONFLICT:  # it has ended otherwise
+            self._patch({"missing": said}, within_s=until - time.monotonic())
+        elif said and answer.status == UNPROCESSABLE:  # an older server
+            answer = self._patch(content, within_s=until - time.monotonic())
         if not answer.is_good:
-            self._voice.warn(f"{self.slug} could not be marked as {how.failure_kind or how.status} ({answer}): mark it on its page, {self.url}.")
+            word = how.failure_kind or how.status
+            self._voice.warn(f"{self.slug} could not be marked as {word} ({answer}): mark it on its page, {self.url}{self._kept(content, answer)}.")
+
+    def _kept(self, ending: Mapping[str, object], answer: Answer) -> str:
+        """Keep the ending where it can be told later, and the words for that."""
+        if not answer.is_passing and not is_shut_out(answer):
+            return ""
+        try:
+            self._keep.add_ending(ending)
+        except (OSError, RuntimeError):
+            return ""
+        return ", or later with `research-platform send`"
 
     def _patch(self, content: Mapping[str, object], *, within_s: float) -> Answer:
         body = packed(encoded(content))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
-from itertools import count
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 
-from research_platform.columns import Batch, Origin, Row, taken
-from research_platform.connection import CONFLICT, Answer, Connection
+from research_platform.columns import Origin, Row, taken
+from research_platform.connection import Connection
+from research_platform.delivery import Delivery
+from research_platform.keeping import Keep, KeptBatch
+from research_platform.losses import DROPPED, KEPT, Losses
 from research_platform.pace import Pace
+from research_platform.parts import Batch
 from research_platform.voice import Voice
-
-# The same key in flight is over in seconds; a 409 that stays means that the experiment takes no points.
-CONFLICTS_AT_MOST = 12
 
 
 class Sender:
@@ -24,12 +26,14 @@ class Sender:
     KeyboardInterrupt cannot leave half a row behind.
     """
 
-    def __init__(self, connection: Connection, path: str, origin: Origin, *, pace: Pace, voice: Voice) -> None:
-        self._connection, self._path, self._origin, self._pace, self._voice = connection, path, origin, pace, voice
+    def __init__(self, connection: Connection, path: str, origin: Origin, keep: Keep, losses: Losses, *, pace: Pace, voice: Voice) -> None:
+        self._origin, self._keep, self._losses, self._pace, self._voice = origin, keep, losses, pace, voice
+        self._delivery = Delivery(connection, path, keep, losses, pace=pace, voice=voice, settled=self._settle)
         self._rows: deque[Row] = deque()
-        self._added = self._taken = self._settled = 0
-        self.refused = self.dropped = 0
+        self._added = self._taken = self._settled = self._dropped = 0
         self._cry_at = 1
+        # Held while rows become a batch in hand, so that whoever keeps the rest at the end finds each point in one of the two.
+        self._taking = threading.Lock()
         # Waking goes through a queue in C: a KeyboardInterrupt in the midst of an Event's `set` may leave its lock held for ever.
         self._wakes: SimpleQueue[None] = SimpleQueue()
         self._closing, self._abandoned = threading.Event(), threading.Event()
@@ -66,6 +70,16 @@ class Sender:
     def abandon(self) -> None:
         """Stop, whatever still waits."""
         self._abandoned.set()
+        self._delivery.stop()
+
+    def keep_rest(self) -> None:
+        """After `abandon`: put what still waits where it can be sent from later."""
+        with self._taking:
+            waiting, self._delivery.in_hand = self._delivery.in_hand, []
+            for batch in waiting:
+                self._delivery.keep(batch, "not_sent")
+            while self._rows:
+                self._delivery.keep(self._next(), "not_sent")
 
     def _wake(self) -> None:
         if self._wakes.empty():
@@ -76,62 +90,62 @@ class Sender:
             self._wakes.get(timeout=self._pace.flush_s)
 
     def _drop(self, row: Row) -> None:
-        self.dropped += len(row.names)
-        if self.dropped >= self._cry_at:
-            self._cry_at = self.dropped * 10
-            self._voice.warn(f"{self.dropped:,} POINTS ARE LOST so far: {self.unsent:,} wait already, because the server does not take them.")
+        self._dropped += len(row.names)
+        self._losses.note(DROPPED, "waiting", len(row.names))
+        if self._dropped >= self._cry_at:
+            self._cry_at = self._dropped * 10
+            self._voice.warn(f"{self._dropped:,} POINTS ARE LOST so far: {self.unsent:,} wait already, because the server does not take them.")
 
     def _work(self) -> None:
         while not self._abandoned.is_set():
             self._await_wake()
             self._send_waiting()
-            if self._closing.is_set() and not self._rows:
+            is_last = self._closing.is_set() and not self._rows
+            if self._keep and (is_last or self._delivery.is_welcome):
+                self._send_kept(is_last=is_last)
+            if is_last:
                 return
 
     def _send_waiting(self) -> None:
         """One batch; more only where a backlog or the end of the run asks for it."""
         while self._rows and not self._abandoned.is_set():
-            batch = self._origin.batch(taken(self._rows, self._pace), ordinal=self._taken)
-            self._taken += batch.points
-            self._deliver(batch)
+            with self._taking:
+                if self._abandoned.is_set():
+                    return
+                self._delivery.take(self._next())
+            self._delivery.deliver()
             if self._added - self._taken < self._pace.flush_points and not self._closing.is_set():
                 return
 
-    def _deliver(self, batch: Batch) -> None:
-        """Offer `batch` until it is acknowledged or refused, or the run is given up."""
-        for attempt in count():
-            answer = self._connection.ask("POST", self._path, batch.body, headers={"Idempotency-Key": batch.key})
-            if is_receipt(answer):
-                self._settle(batch)
-                return
-            if is_refusal(answer, attempt):
-                self._refuse(batch, answer)
-                return
-            self._tell_of_outage(attempt, answer)
-            if self._abandoned.wait(self._pace.pause_s(attempt, answer.retry_after_s)):
-                return
+    def _send_kept(self, *, is_last: bool) -> None:
+        """What was kept, now that the server takes points again; at the end of the run whether it does or not. Until it is shut out."""
+        before = self._delivery.shut_outs
+        try:
+            with closing(self._keep.taken()) as waiting:
+                while self._takes_kept(waiting):
+                    self._delivery.deliver(is_last=is_last)
+                    if self._delivery.shut_outs != before:
+                        return
+        except OSError as error:
+            self._voice.once("keep", f"what was kept cannot be read or put back ({error}).")
 
-    def _settle(self, batch: Batch) -> None:
-        self._settled += batch.points
-        self._voice.forget("outage")
+    def _takes_kept(self, waiting: Iterator[KeptBatch]) -> bool:
+        """Take the next of what was kept in hand; False where there is none, or the run is given up."""
+        with self._taking:
+            kept = None if self._abandoned.is_set() else next(waiting, None)
+            if kept is None:
+                return False
+            self._settled -= kept.batch.points
+            self._losses.note(KEPT, kept.reason, -kept.batch.points)
+            self._delivery.take(kept.batch)
+        return True
 
-    def _refuse(self, batch: Batch, answer: Answer) -> None:
-        self._settled += batch.points
-        self.refused += batch.points
-        self._voice.once("refused", f"the server refused {batch.points:,} points, which are lost ({answer}). Logging goes on; later refusals are counted.")
+    def _next(self) -> Batch:
+        """The next batch of what waits."""
+        origin = replace(self._origin, host="") if self._delivery.is_hostless else self._origin
+        batch = origin.batch(taken(self._rows, self._pace), ordinal=self._taken)
+        self._taken += batch.points
+        return batch
 
-    def _tell_of_outage(self, attempt: int, answer: Answer) -> None:
-        if attempt == 1:  # a single failure is no outage
-            self._voice.once("outage", f"{self._connection.url} does not take points now ({answer}). They are kept and sent again until it does.")
-
-
-def is_receipt(answer: Answer) -> bool:
-    """Whether the points are durable. A proxy's own 200 page is no receipt."""
-    return answer.is_good and answer.content.get("status") == "success"
-
-
-def is_refusal(answer: Answer, attempt: int) -> bool:
-    """Whether sending the same batch again is of no use."""
-    if answer.status == CONFLICT:
-        return attempt >= CONFLICTS_AT_MOST
-    return not answer.is_passing and not answer.is_good
+    def _settle(self, points: int) -> None:
+        self._settled += points

@@ -12,6 +12,7 @@ from research_platform.connection import Answer, Connection, packed
 from research_platform.credentials import credentials
 from research_platform.endings import endings
 from research_platform.errors import ConfigurationError
+from research_platform.keeping import files, is_held
 from research_platform.pace import Pace
 from research_platform.record import record
 from research_platform.retrying import persisted
@@ -54,7 +55,7 @@ def init(
         return DisabledRun(params=params, tags=tags)
     pace = pace or Pace()
     found = credentials(url, token)
-    connection = Connection(found.url, found.token, timeout_s=pace.request_s)
+    connection = Connection(found.url, found.token, timeout_s=pace.request_s, renewed=lambda: credentials(found.url, token).token)
     content = {"project": project, "create_project": create_project, "name": name or provenance.default_name(), "parent": reference(parent)}
     content.update(features_diff=features_diff, params=params, seed=seed, tags=tags, notes=notes, replicate_group=replicate_group)
     content.update(hypotheses=claims(hypotheses))
@@ -68,6 +69,11 @@ def init(
 def begun(run: Run) -> Run:
     """The run, its sender at work and its end watched; one that a notebook left open gives way to it."""
     endings.make_way()
+    waiting = [path for path in files() if not is_held(path)]
+    if waiting:
+        Voice().warn(
+            f"{waiting[0].parent} keeps what {len(waiting)} earlier run{'s' if len(waiting) > 1 else ''} could not send: `research-platform send` sends it."
+        )
     run.start()
     endings.watch(run)
     return run

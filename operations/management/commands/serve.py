@@ -20,6 +20,7 @@ from alerts import watch
 from config.celery import IS_EMBEDDED
 from config.databases.database import unusable
 from config.databases.deadline import FOR_EVER, within
+from config.environment import folders
 from config.errors import SetupError, Unavailable
 from metrics import meters, process
 from metrics.clickhouse.errors import StoreError
@@ -53,8 +54,8 @@ def whole(options: Mapping[str, Any], name: str, *, least: int = 0, most: int = 
 
 
 def refuse_full_disk() -> None:
-    """Raise SetupError where there is no room to open the stores."""
-    free = shutil.disk_usage(settings.DATA_DIR).free
+    """Raise SetupError where there is no room to open the stores, or no folder for them. Makes the folder."""
+    free = shutil.disk_usage(folders.made(settings.DATA_DIR)).free
     if free < ROOM_TO_START_BYTES:
         raise SetupError(
             f"The disk of {settings.DATA_DIR} has {free} bytes free, {ROOM_TO_START_BYTES} are needed to start: make room, or give another DATA_DIR."
