@@ -14,6 +14,7 @@ from accounts.models import User
 from config.errors import Fault, Invalid, NotFound
 from experiments.models import Experiment
 from hypotheses.claims import wanting
+from hypotheses.claims.grouping import Keys, frozen_arms, kept_keys, regroup
 from hypotheses.claims.wanting import note
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule
 from projects.models import Project
@@ -69,12 +70,13 @@ def in_words(runs: Sequence[Experiment]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What keeps runs from being linked: `arms` of the baseline, the runs `above` it, and the reasons of those invalidated, by run."""
+    """What keeps runs from being linked: `arms` of the baseline, the runs `above` it, and the reasons of those invalidated, by run. `keys`: arms it keeps."""
 
     hypothesis: Hypothesis
     arms: frozenset[str]
     above: frozenset[uuid.UUID]
     invalidated: Mapping[uuid.UUID, str]
+    keys: Keys
 
     def fault(self, index: int, run: Experiment) -> Fault | None:
         """Why the run, loaded with its root, cannot be linked; None where it can. `index`: its place among those asked for."""
@@ -89,6 +91,7 @@ class Bars:
             return "invalidated", f"{run} was invalidated ({self.invalidated[run.pk]}) and stays out: start a fresh run."
         if run.pk in self.above:
             return "cycle", f"A cycle: the baseline {self.hypothesis.baseline_experiment} descends from {run}. Link runs that come after the baseline."
+        regroup([run], self.keys)
         if run.replicate_key in self.arms or (self.hypothesis.baseline == Baseline.ROOT and is_of_root(run)):
             return "baseline", f"{run} belongs to the baseline: link runs that change something against it, with the baseline as parent."
         return "", ""
@@ -98,11 +101,15 @@ def bars(hypothesis: Hypothesis) -> Bars:
     """What the hypothesis's baseline and its history keep out."""
     baseline = hypothesis.baseline_experiment
     invalidated = Link.objects.filter(hypothesis=hypothesis).exclude(invalidated_at=None)
+    keys = kept_keys(hypothesis)
+    if baseline:
+        regroup([baseline], keys)
     return Bars(
         hypothesis=hypothesis,
-        arms=frozenset([*hypothesis.frozen.get("arms", ()), *([baseline.replicate_key] if baseline else [])]),
+        arms=frozenset([*frozen_arms(hypothesis), *([baseline.replicate_key] if baseline else [])]),
         above=frozenset(ancestor.pk for ancestor in baseline.ancestors()) if baseline else frozenset(),
         invalidated=dict(invalidated.values_list("experiment_id", "reason")),
+        keys=keys,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from experiments.models import Experiment, changes
+from hypotheses.claims.grouping import Keys, frozen_arms, kept_keys, regroup
 from hypotheses.judgements.values import Values, read_values
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.evidence import sign_of
@@ -29,7 +30,9 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
     """The case as it stands, or as it stood at `as_of` by the runs that had ended then. Raises a StoreError where the store is away."""
     links = list(linked(hypothesis))
     terms, closed = terms_of(hypothesis)
-    bases = baselines(hypothesis, [link.experiment for link in links])
+    keys = kept_keys(hypothesis)
+    regroup((link.experiment for link in links), keys)
+    bases = baselines(hypothesis, [link.experiment for link in links], keys)
     runs = [*(link.experiment for link in links), *bases]
     values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), wanted_by(terms))
     late = {link.experiment_id for link in links if is_late(link, hypothesis)}
@@ -125,23 +128,26 @@ def kind_of(hypothesis: Hypothesis) -> str:
     return "root" if hypothesis.baseline == "best" and not hypothesis.frozen.get("arms") else hypothesis.baseline
 
 
-def baselines(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> list[Experiment]:
+def baselines(hypothesis: Hypothesis, ours: Sequence[Experiment], keys: Keys) -> list[Experiment]:
     """The experiments that may be compared with: the runs of the baseline's arms, without those that chose it."""
     arms = baseline_arms(hypothesis, ours)
     chosen_by = set(hypothesis.frozen.get("chosen_by", ()))
-    found = Experiment.objects.filter(project_id=hypothesis.project_id, replicate_key__in=arms).select_related("root_experiment")
+    is_theirs = Q(pk__in=[pk for pk, key in keys.items() if key in arms]) if keys else Q(replicate_key__in=arms)
+    found = Experiment.objects.filter(is_theirs, project_id=hypothesis.project_id).select_related("root_experiment")
     if kind_of(hypothesis) == "best" and hypothesis.frozen_at:
         found = found.filter(Q(finished_at__gt=hypothesis.frozen_at) | Q(finished_at=None))
-    return [run for run in found if str(run.pk) not in chosen_by]
+    counted = [run for run in found if str(run.pk) not in chosen_by]
+    regroup(counted, keys)
+    return counted
 
 
 def baseline_arms(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> set[str]:
     """The replicate_keys of the baseline."""
     if kind_of(hypothesis) == "root":
         return {run.root_experiment.replicate_key for run in ours if run.root_experiment and run.root_experiment.replicate_key != run.replicate_key}
-    frozen: list[str] = hypothesis.frozen.get("arms", [])
+    frozen = frozen_arms(hypothesis)
     if frozen or hypothesis.baseline_experiment is None:
-        return set(frozen)
+        return frozen
     return {hypothesis.baseline_experiment.replicate_key}
 
 
