@@ -24,6 +24,7 @@ DEFAULT = (
     *("numpy_seed", "np_seed", "torch_seed", "cuda_seed", "tf_seed", "jax_seed", "python_seed", "pythonhashseed"),
     *("model_seed", "init_seed", "train_seed", "data_seed", "env_seed", "replicate"),
 )
+SAID_MOST = 4
 ENTRIES_MOST, CHARACTERS_MOST = 100, 250
 NAMES_KEPT = 20_000
 BETWEEN = re.compile(r"[./]")
@@ -35,6 +36,17 @@ class Seeds:
     """The entries of one project's setting."""
 
     entries: tuple[str, ...] = DEFAULT
+
+    @property
+    def said(self) -> str:
+        """The first of them, and how many more there are."""
+        more = len(self.entries) - SAID_MOST
+        return (", ".join(self.entries[:SAID_MOST]) or "none") + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def all_said(self) -> str:
+        """All of them."""
+        return ", ".join(self.entries) or "none"
 
     def has(self, path: str) -> bool:
         """Whether the param of this name, nested ones by dotted names, is a seed."""
