@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from experiments.notation.equality import is_same, levelled
+from experiments.notation.equality import is_nothing, is_same, levelled
 from experiments.notation.params import NESTED, by_name, distinct, flat
 from projects.seeds import NOTHING, Seeds
 
@@ -51,7 +51,7 @@ def compared(feature: str, change: Any, seeds: Seeds) -> Any:  # Any: whatever J
     left = {end: seeds.rest(value, feature) for end, value in ends.items()}
     if all(value is NOTHING for value in left.values()):
         return NOTHING
-    told = {end: None if value is NOTHING else levelled(value) for end, value in left.items()}
+    told = {end: None if value is NOTHING or is_nothing(value) else levelled(value) for end, value in left.items()}
     if ends is not change:
         return told["to"]
     return NOTHING if is_same(told["from"], told["to"]) and not is_same(change["from"], change["to"]) else told

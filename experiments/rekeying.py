@@ -99,7 +99,8 @@ def write_down(moved_arms: Model, project_id: uuid.UUID, found: Iterable[Placing
         moves[each.old_key].add(each.new_key)
         origins[each.new_key].add(each.old_key)
     before = set(moved_arms.objects.filter(project_id=project_id).values_list("old_key", "new_key"))
-    wanted = {(old, later) for old, new in before for later in moves.get(new, {new})}
+    is_itself_again = {old for old, _ in before if old in origins and (old, old) not in before}
+    wanted = {(old, later) for old, new in before if old not in is_itself_again for later in moves.get(new, {new})}
     wanted |= {(old, new) for old, news in moves.items() if news != {old} for new in news}
     only_itself = {old for old, new in wanted if old == new} - {old for old, new in wanted if old != new}
     wanted = {pair for pair in wanted if pair[0] not in only_itself}
