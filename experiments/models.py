@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -367,9 +367,17 @@ class MovedArm(models.Model):
 def current_keys(project_id: uuid.UUID, keys: Iterable[str], *, since: datetime | None = None) -> set[str]:
     """The replicate_keys that arms have now that had these before, as of `since`; itself for one that did not move."""
     asked = set(keys)
-    moved = MovedArm.objects.filter(project_id=project_id, old_key__in=asked)
-    pairs = list((moved.filter(at__gt=since) if since else moved).values_list("old_key", "new_key")) if asked else []
-    return {new for _, new in pairs} | (asked - {old for old, _ in pairs})
+    moved = moved_keys(project_id, asked, since=since)
+    return {new for news in moved.values() for new in news} | (asked - set(moved))
+
+
+def moved_keys(project_id: uuid.UUID, keys: Collection[str], *, since: datetime | None = None) -> dict[str, list[str]]:
+    """The replicate_keys that each of these arms has now, those left out that did not move; several where it fell apart."""
+    moved = MovedArm.objects.filter(project_id=project_id, old_key__in=keys).order_by("old_key", "new_key")
+    found: dict[str, list[str]] = {}
+    for old, new in (moved.filter(at__gt=since) if since else moved).values_list("old_key", "new_key") if keys else ():
+        found.setdefault(old, []).append(new)
+    return found
 
 
 @dataclass(frozen=True)

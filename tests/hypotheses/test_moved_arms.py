@@ -57,7 +57,7 @@ def migrate() -> None:
     import_module(MIGRATIONS[1]).judge_joined(apps, None)
 
 
-def test_a_verdict_on_half_of_a_baseline_is_judged_on_the_whole_and_the_history_says_so_once(split):
+def test_a_verdict_on_half_of_a_baseline_is_judged_on_the_whole_and_the_history_says_so_once(split, api_for, erin):
     assert baseline(split) == ["base", "base 1"]
     written = [*HypothesisEvent.objects.filter(hypothesis=split).order_by("pk").values_list("sentence", "at")]
     migrate()
@@ -69,6 +69,7 @@ def test_a_verdict_on_half_of_a_baseline_is_judged_on_the_whole_and_the_history_
     assert said.startswith("Arms were joined since the last judgement: runs whose params are equal, 64 and 64.0 among them, seeds aside, are replicates.")
     settled(split)
     assert methods(split) == [said]
+    assert api_for(erin).get(f"/api/v1/hypotheses/{split.pk}/evidence").json()["moved_arms"] == {}  # the arm of the linked runs did not move
     assert [*HypothesisEvent.objects.filter(hypothesis=split).order_by("pk").values_list("sentence", "at")][: len(written)] == written
 
 
@@ -96,7 +97,7 @@ def fixed(claim, root, ran, project) -> Hypothesis:
     return settled(claim)
 
 
-def test_a_fixed_baseline_keeps_its_arms_when_the_seeds_change_until_a_new_epoch(fixed, root, ran, erin, project):
+def test_a_fixed_baseline_keeps_its_arms_when_the_seeds_change_until_a_new_epoch(fixed, root, ran, erin, project, api_for):
     before = judgements.read(fixed)
     assert [len(before.baseline), len(before.arms), len(before.arms[0].runs)] == [3, 1, 3]
     services.edit(project, by=erin, seed_params=[*DEFAULT, "width"])
@@ -104,6 +105,8 @@ def test_a_fixed_baseline_keeps_its_arms_when_the_seeds_change_until_a_new_epoch
     assert Experiment.objects.get(pk=root.pk).replicate_key != root.replicate_key
     settled(fixed)
     after = judgements.read(Hypothesis.objects.get(pk=fixed.pk))
+    (now,) = Experiment.objects.filter(name="wide 0").values_list("replicate_key", flat=True)
+    assert api_for(erin).get(f"/api/v1/hypotheses/{fixed.pk}/evidence").json()["moved_arms"] == {before.arms[0].key: [now]}
     assert [after.baseline, after.arms[0].key, after.status] == [before.baseline, before.arms[0].key, before.status]
     assert methods(fixed) == [
         "Other params of the project count as seeds from now on: this hypothesis keeps the arms that its baseline was fixed with, until a new epoch."

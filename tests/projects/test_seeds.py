@@ -76,7 +76,7 @@ def test_params_without_seeds_lose_them_at_every_depth_and_objects_that_held_not
 
 @pytest.mark.parametrize("odd", ["*", "*.seed", "a..b", ".", "!", "!.", "a.", "__", "x" * 251, "a\u200bb"])
 def test_an_entry_that_means_no_param_is_refused_with_what_to_do(odd: str):
-    with pytest.raises(ValueError, match="write a name|at most|invisible"):
+    with pytest.raises(ValueError, match=r"write a name|at most|invisible"):
         entries_of(["seed", odd])
 
 
