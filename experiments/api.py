@@ -189,7 +189,7 @@ class ExperimentContent(StrictSerializer):
 
     name = NameField(max_length=255, required=False)
     parent = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name in the same project.")  # type: ignore[assignment]
-    features_diff = ObjectField(required=False, help_text="What changed against the parent; worked out from the params where not given.")
+    features_diff = ObjectField(required=False, help_text="What changed against the parent; where not given, or empty, it follows the params of both.")
     params = ObjectField(required=False)
     seed = serializers.IntegerField(required=False, allow_null=True, min_value=INT64_MIN, max_value=INT64_MAX)
     tags = serializers.ListField(child=NameField(max_length=100), max_length=TAGS_MOST, required=False)

@@ -14,9 +14,9 @@ from django.utils import timezone
 from accounts.models import User
 from config.errors import Conflict
 from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
-from experiments.models import AlreadyEnded, Experiment, ExperimentEvent, Tag
+from experiments.models import CHUNK, AlreadyEnded, Experiment, ExperimentEvent, Tag
 from hypotheses.claims import wanting
-from hypotheses.claims.linking import link_by_rules
+from hypotheses.claims.linking import link_all_by_rules, link_by_rules
 from metrics import process
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
@@ -171,8 +171,7 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
         setattr(experiment, name, value)
     if "features_diff" in changed:
         experiment.features_diff_given = bool(experiment.features_diff)
-    for each in write(experiment, changed):
-        link_by_rules(each, by=by)
+    link_all_by_rules(write(experiment, changed), by=by)
     if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
         experiment.tags.set(known_tags(experiment.project, tags))
         changed.append("tags")
@@ -204,7 +203,8 @@ def write(experiment: Experiment, changed: Sequence[str]) -> list[Experiment]:
         return []
     experiment.save(update_fields=[*names, *DERIVED, "updated_at"])
     moved = [experiment, *experiment.followers]
-    wanting.changed([each.pk for each in moved])
+    for first in range(0, len(moved), CHUNK):
+        wanting.changed([each.pk for each in moved[first : first + CHUNK]])
     return moved
 
 

@@ -365,10 +365,9 @@ class MovedArm(models.Model):
 
 
 def current_keys(project_id: uuid.UUID, keys: Iterable[str], *, since: datetime | None = None) -> set[str]:
-    """The replicate_keys that arms have now that had these before, as of `since`; itself for one that did not move."""
+    """These replicate_keys, and those that arms have now that had one of these as of `since`: runs may be on their way from one to the other."""
     asked = set(keys)
-    moved = moved_keys(project_id, asked, since=since)
-    return {new for news in moved.values() for new in news} | (asked - set(moved))
+    return asked.union(*moved_keys(project_id, asked, since=since).values())
 
 
 def moved_keys(project_id: uuid.UUID, keys: Collection[str], *, since: datetime | None = None) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -79,6 +79,8 @@ def put_in_place(runs: Model, moved_arms: Model, project_id: uuid.UUID, seeds: S
     Takes models, as a migration has its own.
     """
     found = placings(runs, project_id, seeds)
+    with transaction.atomic():  # before the runs: whoever dies between leaves every old key with its new one
+        write_down(moved_arms, project_id, found.values())
     moved = [pk for pk, each in found.items() if each.new_key != each.old_key]
     changed = [pk for pk, each in found.items() if each.difference is not None]
     for first in range(0, len(moved), BATCH):
@@ -87,14 +89,14 @@ def put_in_place(runs: Model, moved_arms: Model, project_id: uuid.UUID, seeds: S
     for first in range(0, len(changed), BATCH):
         rows = [runs(pk=pk, features_diff=found[pk].difference) for pk in changed[first : first + BATCH]]
         runs.objects.bulk_update(rows, ["features_diff"])
-    if moved:
-        write_down(moved_arms, project_id, found.values())
     return moved
 
 
-def write_down(moved_arms: Model, project_id: uuid.UUID, found: Iterable[Placing]) -> None:
+def write_down(moved_arms: Model, project_id: uuid.UUID, found: Collection[Placing]) -> None:
     """Tell from which key to which each arm moved, what moved before among them."""
     moves, origins = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    if all(each.new_key == each.old_key for each in found):
+        return
     for each in found:
         moves[each.old_key].add(each.new_key)
         origins[each.new_key].add(each.old_key)
@@ -125,8 +127,7 @@ def rekey(project: Project) -> list[uuid.UUID]:
     found: dict[uuid.UUID, None] = {}
     for _ in range(PASSES):
         project.refresh_from_db(fields=["seed_params", "keys_due_at"])
-        with transaction.atomic():
-            moved = put_in_place(Experiment, MovedArm, project.pk, project.seeds)
+        moved = put_in_place(Experiment, MovedArm, project.pk, project.seeds)
         found |= dict.fromkeys(moved)
         if not moved:
             Project.objects.filter(pk=project.pk, keys_due_at=project.keys_due_at).update(keys_due_at=None)

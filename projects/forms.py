@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -63,6 +64,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         labels: ClassVar = {"retention_days": "Keep points for (days)"}
         help_texts: ClassVar = {"description": "One or two sentences: the question, the data.", "archived": "Leaves the list of projects. Its pages stay."}
+
+    field_order: Sequence[str] = ("name", "description", "retention_days", "seed_params", "archived")
 
     def __init__(self, data: QueryDict | None = None, *, instance: Project | None = None, may_delete: bool = False) -> None:
         super().__init__(data, instance=instance)

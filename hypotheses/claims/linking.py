@@ -208,6 +208,16 @@ def link_by_rules(experiment: Experiment, *, by: User | None = None) -> None:
                 follow(locked(hypothesis), [experiment.pk], by=by)
 
 
+def link_all_by_rules(experiments: Sequence[Experiment], *, by: User | None = None) -> None:
+    """The same for several runs of one project: those whose change no rule names are passed over together."""
+    if not any(run.features_diff for run in experiments):
+        return
+    named = set(Rule.objects.filter(hypothesis__project_id=experiments[0].project_id).values_list("feature", flat=True))
+    for run in experiments:
+        if not named.isdisjoint(run.features_diff):
+            link_by_rules(run, by=by)
+
+
 def follow(hypothesis: Hypothesis, experiments: Iterable[uuid.UUID], *, by: User | None) -> None:
     """Link by a rule what may be linked and never was."""
     before, kept_out = set(hypothesis.links.values_list("experiment_id", flat=True)), bars(hypothesis)

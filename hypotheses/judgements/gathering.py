@@ -16,7 +16,7 @@ from hypotheses.judgements.values import Values, read_values
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.evidence import sign_of
 from hypotheses.models import Hypothesis, Link
-from hypotheses.weighing.cases import Case, Gate, Run, Term
+from hypotheses.weighing.cases import BETWEEN_CHANGES, Case, Gate, Run, Term
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
 from projects.models import Direction
@@ -99,7 +99,9 @@ def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
         state=experiment.state,
         finished_at=experiment.finished_at if experiment.is_ended else None,
         is_post_hoc=is_post_hoc,
-        change=" · ".join(f"{change.feature} {change.now}" for change in changes(experiment.features_diff)) if experiment.parent_experiment_id else "",
+        change=BETWEEN_CHANGES.join(f"{change.feature} {change.now}" for change in changes(experiment.features_diff))
+        if experiment.parent_experiment_id
+        else "",
         values=values.get(experiment.pk, {}) if experiment.is_ended else {},
     )
 
