@@ -65,6 +65,16 @@ class Seeds:
         left = self.without(value, f"{path}.")
         return left if left is value or any(each is not None for each in left.values()) else NOTHING
 
+    def replaced(self, params: Mapping[str, Any], seed: int, path: str = "") -> dict[str, Any]:  # Any: params hold whatever JSON holds
+        """The params with every seed that is a whole number replaced by this one."""
+        return {name: self.replacement(value, seed, f"{path}{name}") for name, value in params.items()}
+
+    def replacement(self, value: Any, seed: int, path: str) -> Any:  # Any: params hold whatever JSON holds
+        """One param of these."""
+        if isinstance(value, Mapping):
+            return self.replaced(value, seed, f"{path}.")
+        return seed if isinstance(value, int) and not isinstance(value, bool) and self.has(path) else value
+
 
 NOTHING = object()
 

@@ -89,6 +89,7 @@ def in_time(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
     """An experiment as a judgement sees it."""
+    changed = (f"{change.feature} {change.now}" for change in changes(experiment.features_diff))
     return Run(
         id=experiment.pk,
         slug=experiment.slug,
@@ -99,9 +100,7 @@ def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
         state=experiment.state,
         finished_at=experiment.finished_at if experiment.is_ended else None,
         is_post_hoc=is_post_hoc,
-        change=BETWEEN_CHANGES.join(f"{change.feature} {change.now}" for change in changes(experiment.features_diff))
-        if experiment.parent_experiment_id
-        else "",
+        change=BETWEEN_CHANGES.join(changed) if experiment.parent_experiment_id else "",
         values=values.get(experiment.pk, {}) if experiment.is_ended else {},
     )
 

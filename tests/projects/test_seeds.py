@@ -17,6 +17,7 @@ from experiments.scatter.axes import choices_of
 from experiments.table.columns import Columns
 from experiments.table.filtering import fitting
 from experiments.tasks import rekey
+from hypotheses.page.dossier import reseeded
 from projects import services
 from projects.models import Project
 from projects.seeds import DEFAULT, ENTRIES_MOST, Seeds, entries_of
@@ -72,6 +73,13 @@ def test_params_without_seeds_lose_them_at_every_depth_and_objects_that_held_not
     params = {"lr": 1, "Seed": 2, "trainer": {"seed": 1, "steps": 9}, "rng": {"seed": 3, "none": None}, "o": {}, "l": [{"seed": 1}]}
     assert Seeds().without(params) == {"lr": 1, "trainer": {"steps": 9}, "o": {}, "l": [{"seed": 1}]}
     assert Seeds(()).without(params) is params
+
+
+def test_what_starts_a_replicate_has_another_number_for_every_seed():
+    params = {"lr": 1, "trainer": {"seed": 1, "steps": 9}, "random_state": 2, "seed_lr": 3, "Seed": "text", "deterministic": True}
+    assert Seeds().replaced(params, 7) == params | {"trainer": {"seed": 7, "steps": 9}, "random_state": 7}
+    command = "python t.py --seed 1 --trainer.seed=2 +args.random_state=3 --lr 4 seed_lr=5 --seed-everything=-6 --epochs=10"
+    assert reseeded(command, 7, Seeds()) == "python t.py --seed 7 --trainer.seed=7 +args.random_state=7 --lr 4 seed_lr=5 --seed-everything=7 --epochs=10"
 
 
 @pytest.mark.parametrize("odd", ["*", "*.seed", "a..b", ".", "!", "!.", "a.", "__", "x" * 251, "a\u200bb"])
