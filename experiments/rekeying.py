@@ -73,6 +73,17 @@ def keys_by(project_id: uuid.UUID, seeds: Seeds) -> dict[uuid.UUID, str]:
     return {pk: placing.new_key for pk, placing in placings(Experiment, project_id, seeds).items()}
 
 
+def keys_above(run: Experiment, seeds: Seeds) -> dict[uuid.UUID, str]:
+    """The same of one run and of those above it. One question a level."""
+    found: dict[uuid.UUID, str] = {}
+    above, parent = "", None
+    for each in reversed([run, *run.ancestors()]):
+        worked_out = each.features_diff if each.features_diff_given else difference(parent.params, each.params, seeds) if parent else {}
+        above = each.replicate_group or key_of(each.project_id, above if parent else canonical_params(each.params, seeds), worked_out, seeds)
+        found[each.pk], parent = above, each
+    return found
+
+
 def put_in_place(runs: Model, moved_arms: Model, project_id: uuid.UUID, seeds: Seeds) -> list[uuid.UUID]:
     """Write the keys that follow from these seeds, and what moved; the runs that got another key. Once more changes nothing.
 
@@ -135,10 +146,10 @@ def rekey(project: Project) -> list[uuid.UUID]:
     return list(found)
 
 
-def rekey_due() -> int:
-    """Do so for every project that is marked, and have its hypotheses judged by the arms that there are then; how many runs moved."""
+def rekey_due(**narrowed: uuid.UUID) -> int:
+    """Do so for every project that is marked, or one of them, and have its hypotheses judged by the arms that there are then; how many runs moved."""
     count = 0
-    for project in Project.objects.exclude(keys_due_at=None).order_by("keys_due_at"):
+    for project in Project.objects.filter(**narrowed).exclude(keys_due_at=None).order_by("keys_due_at"):
         moved = rekey(project)
         if moved:
             logger.info("%d runs of the project %s (%s) are in other arms now", len(moved), project, project.pk)

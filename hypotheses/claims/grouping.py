@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from experiments.models import Experiment, current_keys
-from experiments.rekeying import keys_by
+from experiments.rekeying import keys_above, keys_by
 from hypotheses.claims.wanting import note
 from hypotheses.models import Hypothesis, HypothesisEvent
 from projects.models import Project
 from projects.seeds import Seeds
 
 Keys = Mapping[uuid.UUID, str]
+FEW = 20  # runs that are asked for one by one, a question a level of their lineage
 KEPT = "Other params of the project count as seeds from now on: this hypothesis keeps the arms that its baseline was fixed with, until a new epoch."
 
 
@@ -27,12 +28,15 @@ def keep_arms(project: Project, seeds: Seeds) -> int:
     return len(fixed)
 
 
-def kept_keys(hypothesis: Hypothesis) -> Keys:
-    """The arm of each run of the project as the hypothesis keeps it; empty where the arms of the project are its own."""
+def kept_keys(hypothesis: Hypothesis, *, of: Sequence[Experiment] | None = None) -> Keys:
+    """The arm of each run of the project as the hypothesis keeps it, at least `of` these and their roots; empty where the arms of the project are its own."""
     kept = hypothesis.kept_seeds
     if kept is None or set(kept) == set(hypothesis.project.seeds.entries):
         return {}
-    return keys_by(hypothesis.project_id, Seeds(tuple(kept)))
+    seeds = Seeds(tuple(kept))
+    if of is None or len(of) > FEW:
+        return keys_by(hypothesis.project_id, seeds)
+    return {pk: key for run in of for pk, key in keys_above(run, seeds).items()}
 
 
 def regroup(runs: Iterable[Experiment], keys: Keys) -> None:

@@ -97,11 +97,11 @@ class Bars:
         return "", ""
 
 
-def bars(hypothesis: Hypothesis) -> Bars:
-    """What the hypothesis's baseline and its history keep out."""
+def bars(hypothesis: Hypothesis, runs: Sequence[Experiment]) -> Bars:
+    """What the hypothesis's baseline and its history keep out of these runs."""
     baseline = hypothesis.baseline_experiment
     invalidated = Link.objects.filter(hypothesis=hypothesis).exclude(invalidated_at=None)
-    keys = kept_keys(hypothesis)
+    keys = kept_keys(hypothesis, of=[*runs, *([baseline] if baseline else [])])
     if baseline:
         regroup([baseline], keys)
     return Bars(
@@ -132,7 +132,7 @@ def link(
     none, for a run of another project, of the baseline, in a cycle with it, or invalidated; NotFound where something was deleted meanwhile.
     """
     found, runs = locked(hypothesis), fresh(run.pk for run in experiments)
-    kept_out = bars(found)
+    kept_out = bars(found, runs)
     faults = [fault for index, run in enumerate(runs) if (fault := kept_out.fault(index, run))]
     if faults:
         raise Invalid(faults[0].message, faults)
@@ -220,8 +220,9 @@ def link_all_by_rules(experiments: Sequence[Experiment], *, by: User | None = No
 
 def follow(hypothesis: Hypothesis, experiments: Iterable[uuid.UUID], *, by: User | None) -> None:
     """Link by a rule what may be linked and never was."""
-    before, kept_out = set(hypothesis.links.values_list("experiment_id", flat=True)), bars(hypothesis)
+    before = set(hypothesis.links.values_list("experiment_id", flat=True))
     runs = fresh(pk for pk in experiments if pk not in before)
+    kept_out = bars(hypothesis, runs)
     put(hypothesis, [run for run in runs if not kept_out.fault(0, run)], source=Source.RULE, by=by)
 
 

@@ -136,7 +136,7 @@ def judged(hypothesis_id: uuid.UUID, claimed_at: datetime, repository: MetricRep
     await_points(hypothesis_id)
     hypothesis = loaded(hypothesis_id)
     if hypothesis.project.keys_due_at:
-        rekey_due()
+        rekey_due(pk=hypothesis.project_id)
         hypothesis = loaded(hypothesis_id)
     claim = Claim(claimed_at, hypothesis.wants, hypothesis.judged_at)
     begin(hypothesis)

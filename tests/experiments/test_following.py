@@ -11,7 +11,6 @@ from django.test import Client
 from experiments import lifecycle
 from experiments.arms import digest
 from experiments.models import Experiment, MovedArm, current_keys
-from hypotheses.claims import linking
 from hypotheses.models import Hypothesis, Link, Rule
 from projects.models import Project
 
@@ -84,7 +83,6 @@ def test_a_run_whose_change_follows_its_parent_is_linked_by_the_rule_that_names_
     assert not Link.objects.exists()
     lifecycle.edit(parent, by=erin, params={"lr": 1})
     assert list(Link.objects.values_list("experiment", flat=True)) == [child.pk]
-    assert linking.bars(claim).keys == {}
 
 
 def test_a_thousand_children_follow_in_batches(project: Project, erin, django_assert_max_num_queries):

@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
+from config.errors import Invalid
 from experiments.models import Experiment
 from experiments.tasks import rekey
 from hypotheses.claims.epochs import begin_epoch
@@ -80,7 +81,7 @@ def test_a_frozen_baseline_finds_its_arm_by_its_old_key(split, root):
     assert baseline(split) == ["base", "base 1", "base 2", "base 3"]
     assert Hypothesis.objects.get(pk=split.pk).frozen["arms"] == ["as before"]
     refused = Experiment.objects.create(project=root.project, name="base 9", params={"width": 32})
-    with pytest.raises(Exception, match="belongs to the baseline"):
+    with pytest.raises(Invalid, match="belongs to the baseline"):
         link_by_hand(split, [refused], by=None)
 
 
@@ -111,6 +112,8 @@ def test_a_fixed_baseline_keeps_its_arms_when_the_seeds_change_until_a_new_epoch
     assert methods(fixed) == [
         "Other params of the project count as seeds from now on: this hypothesis keeps the arms that its baseline was fixed with, until a new epoch."
     ]
+    with pytest.raises(Invalid, match="belongs to the baseline"):
+        link_by_hand(Hypothesis.objects.get(pk=fixed.pk), [Experiment.objects.create(project=project, name="base 8", params={"width": 32})], by=None)
     other = Experiment.objects.create(project=project, name="base 7", params={"width": 32}, seed=7, started_at=timezone.now())
     narrow = Experiment.objects.create(project=project, name="narrow", params={"width": 16}, seed=7, started_at=timezone.now())
     assert narrow.replicate_key == other.replicate_key
@@ -118,12 +121,12 @@ def test_a_fixed_baseline_keeps_its_arms_when_the_seeds_change_until_a_new_epoch
         ran(run, noisy(0.90))
     assert Hypothesis.objects.get(pk=fixed.pk).wanted_at is not None
     settled(fixed)
-    assert baseline(fixed) == ["base", "base 1", "base 2", "base 7"]
+    assert baseline(fixed) == ["base", "base 1", "base 2", "base 7", "base 8"]
     fixed.refresh_from_db()
     begin_epoch(fixed)
     fixed.refresh_from_db()
     assert fixed.kept_seeds is None
-    assert baseline(fixed) == ["base", "base 1", "base 2", "base 7", "narrow"]
+    assert baseline(fixed) == ["base", "base 1", "base 2", "base 7", "base 8", "narrow"]
 
 
 def test_setting_the_seeds_back_lets_a_fixed_baseline_see_the_arms_of_the_project_again(fixed, project, erin):

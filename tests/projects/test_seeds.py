@@ -12,7 +12,7 @@ from django.urls import reverse
 from config.errors import Invalid
 from experiments.compare.grouping import same_but_seed
 from experiments.models import Experiment, MovedArm
-from experiments.rekeying import keys_by
+from experiments.rekeying import keys_above, keys_by
 from experiments.scatter.axes import choices_of
 from experiments.table.columns import Columns
 from experiments.table.filtering import fitting
@@ -187,6 +187,7 @@ def test_another_setting_puts_runs_into_arms_anew_in_a_task_and_back(project: Pr
     assert arms(project) == [["c0", "c1"], ["r0", "r1"]]
     assert Experiment.objects.get(slug="c0").features_diff == {"lr": {"from": 1, "to": 2}}
     assert keys_by(project.pk, Seeds()) == {run.pk: before[run.slug] for run in Experiment.objects.all()}
+    assert {run.pk: keys_above(run, Seeds())[run.pk] for run in Experiment.objects.all()} == keys_by(project.pk, Seeds())
     rekey()
     assert Project.objects.get(pk=project.pk).keys_due_at is None
     services.edit(project, by=erin, seed_params=None)
