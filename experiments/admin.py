@@ -15,7 +15,7 @@ from accounts.models import User
 from config.errors import Conflict, Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from experiments import content, deletion, lifecycle
-from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, Tag
+from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, MovedArm, Tag
 
 Verb = Callable[..., None]
 STARTS = (Experiment.Status.PLANNED, Experiment.Status.RUNNING)
@@ -94,6 +94,7 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
     derived: ClassVar = [
         "id",
         "root_experiment",
+        "features_diff_given",
         "replicate_key",
         "writers",
         "last_point_at",
@@ -189,6 +190,17 @@ class TagAdmin(BigTableAdmin):
     list_select_related = ("project",)
     search_fields = ("name", "project__name", "project__slug")
     autocomplete_fields = ("project",)
+
+
+@admin.register(MovedArm)
+class MovedArmAdmin(ReadOnlyAdmin):
+    """Which replicate_key became which: what holds an old one finds its runs by it."""
+
+    list_display = ("at", "project", "old_key", "new_key", "is_joined")
+    list_filter = ("is_joined", "at")
+    list_select_related = ("project",)
+    search_fields = ("old_key", "new_key", "project__name", "project__slug")
+    ordering = ("-at", "-pk")
 
 
 @admin.register(ExperimentEvent)

@@ -37,7 +37,7 @@ from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializ
 from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle, writer
 from experiments.content import Fields
-from experiments.models import Experiment
+from experiments.models import Experiment, MovedArm
 from experiments.stalled import STALLED, is_stalled
 from experiments.table.filtering import in_status
 from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, numbers_asked, numbers_of
@@ -115,7 +115,22 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
     class Meta:
         model = Experiment
         fields: tuple[str, ...] = (
-            *("id", "slug", "name", "project", "status", "failure_kind", "parent", "root", "features_diff", "params", "seed", "tags", "notes"),
+            *(
+                "id",
+                "slug",
+                "name",
+                "project",
+                "status",
+                "failure_kind",
+                "parent",
+                "root",
+                "features_diff",
+                "features_diff_given",
+                "params",
+                "seed",
+                "tags",
+                "notes",
+            ),
             *("replicate_group", "replicate_key", "host", "git_commit", "command", "url", "started_at", "finished_at", "last_point_at"),
             *("created_at", "updated_at", "archived", "missing", "writer_lost"),
         )
@@ -208,7 +223,7 @@ class ExperimentContent(StrictSerializer):
 
     name = NameField(max_length=255, required=False)
     parent = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name in the same project.")  # type: ignore[assignment]
-    features_diff = ObjectField(required=False, help_text="What changed against the parent; worked out from the params where not given.")
+    features_diff = ObjectField(required=False, help_text="What changed against the parent; where not given, or empty, it follows the params of both.")
     params = ObjectField(required=False)
     seed = serializers.IntegerField(required=False, allow_null=True, min_value=INT64_MIN, max_value=INT64_MAX)
     tags = serializers.ListField(child=NameField(max_length=100), max_length=TAGS_MOST, required=False)
@@ -302,7 +317,9 @@ class ExperimentFilter(OfProject):
     tag = Repeated(method="tagged", label="Repeat it for all of several.")
     parent = django_filters.UUIDFilter(field_name="parent_experiment_id", method="below", label="UUID of the experiment that they were changed from.")
     root = django_filters.UUIDFilter(field_name="root_experiment_id", method="below", label="UUID of the experiment that their lineage began with.")
-    replicate_key = django_filters.CharFilter(label="As a row has it: runs that differ in their seed alone.")
+    replicate_key = django_filters.CharFilter(
+        method="of_arm", label="As a row has it: runs that differ in their seed alone. One that rows had before arms were put together anew finds them, too."
+    )
     archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
     search = django_filters.CharFilter(method="matching", label="Text in name, slug or notes.")
     where = django_filters.CharFilter(method="fitting", label="A filter such as `params.lr < 1e-3 and metrics.loss.min < 0.2`; needs `project`.")
@@ -313,6 +330,11 @@ class ExperimentFilter(OfProject):
         """Those below one experiment. Raises NotFound."""
         above = Experiment.objects.visible_to(caller(self.request)).named(str(reference))
         return experiments.filter(**{name: above.pk})
+
+    def of_arm(self, experiments: QuerySet[Experiment], name: str, key: str) -> QuerySet[Experiment]:
+        """Those of one arm, by the key that it has or had."""
+        moved = MovedArm.objects.filter(old_key=key).values_list("new_key", flat=True)
+        return experiments.filter(replicate_key__in=[key, *moved])
 
     def in_status(self, experiments: QuerySet[Experiment], name: str, words: list[str]) -> QuerySet[Experiment]:
         """Those in any of the statuses."""

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from config.errors import Unavailable
-from experiments.lifecycle import DERIVED, Event, is_worked_out, note
+from experiments.lifecycle import DERIVED, Event, note
 from experiments.models import DeletedExperiment, Experiment
 from hypotheses.claims import wanting
 from hypotheses.claims.linking import note_deletion
@@ -55,7 +55,7 @@ def mark(experiments: Iterable[Experiment]) -> None:
 
 def orphans(doomed: dict[uuid.UUID, Experiment]) -> list[Experiment]:
     """The children that stay while their parent goes."""
-    found = [child for ids in chunks(doomed) for child in Experiment.objects.filter(parent_experiment__in=ids).select_related("parent_experiment")]
+    found = [child for ids in chunks(doomed) for child in Experiment.objects.filter(parent_experiment__in=ids).select_related("parent_experiment", "project")]
     return [child for child in found if child.pk not in doomed]
 
 
@@ -69,8 +69,8 @@ def heir(child: Experiment, doomed: dict[uuid.UUID, Experiment]) -> uuid.UUID | 
 
 def adopt(child: Experiment, parent_id: uuid.UUID | None, *, by: User | None) -> None:
     """Give a child another parent, or make it a root, because its own parent is deleted."""
-    if parent_id is None or is_worked_out(child):
-        child.features_diff = {}
+    if parent_id is None:
+        child.features_diff_given = False
     was = child.parent_experiment
     child.parent_experiment_id = parent_id
     child.save(update_fields=["parent_experiment", *DERIVED, "updated_at"])

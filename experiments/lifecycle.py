@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Unpack, cast
@@ -13,9 +14,9 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from config.errors import Conflict
 from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
-from experiments.models import AlreadyEnded, Experiment, ExperimentEvent, Tag, difference
+from experiments.models import CHUNK, AlreadyEnded, Experiment, ExperimentEvent, Tag
 from hypotheses.claims import wanting
-from hypotheses.claims.linking import link_by_rules
+from hypotheses.claims.linking import link_all_by_rules, link_by_rules
 from metrics import process
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
@@ -24,7 +25,7 @@ Status, Event = Experiment.Status, ExperimentEvent.Kind
 SLUG_ATTEMPTS = 50
 STATE = ("status", "failure_kind", "started_at", "finished_at")
 DERIVING = frozenset({"parent_experiment", "params", "features_diff", "replicate_group"})
-DERIVED = ("root_experiment", "features_diff", "replicate_key")
+DERIVED = ("root_experiment", "features_diff", "features_diff_given", "replicate_key")
 
 
 # Beginning ---------------------------------------------------------------------------------------------------------------------------------
@@ -160,20 +161,17 @@ def note(experiment: Experiment, kind: ExperimentEvent.Kind, *, by: User | None,
 def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None = None, **fields: Unpack[Fields]) -> None:
     """Change what is given, and record which fields were changed; what is equal already changes nothing.
 
-    A features_diff that followed from the params follows them again when params or parent change; one that a person wrote stays.
+    A features_diff that nobody gave follows the params whenever they or the parent's change; one that somebody gave stays, until it is given empty.
     Raises Invalid for content that cannot be kept or a parent of another project, LineageCycle for one that descends from it.
     """
     check(fields)
     kept = with_kept_names(differing(experiment, fields))
     changed = list(differing(experiment, kept))
-    refresh_difference = bool({"parent", "params"} & set(changed)) and "features_diff" not in fields and is_worked_out(experiment)
     for name, value in columns(kept).items():
         setattr(experiment, name, value)
-    if refresh_difference:
-        experiment.features_diff = {}
-    write(experiment, changed)
-    if not DERIVING.isdisjoint(COLUMNS.get(name, name) for name in changed):
-        link_by_rules(experiment, by=by)
+    if "features_diff" in changed:
+        experiment.features_diff_given = bool(experiment.features_diff)
+    link_all_by_rules(write(experiment, changed), by=by)
     if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
         experiment.tags.set(known_tags(experiment.project, tags))
         changed.append("tags")
@@ -185,26 +183,29 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
 
 def differing(experiment: Experiment, fields: Fields) -> Fields:
     """Those of the fields that are not so already."""
-    return cast(Fields, {name: value for name, value in fields.items() if getattr(experiment, COLUMNS.get(name, name)) != value})
+    return cast(Fields, {name: value for name, value in fields.items() if is_news(value, getattr(experiment, COLUMNS.get(name, name)))})
 
 
-def is_worked_out(experiment: Experiment) -> bool:
-    """Whether its features_diff is what its params say against its parent's."""
-    parent = experiment.parent_experiment
-    return bool(experiment.features_diff == (difference(parent.params, experiment.params) if parent else {}))
+def is_news(value: object, known: object) -> bool:
+    """Whether a value is another than the one that is kept. Of JSON each spelling is kept as it came: 1.0 is news where 1 was, and so is true."""
+    is_json = isinstance(value, dict) and isinstance(known, dict)
+    return json.dumps(value, sort_keys=True) != json.dumps(known, sort_keys=True) if is_json else value != known
 
 
-def write(experiment: Experiment, changed: Sequence[str]) -> None:
-    """Store the named fields and nothing else: the drain and other requests write the others meanwhile."""
+def write(experiment: Experiment, changed: Sequence[str]) -> list[Experiment]:
+    """Store the named fields and nothing else: the drain and other requests write the others meanwhile. Those whose change is another one now."""
     if not changed:
-        return
+        return []
     names = [COLUMNS.get(name, name) for name in changed]
     if DERIVING.isdisjoint(names):
         experiment.updated_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(**{name: getattr(experiment, name) for name in [*names, "updated_at"]})
-    else:
-        experiment.save(update_fields=[*names, *DERIVED, "updated_at"])
-        wanting.changed([experiment.pk])
+        return []
+    experiment.save(update_fields=[*names, *DERIVED, "updated_at"])
+    moved = [experiment, *experiment.followers]
+    for first in range(0, len(moved), CHUNK):
+        wanting.changed([each.pk for each in moved[first : first + CHUNK]])
+    return moved
 
 
 @transaction.atomic

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,14 +18,15 @@ from accounts.slugs import free_slug, is_uuid, only, with_slug_or
 from config.errors import Conflict, Invalid, NotFound
 from config.kept_json import KeptJSONField
 from config.web.words import COMPARED_MOST, meant, nearest
-from experiments.notation.params import distinct, written, written_apart
+from experiments.arms import canonical_params, difference, is_spelled_out, key_of
+from experiments.notation.params import written, written_apart
 from projects.models import Project
 
 if TYPE_CHECKING:
     from accounts.access import Caller
 
 LEAST_PATIENCE = timedelta(minutes=10)
-SEED_LIKE = frozenset({"seed", "random_seed", "replicate"})
+CHUNK = 500
 
 
 class AlreadyEnded(Conflict):
@@ -120,6 +119,9 @@ class Experiment(models.Model):
     parent_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
     root_experiment = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="tree", editable=False)
     features_diff = KeptJSONField(default=dict, blank=True, help_text="What changed against the parent; worked out from the params where not given.")
+    features_diff_given = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Whether somebody gave features_diff; else it follows from the params, whenever they change."
+    )
     params = KeptJSONField(default=dict, blank=True)
     tags = models.ManyToManyField(Tag, blank=True, related_name="experiments")
     notes = models.TextField(blank=True)
@@ -147,6 +149,7 @@ class Experiment(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = ExperimentQuerySet.as_manager()
+    followers: list[Experiment]
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -165,7 +168,7 @@ class Experiment(models.Model):
         return self.name
 
     def save(self, **options: Any) -> None:  # Any: Django's own save takes many keyword arguments
-        """Save with slug, root, features_diff and replicate_key kept right, here and in all descendants.
+        """Save with slug, root, features_diff and replicate_key kept right, here and in all descendants; `followers` are those that became others.
 
         Raises LineageCycle where the parent descends from this experiment, Invalid where it is of another project.
         """
@@ -174,12 +177,13 @@ class Experiment(models.Model):
         is_new = self._state.adding
         if is_new:
             self.number = next_number(self.project_id)
+            self.features_diff_given = bool(self.features_diff)
         self.check_parent()
         self.derive()
         super().save(**options)
         if is_new:
             del self.number  # the database knows it; whoever asks reads it from there
-        self.derive_descendants()
+        self.followers = [] if is_new else self.derive_descendants()
 
     def check_parent(self) -> None:
         """Raise Invalid where the parent is of another project, LineageCycle where it descends from this one."""
@@ -201,26 +205,29 @@ class Experiment(models.Model):
 
     def derive(self) -> None:
         """Set what follows from parent and params: root, features_diff (where none is given), replicate_key."""
-        parent = self.parent_experiment
+        parent, seeds = self.parent_experiment, self.project.seeds
         self.root_experiment_id = self.pk if parent is None else parent.root_experiment_id
-        if parent is not None and not self.features_diff:
-            self.features_diff = difference(parent.params, self.params)
-        self.replicate_key = self.replicate_group or digest(
-            str(self.project_id), canonical(self.params) if parent is None else parent.replicate_key, canonical(self.features_diff)
-        )
+        if not self.features_diff_given:
+            self.features_diff = {} if parent is None else difference(parent.params, self.params, seeds)
+        above = canonical_params(self.params, seeds) if parent is None else parent.replicate_key
+        self.replicate_key = self.replicate_group or key_of(self.project_id, above, self.features_diff, seeds)
 
-    def derive_descendants(self) -> None:
-        """Bring root and replicate_key of all descendants in line with this one. Writes only rows that change."""
-        waiting = [self]
-        while waiting:
-            parent = waiting.pop()
-            for child in parent.children.all():
-                before = (child.root_experiment_id, child.replicate_key)
-                child.parent_experiment = parent
-                child.derive()
-                if (child.root_experiment_id, child.replicate_key) != before:
-                    Experiment.objects.filter(pk=child.pk).update(root_experiment_id=child.root_experiment_id, replicate_key=child.replicate_key)
-                    waiting.append(child)
+    def derive_descendants(self) -> list[Experiment]:
+        """Bring what follows from this one in line with it in all descendants; those that became others. A query or two for CHUNK of them."""
+        found: list[Experiment] = []
+        level = [self]
+        while level:
+            changed = [child for child in children_of(level) if child.has_moved()]
+            Experiment.objects.bulk_update(changed, FOLLOWING, batch_size=CHUNK)
+            found += changed
+            level = changed
+        return found
+
+    def has_moved(self) -> bool:
+        """Derive once more; whether anything of it is another now."""
+        before = [getattr(self, name) for name in FOLLOWING]
+        self.derive()
+        return [getattr(self, name) for name in FOLLOWING] != before
 
     @property
     def is_ended(self) -> bool:
@@ -283,6 +290,20 @@ class Experiment(models.Model):
         return self.writers
 
 
+FOLLOWING = ("root_experiment_id", "features_diff", "replicate_key")
+
+
+def children_of(parents: Sequence[Experiment]) -> Iterator[Experiment]:
+    """The children of experiments of one project, each with its parent and project as they are in memory."""
+    by_id = {parent.pk: parent for parent in parents}
+    ids = list(by_id)
+    for first in range(0, len(ids), CHUNK):
+        for child in Experiment.objects.filter(parent_experiment__in=ids[first : first + CHUNK]):
+            child.parent_experiment = by_id[child.parent_experiment_id]  # type: ignore[index]  # asked for by it
+            child.project = child.parent_experiment.project
+            yield child
+
+
 def next_number(project_id: uuid.UUID) -> Coalesce:
     """The number of the next experiment of a project, worked out in its INSERT. Two made at one moment may have the same: they share a colour, no more."""
     last = Experiment.objects.filter(project_id=project_id).order_by("-number").values("number")[:1]
@@ -334,6 +355,42 @@ class DeletedExperiment(models.Model):
         return self.name
 
 
+class MovedArm(models.Model):
+    """An arm whose runs got another replicate_key, because another notion of equal params or other seeds hold: what has the old key finds them by it.
+
+    An arm that fell apart has a row for each of its parts. Never chained: `new_key` is one that holds now.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="moved_arms")
+    old_key = models.CharField(max_length=200)
+    new_key = models.CharField(max_length=200)
+    is_joined = models.BooleanField(default=False, help_text="Whether the new arm has runs of several old ones.")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-at", "pk"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "old_key", "new_key"], name="moved_arm_once")]
+        indexes: ClassVar = [models.Index(fields=["old_key"], name="moved_arm_old"), models.Index(fields=["project", "new_key"], name="moved_arm_new")]
+
+    def __str__(self) -> str:
+        return f"{self.old_key} → {self.new_key}"
+
+
+def current_keys(project_id: uuid.UUID, keys: Iterable[str], *, since: datetime | None = None) -> set[str]:
+    """These replicate_keys, and those that arms have now that had one of these as of `since`: runs may be on their way from one to the other."""
+    asked = set(keys)
+    return asked.union(*moved_keys(project_id, asked, since=since).values())
+
+
+def moved_keys(project_id: uuid.UUID, keys: Collection[str], *, since: datetime | None = None) -> dict[str, list[str]]:
+    """The replicate_keys that each of these arms has now, those left out that did not move; several where it fell apart."""
+    moved = MovedArm.objects.filter(project_id=project_id, old_key__in=keys).order_by("old_key", "new_key")
+    found: dict[str, list[str]] = {}
+    for old, new in (moved.filter(at__gt=since) if since else moved).values_list("old_key", "new_key") if keys else ():
+        found.setdefault(old, []).append(new)
+    return found
+
+
 @dataclass(frozen=True)
 class Change:
     """One row of a features_diff: `was` and `now` as text; `was` is None where it is not known."""
@@ -343,30 +400,12 @@ class Change:
     now: str
 
 
-def difference(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    """What changed between two params: {feature: {"from": …, "to": …}}, None for absent, seed-like keys left out."""
-    keys = sorted(set(parent) | set(child))
-    return {
-        key: {"from": parent.get(key), "to": child.get(key)} for key in keys if key not in SEED_LIKE and distinct(parent.get(key)) != distinct(child.get(key))
-    }
-
-
 def changes(features_diff: dict[str, Any]) -> list[Change]:
     """A features_diff in any of its spellings ({"from", "to"} or just the new value) as rows."""
     rows = []
     for feature, value in features_diff.items():
-        if isinstance(value, dict) and set(value) == {"from", "to"}:
+        if is_spelled_out(value):
             rows.append(Change(feature, *written_apart([value["from"], value["to"]])))
         else:
             rows.append(Change(feature, None, written(value)))
     return rows
-
-
-def canonical(value: dict[str, Any]) -> str:
-    """JSON with sorted keys, seed-like keys left out: equal for equal content."""
-    return json.dumps({key: value[key] for key in value if key not in SEED_LIKE}, sort_keys=True, ensure_ascii=False)
-
-
-def digest(*parts: str) -> str:
-    """32 hex characters that stand for `parts`."""
-    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

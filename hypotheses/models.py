@@ -65,7 +65,8 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
         is_named = models.Q(baseline="experiment", baseline_experiment__replicate_key__in=arms)
         is_compared = models.Q(pk__in=BaselineRun.objects.filter(experiment__replicate_key__in=arms).values("hypothesis"))
         is_best = models.Q(baseline="best", project__in=ours.values("project"))
-        return self.filter(is_linked | is_root | is_named | is_compared | is_best)
+        keeps_arms = models.Q(kept_seeds__isnull=False, project__in=ours.values("project"))
+        return self.filter(is_linked | is_root | is_named | is_compared | is_best | keeps_arms)
 
     def want(self, *, at: datetime) -> int:
         """Mark that they are to be judged (again): one mark each, however often it is asked. Returns how many had no mark yet.
@@ -140,6 +141,9 @@ class Hypothesis(models.Model):
     epoch_began_at = models.DateTimeField(default=timezone.now, editable=False)
     frozen = KeptJSONField(default=dict, blank=True, editable=False, help_text="The baseline as it was fixed: its arms, and the runs that chose it.")
     frozen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    kept_seeds = KeptJSONField(
+        null=True, blank=True, editable=False, help_text="The seeds that made the arms when the baseline was fixed, where the project has others now."
+    )
     wanted_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Since when a judgement is due; empty where none is.")
     wants = models.PositiveIntegerField(default=0, editable=False, help_text="How often a judgement was asked for: tells one that came meanwhile.")
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Since when somebody judges it.")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from alerts.checks.every_minute import check_health
 from config.celery import app, nudge
 from experiments import deletion
+from experiments.rekeying import REKEY
 from hypotheses.claims.wanting import JUDGE
 from hypotheses.models import Hypothesis
 from metrics import process
@@ -18,6 +19,7 @@ from metrics.clock.occurrences import Turn, left_undone, once
 from metrics.upkeep import aggregation, expiry
 from metrics.upkeep import reconcile as reconciling
 from metrics.upkeep import retention as retaining
+from projects.models import Project
 
 Task = Any  # Celery's task comes without types
 
@@ -71,9 +73,10 @@ def sweep(task: Task) -> str:
 
 
 def swept(turn: Turn) -> str:
-    """Deletions left undone, judgements that are due, series that wait for their points, and occurrences that nobody began or whose worker died."""
+    """Deletions left undone, judgements and arms that are due, series that wait for their points, and occurrences that nobody began or whose worker died."""
     process.open_repository()
     purged, settled = deletion.purge(), reconciling.review()
     due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.due(at=timezone.now()).exists() else [])]
+    due += [REKEY] if Project.objects.exclude(keys_due_at=None).exists() else []
     asked = [name for name in due if nudge(name)]
     return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."

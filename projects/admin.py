@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -10,7 +13,18 @@ from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from hypotheses.claims.epochs import redefining
 from metrics.ingest.grants import GRANTS
 from projects import services
+from projects.forms import SeedList
 from projects.models import Project, ProjectMetric, SavedView
+
+
+class ProjectAdminForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A project, its seeds one a line."""
+
+    seeds = SeedList(required=False, widget=forms.Textarea(attrs={"rows": 6}), help_text="The params that are seeds, one a line. Empty: the default list.")
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature
+        super().__init__(*args, **options)
+        self.initial["seeds"] = self.instance.seeds.entries
 
 
 @admin.register(Project)
@@ -22,7 +36,9 @@ class ProjectAdmin(CountingDeletion, BigTableAdmin):
     list_select_related = ("team",)
     search_fields = ("name", "slug", "description", "team__name", "=id")
     autocomplete_fields = ("team",)
-    readonly_fields = ("id", "created_at", "updated_at")
+    readonly_fields = ("id", "keys_due_at", "created_at", "updated_at")
+    exclude = ("seed_params",)
+    form = ProjectAdminForm
     actions = ("archive", "restore")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
@@ -52,9 +68,10 @@ class ProjectAdmin(CountingDeletion, BigTableAdmin):
             services.edit(project, archived=False)
         self.message_user(request, f"Restored {len(queryset)}.")
 
-    def save_model(self, request: HttpRequest, obj: Project, form: object, change: bool) -> None:
-        """Save, and let who may write be decided anew: it may be archived."""
+    def save_model(self, request: HttpRequest, obj: Project, form: ProjectAdminForm, change: bool) -> None:
+        """Save, and let who may write be decided anew: it may be archived. Seeds are set by the verb that puts runs into arms."""
         super().save_model(request, obj, form, change)
+        services.edit(obj, by=request.user, seed_params=form.cleaned_data["seeds"])  # type: ignore[arg-type]  # staff only
         GRANTS.forget()
 
 

@@ -30,6 +30,7 @@ from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
+from projects.seeds import CHARACTERS_MOST, ENTRIES_MOST
 
 
 class TeamReference(serializers.ModelSerializer[Team]):
@@ -44,11 +45,16 @@ class ProjectRow(serializers.ModelSerializer[Project]):
     """A project."""
 
     team = TeamReference(read_only=True)
+    seed_params = serializers.ListField(
+        child=serializers.CharField(), source="seeds.entries", read_only=True, help_text="The params that are seeds: what tells replicates apart."
+    )
     url = serializers.SerializerMethodField(help_text="The path of its page.")
 
     class Meta:
         model = Project
-        fields: tuple[str, ...] = ("id", "slug", "name", "description", "archived", "retention_days", "team", "url", "created_at", "updated_at")
+        fields: tuple[str, ...] = (
+            *("id", "slug", "name", "description", "archived", "retention_days", "seed_params", "team", "url", "created_at", "updated_at"),
+        )
 
     def get_url(self, project: Project) -> str:
         """The path of its page."""
@@ -80,6 +86,14 @@ class ProjectChange(StrictSerializer):
     archived = serializers.BooleanField(required=False)
     retention_days = serializers.IntegerField(
         min_value=RETENTION_DAYS[0], max_value=RETENTION_DAYS[1], required=False, allow_null=True, help_text="Null keeps every point."
+    )
+    seed_params = serializers.ListField(
+        child=serializers.CharField(max_length=CHARACTERS_MOST),
+        max_length=ENTRIES_MOST,
+        required=False,
+        allow_null=True,
+        help_text="The params that are seeds, all of them: a name (`seed`, at any depth), a path (`trainer.seed`), or either after `!` for what is none."
+        " Null for the default list. Runs are put into arms anew in the background.",
     )
 
 
@@ -149,12 +163,15 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
 
     @extend_schema(operation_id="project_change", summary="Change a project", request=ProjectChange, responses=ProjectRow)
     def partial_update(self, request: Request, project: str) -> Response:
-        """Change name, description or archived. For admins of its team: for how many days points are kept before one row an hour takes their place."""
+        """Change name, description, archived or which params are seeds.
+
+        For admins of its team: for how many days points are kept before one row an hour takes their place.
+        """
         found = self.project(role=Role.EDITOR)
         asked = self.asked(ProjectChange)
         if "retention_days" in asked:
             self.require(Role.ADMIN, found.team_id)
-        services.edit(found, **asked)
+        services.edit(found, by=self.caller.user, **asked)
         return Response(self.get_serializer(found).data)
 
     @extend_schema(operation_id="project_delete", summary="Delete a project", responses={204: None})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django import forms
 from django.http import QueryDict
@@ -16,14 +18,38 @@ from config.web.names import NameInput
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import Aggregation, Direction, Project, ProjectMetric, SavedView
+from projects.seeds import entries_of
 
 TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
 
 VIEWS_MOST = 200
 
 
+class SeedList(forms.CharField):
+    """The params that are seeds, one a line; empty for the default list."""
+
+    def prepare_value(self, value: Any) -> Any:  # Any: Django's own signature
+        """As the form shows it."""
+        return value if value is None or isinstance(value, str) else "\n".join(value)
+
+    def clean(self, value: Any) -> tuple[str, ...] | None:  # Any: Django's own signature
+        """The entries. Raises ValidationError for one that means no param."""
+        try:
+            return entries_of(re.split(r"[\n,]", super().clean(value))) or None
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Name and description of a project; for who may delete also how long it keeps its points."""
+    """Name and description of a project, and which params are seeds; for who may delete also how long it keeps its points."""
+
+    seed_params = SeedList(
+        required=False,
+        label="Params that are seeds",
+        widget=forms.Textarea(attrs={"class": "input area mono", "rows": 6, "dir": "ltr", "spellcheck": "false", "autocomplete": "off"}),
+        help_text="One a line. Runs that differ in these alone are replicates. seed stands for trainer.seed and Seed, too; trainer.seed for itself alone;"
+        " !data.seed is no seed. Empty gives the default list. Replicates are told anew when it changes; a hypothesis whose baseline is fixed keeps its own.",
+    )
 
     class Meta:
         """Which fields of which model."""
@@ -39,8 +65,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         labels: ClassVar = {"retention_days": "Keep points for (days)"}
         help_texts: ClassVar = {"description": "One or two sentences: the question, the data.", "archived": "Leaves the list of projects. Its pages stay."}
 
+    field_order: Sequence[str] = ("name", "description", "retention_days", "seed_params", "archived")
+
     def __init__(self, data: QueryDict | None = None, *, instance: Project | None = None, may_delete: bool = False) -> None:
         super().__init__(data, instance=instance)
+        if instance is not None:
+            self.initial["seed_params"] = instance.seeds.entries
         if not may_delete:
             self.fields.pop("retention_days", None)
 
@@ -58,6 +88,7 @@ class NewProjectForm(ProjectForm):
 
     def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
         super().__init__(data)
+        self.fields.pop("seed_params")  # said once there are params
         teams = Team.objects.filter(pk__in=writable_teams(caller))
         self.fields["team"].queryset = teams  # type: ignore[attr-defined]
         if len(teams) == 1:

@@ -15,8 +15,10 @@ from django.db import models
 from accounts.models import Team
 from accounts.slugs import free_slug, is_uuid, meant, only, spellings
 from config.errors import NotFound
+from config.kept_json import KeptJSONField
 from config.web.words import COMPARED_MOST, nearest
 from config.web.words import meant as perhaps
+from projects.seeds import Seeds
 
 if TYPE_CHECKING:
     from accounts.access import Caller
@@ -79,6 +81,12 @@ class Project(models.Model):
         validators=[MinValueValidator(RETENTION_DAYS[0]), MaxValueValidator(RETENTION_DAYS[1])],
         help_text="Points measured longer ago than this many days are replaced by one row an hour (mean, min, max). Empty keeps every point.",
     )
+    seed_params = KeptJSONField(
+        null=True, blank=True, help_text="Names of the params that are seeds, as a JSON list (see docs/groups.md). Empty: the default list."
+    )
+    keys_due_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when its runs are to be put into arms anew; empty where they are in place."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -96,6 +104,11 @@ class Project(models.Model):
         if not self.slug:
             self.slug = free_slug(self.name, taken=Project.objects.filter(team_id=self.team_id), otherwise="project", spoken="name")
         super().save(**options)  # type: ignore[arg-type]
+
+    @property
+    def seeds(self) -> Seeds:
+        """Which params are seeds."""
+        return Seeds() if self.seed_params is None else Seeds(tuple(self.seed_params))
 
     def address_of_metric(self, name: str) -> str:
         """The API's address of a metric: in its path where that can hold the name as it is, else in its query."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,9 +14,11 @@ from accounts.services import default_team
 from accounts.slugs import base_slug
 from config.errors import Conflict, Fault, Invalid
 from config.names import flaw_in_name, tidied
-from experiments import deletion
+from experiments import deletion, rekeying
+from hypotheses.claims.grouping import keep_arms
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
+from projects.seeds import DEFAULT, Seeds, entries_of
 
 logger = logging.getLogger(__name__)
 SLUG_ATTEMPTS = 20
@@ -58,14 +61,41 @@ def make_named(caller: Caller, name: str) -> tuple[Project, bool]:
 
 
 @transaction.atomic
-def edit(project: Project, **fields: Any) -> None:  # Any: values of several fields
-    """Change name, description, archived or retention_days."""
+def edit(project: Project, *, by: User | None = None, **fields: Any) -> None:  # Any: values of several fields
+    """Change name, description, archived, retention_days or seed_params. Raises Invalid for names of seeds that mean nothing."""
+    if "seed_params" in fields:
+        set_seeds(project, fields.pop("seed_params"), by=by)
     for name, value in fields.items():
         setattr(project, name, value)
     if fields:
         project.save(update_fields=[*fields, "updated_at"])
     if {"archived", "name"} & set(fields):
         transaction.on_commit(GRANTS.forget)
+
+
+def set_seeds(project: Project, entries: Iterable[str] | None, *, by: User | None) -> None:
+    """Say which params are seeds, None for the default list. Where that is another list, runs are put into arms anew in the background.
+
+    Hypotheses whose baseline is fixed keep the arms that it was fixed with, until a new epoch. Raises Invalid for names that mean nothing.
+    """
+    held = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    before, after = held.seeds, seeds_of(entries)
+    project.seed_params = held.seed_params
+    if set(before.entries) == set(after.entries):
+        return
+    keep_arms(held, before)
+    project.seed_params = None if set(after.entries) == set(DEFAULT) else list(after.entries)
+    project.save(update_fields=["seed_params", "updated_at"])
+    rekeying.want(project)
+    logger.info("%s set the seeds of the project %s (%s): %s", by, project, project.pk, ", ".join(after.entries) or "none")
+
+
+def seeds_of(entries: Iterable[str] | None) -> Seeds:
+    """The setting that these entries are. Raises Invalid for one that means nothing."""
+    try:
+        return Seeds() if entries is None else Seeds(entries_of(entries))
+    except ValueError as error:
+        raise Invalid(f"Not valid: nothing was saved. seed_params: {error}", [Fault(None, "seed_params", "invalid", str(error))]) from error
 
 
 @transaction.atomic

@@ -86,7 +86,7 @@ def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
     form = ProjectForm(request.POST or None, instance=opened.project, may_delete=opened.may_delete)
     if request.method == "POST" and form.is_valid():
-        services.edit(opened.project, **form.cleaned_data)
+        services.edit(opened.project, by=caller(request).user, **form.cleaned_data)
         return redirect(opened.url)
     return render(request, "projects/project_form.html", {"form": form, "opened": opened}, status=422 if form.errors else 200)
 

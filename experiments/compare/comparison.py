@@ -7,10 +7,11 @@ from functools import cached_property
 
 from django.utils.http import urlencode
 
+from experiments.arms import digest
 from experiments.compare.groups import Choices, Group, by_reading, choices, groups_of, replicates_of
 from experiments.compare.outlook import Outlook
 from experiments.compare.runs import Cell, Column, Run, column_of, runs_of
-from experiments.models import Experiment, digest
+from experiments.models import Experiment
 from experiments.notation.params import by_name
 from experiments.readings.measured import measured
 from experiments.readings.sections import Found

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from experiments.models import Experiment, canonical
-from experiments.notation.params import distinct, levelled, written
+from experiments.arms import canonical_changes, canonical_params, is_spelled_out
+from experiments.models import Experiment
+from experiments.notation.equality import is_nothing
+from experiments.notation.params import written
 from experiments.readings.spread import shared_name
 from experiments.table.filtering import order_of, param_at
 
@@ -51,8 +53,7 @@ class Key:
             return (1, 0.0, experiment.replicate_group) if experiment.replicate_group else (2, 0.0, "")
         if self.text.startswith(TAG):
             return (0, 0.0, "") if any(tag.name == self.name for tag in experiment.tags.all()) else (2, 0.0, "")
-        value = param_at(experiment.params, self.name.split("."))
-        return (2, 0.0, distinct(value)) if isinstance(value, bool) or value is None else order_of(value)
+        return order_of(param_at(experiment.params, self.name.split(".")))
 
     def names(self, experiments: Sequence[Experiment]) -> str:
         """What the runs of one group are called."""
@@ -69,17 +70,19 @@ class Key:
 def same_but_seed(experiment: Experiment) -> str:
     """Equal for runs whose params are equal but for the seed, whose other changes are, and that nobody put into groups of their own.
 
-    A run without params is a replicate of what its replicate_key says.
+    A run without params, seeds aside, is a replicate of what its replicate_key says.
     """
-    if not experiment.params:
+    seeds = experiment.project.seeds
+    params = canonical_params(experiment.params, seeds)
+    if params == "{}":
         return experiment.replicate_key
-    other = {feature: change for feature, change in experiment.features_diff.items() if feature not in experiment.params and is_set(change)}
-    return "\x1f".join((canonical(levelled(experiment.params)), canonical(levelled(other)), experiment.replicate_group))
+    other = {feature: change for feature, change in experiment.features_diff.items() if is_nothing(experiment.params.get(feature)) and is_set(change)}
+    return "\x1f".join((params, canonical_changes(other, seeds), experiment.replicate_group))
 
 
 def is_set(change: object) -> bool:
     """Whether a change of features_diff set something; a param that went away shows in the params already."""
-    return not (isinstance(change, dict) and set(change) == {"from", "to"} and change["to"] is None)
+    return not is_nothing(change["to"] if is_spelled_out(change) else change)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from experiments.compare.grouping import KEYS_MOST, PARAM, SEED, TAG, Grouping, Key, Value
 from experiments.compare.runs import Column, Run
-from experiments.models import SEED_LIKE
 from experiments.notation.colours import COLOURS, style, styles_of
 from experiments.notation.params import by_name, distinct
 from experiments.readings.spread import Spread, shared_name, spread_of
@@ -80,15 +79,23 @@ def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[st
     """The names of groups, each once: those that several share say first which of their params differ, or are numbered."""
     apart = list(names)
     for shared in gathered(range(len(names)), names.__getitem__):
-        params = [by_name(parts[n][0].experiment.params) for n in shared]
-        all_names = dict.fromkeys(name for own in params for name in own if name not in SEED_LIKE)
-        telling = [name for name in all_names if len({distinct(own.get(name)) for own in params}) > 1][:TELLING_MOST]
-        for n, own in zip(shared, params, strict=True):
-            apart[n] = " · ".join([*(f"{name} {distinct(own.get(name))[:TELLING_CHARACTERS]}" for name in telling), names[n]])
+        if len(shared) > 1:
+            for n, said in zip(shared, telling([parts[n] for n in shared]), strict=True):
+                apart[n] = " · ".join([*said, names[n]])
     for same in gathered(range(len(apart)), list(apart).__getitem__):
         for count, n in enumerate(same[1:], start=2):
             apart[n] = f"{apart[n]} ({count})"
     return apart
+
+
+def telling(parts: Sequence[Sequence[Run]]) -> list[list[str]]:
+    """What tells groups apart, for each in words: the first params of which every run of a group has one value, but not all groups the same. No seeds."""
+    seeds = parts[0][0].experiment.project.seeds
+    all_params = [[by_name(run.experiment.params) for run in part] for part in parts]
+    names = dict.fromkeys(name for own in all_params for params in own for name in params if not seeds.has(name))
+    texts = {name: [{distinct(params.get(name)) for params in own} for own in all_params] for name in names}
+    chosen = [name for name, found in texts.items() if all(len(each) == 1 for each in found) and len(set().union(*found)) > 1][:TELLING_MOST]
+    return [[f"{name} {next(iter(texts[name][n]))[:TELLING_CHARACTERS]}" for name in chosen] for n in range(len(parts))]
 
 
 def styles_for(parts: Sequence[Sequence[Run]], values: Sequence[tuple[Value, ...]], grouping: Grouping) -> list[str]:

@@ -98,5 +98,5 @@ def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, 
 def section_of(comparison: Comparison, given: QueryDict) -> ScatterSection:
     """The section of a comparison's page: its params and metrics are known without another question."""
     params = [experiment.params for experiment in comparison.selection.experiments]
-    choices = choices_of(params, [metric.name for metric in comparison.measured.metrics])
+    choices = choices_of(params, [metric.name for metric in comparison.measured.metrics], comparison.project.seeds)
     return ScatterSection(comparison.project, points_of(comparison.selection), Numbers(), chosen(given, choices), choices)

@@ -33,6 +33,7 @@ DEEPEST = 40
 PATTERN_LONGEST = 200
 PATTERN_MEMORY_BYTES = 1 << 20
 CONSTANTS = {"true": True, "false": False, "none": None, "null": None, "nan": math.nan, "inf": math.inf}
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 SEGMENT = re.compile(r"""`([^`]*)`|"([^"]*)"|'([^']*)'|([\w/-]+)""")
 
 
@@ -168,12 +169,18 @@ class Parser:
 def value_of(token: Token) -> Value:
     """What a token means as a value. Raises FilterError for a date that is none."""
     if token.kind == "number":
-        return float(token.text)
+        return number_of(token.text)
     if token.kind == "string":
         return re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL)
     if token.kind == "date":
         return moment(token)
     return CONSTANTS.get(token.text.lower(), token.text)
+
+
+def number_of(text: str) -> float:
+    """A number; a whole one that no float holds keeps every digit."""
+    rounded = float(text)
+    return int(text) if WHOLE.fullmatch(text) and int(text) != rounded else rounded
 
 
 def moment(token: Token) -> datetime:
@@ -210,7 +217,7 @@ def subject_of(token: Token) -> Subject:
 def check_value(comparison: Comparison, token: Token, value: Value) -> None:
     """Raise FilterError where the value is not of the kind that subject and operator take."""
     root, operator, length = comparison.subject.root, comparison.operator, len(token.text)
-    is_number = isinstance(value, float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if root in ("metrics", "seed") and not is_number and value is not None:
         raise FilterError(f"{root} are numbers: {token.text} is none.", token.at, length)
     if operator in ORDERS and root != "created" and not is_number:

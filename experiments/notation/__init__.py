@@ -1,1 +1,1 @@
-"""How numbers, params and colours of runs are written, everywhere alike. Pure: values in, words out; imports nothing of the house."""
+"""How numbers, params and colours of runs are written, everywhere alike, and which values are equal. Pure; imports nothing of the house."""

@@ -1,4 +1,4 @@
-"""Values of params, which are whatever JSON holds: how they are written, and what tells them apart."""
+"""Values of params, which are whatever JSON holds: how they are written. What counts as one value is `experiments.notation.equality`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from experiments.notation.equality import canonical, is_nothing, levelled
+
 ABSENT = "–"
+NESTED = " (nested)"
 NOTHING = "none"  # as axes name it
-# From here on a float no longer holds every whole number, and is written with an exponent.
-WHOLE_MOST = 1e16
 GIVEN_DIGITS = 15
 
 
 def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
-    """Params with nested objects opened: {"optimizer": {"lr": 1}} gives optimizer.lr. One that is null is none."""
+    """Params with nested objects opened: {"optimizer": {"lr": 1}} gives optimizer.lr. One that is null is none, and so is an object of such."""
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{path}{key}.")
@@ -28,22 +29,22 @@ def by_name(params: Mapping[str, Any]) -> dict[str, Any]:  # Any: params hold wh
     found: dict[str, Any] = {}
     for name, value in flat(params):
         is_taken = name in found or (params.get(name) is not None and params[name] is not value)
-        found[f"{name} (nested)" if is_taken else name] = value
+        found[f"{name}{NESTED}" if is_taken else name] = value
     return found
 
 
 def shown(value: Any) -> str:  # Any: params hold whatever JSON holds
-    """A param's value as people read it: an en dash for absent, JSON for what is not text."""
+    """A param's value as people read it: an en dash for absent, JSON for what is not text, equal values alike."""
     if value is None:
         return ABSENT
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(levelled(value), ensure_ascii=False)
 
 
 def distinct(value: Any) -> str:  # Any: params hold whatever JSON holds
-    """As `shown`, but no two different values are written alike: text that would read as something else is in quotes. 1.0 is 1."""
+    """As `shown`, but values are written alike where they are equal, and there alone: text that would read as something else is in quotes."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if reads_as_other(value) else value
-    return json.dumps(levelled(value), ensure_ascii=False, sort_keys=True) if value is not None else ABSENT
+    return ABSENT if is_nothing(value) else canonical(value)
 
 
 def written(value: Any) -> str:  # Any: params hold whatever JSON holds
@@ -75,20 +76,3 @@ def reads_as_other(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def levelled(value: Any) -> Any:  # Any: params hold whatever JSON holds
-    """The same with whole numbers written alike, 1.0 as 1, and without what is null in objects."""
-    if isinstance(value, dict):
-        return {name: levelled(each) for name, each in value.items() if each is not None}
-    if isinstance(value, list):
-        return [levelled(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE_MOST else value
-
-
-def floated(value: float) -> float:
-    """A number as a float; one that is too large is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf

@@ -9,6 +9,7 @@ from itertools import islice
 
 from experiments.models import Experiment, ExperimentEvent
 from experiments.notation.colours import style_of
+from experiments.notation.equality import is_nothing
 from experiments.notation.numerals import decimals_for, decimals_of
 from experiments.readings.measured import Measured, measured, replicate_counts
 from experiments.readings.sections import Found, Sought
@@ -71,7 +72,7 @@ class Overview:
     @property
     def params(self) -> dict[str, object]:
         """The params that have a value: null is none."""
-        return {name: value for name, value in self.experiment.params.items() if value is not None}
+        return {name: value for name, value in self.experiment.params.items() if not is_nothing(value)}
 
     @cached_property
     def ancestors(self) -> list[Experiment]:

@@ -50,7 +50,7 @@ def select(project: Project, references: Iterable[str]) -> Selection:
 
 def experiments(project: Project) -> QuerySet[Experiment]:
     """The project's experiments with what a comparison shows of them."""
-    return Experiment.objects.filter(project=project).select_related("parent_experiment").prefetch_related("tags")
+    return project.experiments.select_related("parent_experiment").prefetch_related("tags")
 
 
 def by_name(project: Project, words: Sequence[str]) -> dict[str, Experiment]:

@@ -21,16 +21,17 @@ from experiments.language.names import spelled
 from experiments.language.parsing import parse
 from experiments.language.terms import AGGREGATES, Expression, FilterError
 from experiments.language.terms import Comparison as Condition
-from experiments.models import SEED_LIKE
-from experiments.notation.params import distinct, flat, floated
+from experiments.notation.equality import floated, is_same
+from experiments.notation.params import distinct, flat
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import Selection
 from experiments.table.columns import MENU_NAMES, NUMBERS
-from experiments.table.filtering import Rows, fields_of, is_same, order_of, param_at
+from experiments.table.filtering import Rows, fields_of, order_of, param_at
 from experiments.table.query import TableQuery
 from experiments.table.rows import ExperimentTable
 from metrics.store.shapes import Place, Readings
 from projects.models import Project, ProjectMetric
+from projects.seeds import Seeds
 
 DRAWN_MOST = 10_000
 AXES_MOST = 15
@@ -278,7 +279,7 @@ class Choices:
         return [*(f"param:{name}" for name in self.params), *(f"metric:{name}" for name in self.metrics)]
 
 
-def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str]) -> Choices:  # Any: whatever JSON holds
+def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str], seeds: Seeds) -> Choices:  # Any: whatever JSON holds
     """Every param, nested ones by dotted names, those that vary and are no seeds first; and these metrics."""
     seen: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
@@ -291,7 +292,7 @@ def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str]) 
             if len(values) < 2:
                 values.add(distinct(value))
     usable = [name for name in seen if is_key(f"param:{name}")]
-    told = {name for name in usable if name not in SEED_LIKE and (len(seen[name]) > 1 or counts[name] < total)}
+    told = {name for name in usable if not seeds.has(name) and (len(seen[name]) > 1 or counts[name] < total)}
     ordered = sorted(usable, key=lambda name: (name not in told, -counts[name]))
     beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES)
     return Choices(ordered[:MENU_NAMES], list(metrics[:MENU_NAMES]), beyond, min(len(told), MENU_NAMES))

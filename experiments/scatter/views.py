@@ -39,7 +39,7 @@ def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         points = points_found(opened.project, query, numbers)
     except FilterError as error:
         points, trouble = NOTHING, Trouble(query, error)
-    choices = choices_of(points.params, metric_names(opened.project))
+    choices = choices_of(points.params, metric_names(opened.project), opened.project.seeds)
     section = ScatterSection(opened.project, points, numbers, chosen(request.GET, choices), choices)
     page: dict[str, Any] = {"opened": opened, "tab": "experiments", "query": query, "explored": section, "points": points, "numbers": numbers}
     page |= {

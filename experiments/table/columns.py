@@ -11,10 +11,13 @@ from urllib.parse import quote, unquote
 from django.core.cache import cache
 from django.db.models import Case, Count, Max, Value, When
 
+from experiments.arms import digest
 from experiments.language.terms import AGGREGATES
-from experiments.models import SEED_LIKE, Experiment
+from experiments.models import Experiment
+from experiments.notation.equality import is_nothing
 from experiments.notation.params import distinct
 from projects.models import Direction, Project, ProjectMetric
+from projects.seeds import NOTHING, Seeds
 
 DEFAULT_METRICS = 6
 DEFAULT_PARAMS = 6
@@ -111,7 +114,12 @@ class Columns:
 
     @cached_property
     def params(self) -> dict[str, bool]:
-        """Every param of the project's experiments, and whether it varies between them."""
+        """Every param of the project's experiments but seeds, and whether it varies between them."""
+        return {name: varies for name, varies in self.known_params.items() if not self.project.seeds.has(name)}
+
+    @cached_property
+    def known_params(self) -> dict[str, bool]:
+        """The same with seeds, which are offered nowhere, and shown where an address asks for them."""
         return varying_params(self.project)
 
     @cached_property
@@ -181,7 +189,7 @@ class Columns:
         if key in self.menu:
             return self.menu[key]
         if kind == "param":
-            return param_column(name) if name in self.params else None
+            return param_column(name) if name in self.known_params else None
         if name not in self.metrics:
             return None
         if kind == "at":
@@ -242,32 +250,34 @@ def ruled(columns: list[Column]) -> list[Column]:
 
 
 def varying_params(project: Project) -> dict[str, bool]:
-    """Every param name, the commonest first, and whether its value differs between experiments. Kept until a record changes."""
+    """Every param name, the commonest first, and whether its value differs between experiments, seeds aside. Kept until a record changes."""
     mine = Experiment.objects.filter(project=project)
     state = mine.aggregate(n=Count("pk"), at=Max("updated_at"))
     if not state["n"]:
         return {}
-    key = f"params:{project.pk.hex}:{state['n']}:{state['at'].timestamp()}"
+    setting = digest(*project.seeds.entries)
+    key = f"params:2:{project.pk.hex}:{state['n']}:{state['at'].timestamp()}:{setting}"
     known: dict[str, bool] | None = cache.get(key)
     if known is None:
-        known = variation(mine.current().order_by("-created_at").values_list("params", flat=True))
+        known = variation(mine.current().order_by("-created_at").values_list("params", flat=True), project.seeds)
         cache.set(key, known, timeout=PARAMS_KEPT_S)
     return known
 
 
-def variation(all_params: Iterable[dict[str, Any]]) -> dict[str, bool]:
-    """Name by name, the commonest first: whether more than one value was seen, absence counting as one. Seed-like names are left out."""
+def variation(all_params: Iterable[dict[str, Any]], seeds: Seeds) -> dict[str, bool]:
+    """Name by name, the commonest first: whether more than one value was seen, absence counting as one. What is a seed, or one inside of it, never varies."""
     values: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
     total = 0
     for params in all_params:
         total += 1
         for name, value in params.items():
-            if value is None:
+            if is_nothing(value):
                 continue
             counts[name] = counts.get(name, 0) + 1
             seen = values.setdefault(name, set())
             if len(seen) < 2:
-                seen.add(distinct(value))
-    commonest = sorted((name for name in values if name not in SEED_LIKE), key=lambda name: -counts[name])
-    return {name: len(values[name]) > 1 or counts[name] < total for name in commonest}
+                left = seeds.rest(value, name)
+                seen.add("" if left is NOTHING else distinct(left))
+    commonest = sorted(values, key=lambda name: -counts[name])
+    return {name: len(values[name]) > 1 or (counts[name] < total and values[name] != {""}) for name in commonest}

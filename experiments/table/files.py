@@ -12,7 +12,8 @@ import pyarrow as pa
 from config.web.files import Values, clean, file_of
 from experiments.language.terms import AGGREGATES
 from experiments.models import Experiment
-from experiments.notation.params import floated
+from experiments.notation.equality import floated, is_nothing
+from experiments.notation.params import shown
 from experiments.stalled import state_of
 from experiments.table.cells import Cell, Row
 from experiments.table.columns import NUMBERS, RECORD, Column, aggregate_column, metric_column, param_column
@@ -26,7 +27,7 @@ RECORD_TYPES = {"seed": pa.int64(), "took": pa.float64(), "created": pa.timestam
 
 def everything(table: ExperimentTable) -> list[Column]:
     """Every column that the table can have: those shown first, then the record's, each metric by each number, and each param of its rows."""
-    names = sorted({name for params in table.found.values_list("params", flat=True) for name, value in params.items() if value is not None})
+    names = sorted({name for params in table.found.values_list("params", flat=True) for name, value in params.items() if not is_nothing(value)})
     numbers = [
         column
         for metric in ProjectMetric.objects.filter(project=table.project).order_by("name")
@@ -71,6 +72,8 @@ def types_of(names: Sequence[str], all_params: Iterable[dict[str, Any]]) -> dict
 
 def kind_of(value: object) -> type:
     """A value's type; a whole number that exceeds Int64 is a float."""
+    if is_nothing(value):
+        return type(None)
     return float if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
 
 
@@ -102,11 +105,13 @@ def value_of(experiment: Experiment, column: Column, cell: Cell, kind: pa.DataTy
 
 def param_value(value: Any, kind: pa.DataType) -> Any:  # Any: whatever JSON holds
     """A param as its column's type holds it."""
-    if value is None or pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+    if is_nothing(value):
+        return None
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return value
     if pa.types.is_floating(kind):
         return floated(value)
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return clean(shown(value))
 
 
 def took_s(experiment: Experiment) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -21,8 +22,9 @@ from config.names import tidied
 from experiments.language.names import check_names, with_known_names
 from experiments.language.parsing import compiled, parse
 from experiments.language.terms import Comparison, Expression, FilterError, Junction, Known, Negation, Subject, comparisons
-from experiments.models import SEED_LIKE, Experiment, Tag
-from experiments.notation.params import shown
+from experiments.models import Experiment, Tag
+from experiments.notation.equality import floated, is_nothing, is_same
+from experiments.notation.params import distinct, shown
 from experiments.readings.numbers import Numbers
 from experiments.stalled import stalled
 from experiments.table.columns import varying_params
@@ -33,6 +35,7 @@ from projects.models import Project, ProjectMetric
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 COMPLETED_MOST = 200
+NAN = "NaN"
 STORE_AWAY = "The metric store is away: a filter by metrics works again when it is back."
 FIELD_OF = {"params": ("params",), "name": ("name",), "notes": ("notes",), "host": ("host",), "group": ("replicate_group",), "seed": ("seed",),
             "created": ("created_at",), "status": ("status", "failure_kind"), "tags": (), "metrics": ()}  # fmt: skip
@@ -48,7 +51,7 @@ def expression_of(project: Project, text: str) -> Expression:
     if any(metrics.isdisjoint((name, tidied(name))) for name in wanted):
         metrics = set(mine.values_list("name", flat=True))
     uses_params = any(comparison.subject.root == "params" for comparison in comparisons(expression))
-    params = {*varying_params(project), *SEED_LIKE} if uses_params else set()
+    params = {*varying_params(project), *project.seeds.entries} if uses_params else set()
     names = Known(params, metrics)
     expression = with_known_names(expression, names)
     check_names(expression, names)
@@ -59,7 +62,8 @@ def known(project: Project) -> Known:
     """The names that a filter of the project may use, COMPLETED_MOST of each kind."""
     metrics = ProjectMetric.objects.filter(project=project).values_list("name", flat=True)[:COMPLETED_MOST]
     tags = Tag.objects.filter(project=project).values_list("name", flat=True)[:COMPLETED_MOST]
-    return Known(list(varying_params(project))[:COMPLETED_MOST], list(metrics), list(tags))
+    params = sorted(varying_params(project), key=project.seeds.has)
+    return Known(params[:COMPLETED_MOST], list(metrics), list(tags))
 
 
 def fitting(project: Project, text: str, found: QuerySet[Experiment]) -> list[uuid.UUID]:
@@ -201,11 +205,16 @@ class Insistent(Numbers):
 def numeric(comparison: Comparison, column: Floats, has: Mask) -> Mask:
     """Which numbers of a metric fit."""
     if comparison.operator in COMPARE:
-        return has & np.asarray(COMPARE[comparison.operator](column, comparison.value), dtype=np.bool_)
+        return has & np.asarray(COMPARE[comparison.operator](column, as_measured(comparison.value)), dtype=np.bool_)
     equal = np.zeros(len(column), dtype=np.bool_)
-    for value in comparison.values:
+    for value in map(as_measured, comparison.values):
         equal |= ~has if value is None else has & (np.isnan(column) if value != value else column == value)
     return ~equal if comparison.operator == "!=" else equal
+
+
+def as_measured(value: Any) -> float | None:  # Any: a number or nothing, as `check_value` saw to
+    """A value of a filter as metrics hold numbers."""
+    return None if value is None else floated(value)
 
 
 def predicate(comparison: Comparison) -> Callable[[Any], bool]:
@@ -233,18 +242,11 @@ def clean_text(value: object) -> str:
     return shown(value).encode(errors="replace").decode()
 
 
-def is_same(found: object, value: object) -> bool:
-    """Whether a value of the record equals one of a filter: true is no 1, text no number."""
-    if isinstance(found, bool) or isinstance(value, bool) or found is None or value is None:
-        return found is value
-    return found == value or (found != found and value != value)
-
-
 def param_at(params: Any, path: Sequence[str]) -> Any:  # Any: params hold whatever JSON holds
     """The param under a dotted name, the longest literal name first; None where there is none."""
     for n in range(len(path), 0, -1):
         name = path[0] if n == 1 else ".".join(path[:n])
-        if isinstance(params, dict) and params.get(name) is not None:
+        if isinstance(params, dict) and not is_nothing(params.get(name)):
             return params[name] if n == len(path) else param_at(params[name], path[n:])
     return None
 
@@ -260,18 +262,18 @@ def in_status(word: str, now: datetime) -> Q:
 
 def ranked(values: Sequence[Any]) -> Floats:
     """Where each value stands among values of all types: numbers by size, then text, then the rest; NaN for none. Any: a field's own type."""
-    keys = [None if value is None or value != value else order_of(value) for value in values]
+    keys = [None if is_nothing(value) or value != value else order_of(value) for value in values]
     ranks = {key: float(n) for n, key in enumerate(sorted({key for key in keys if key is not None}))}
     return np.array([np.nan if key is None else ranks[key] for key in keys], dtype=np.float64)
 
 
 def order_of(value: object) -> tuple[int, float, str]:
-    """Where a value stands among values of all types."""
+    """Where a value stands among values of all types, equal for equal ones alone: numbers by size, NaN after them, text, then the rest."""
     if isinstance(value, datetime):
         return (0, value.timestamp(), "")
-    if isinstance(value, int | float):
-        return (0, value, "")
-    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, shown(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (0, value, "") if value == value else (0, math.inf, NAN)
+    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, distinct(value))
 
 
 def in_order(count: int, columns: Sequence[tuple[Floats, bool]]) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from accounts.models import Role
 from config.errors import Fault, Invalid
+from experiments.models import moved_keys
 from hypotheses.api.claims import HypothesisView
 from hypotheses.judgements import as_json as judgement_json
 from hypotheses.judgements import judge as judgements
@@ -42,11 +43,15 @@ class HypothesisEvidence(HypothesisView):
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, hypothesis: str) -> Response:
-        """Rows as they were written, the newest first: one for each target of each judgement, pooled and by arm."""
+        """Rows as they were written, the newest first: one for each target of each judgement, pooled and by arm.
+
+        `moved_arms` gives the replicate_keys that an arm of them has now, where runs were put into arms anew since.
+        """
         found = self.hypothesis()
         limit, offset = whole(request, "limit", EVIDENCE[0], EVIDENCE[1]), whole(request, "offset", 0, 2**31)
         kept = rows(process.repository(), place_of(found), [found.pk], limit=limit, offset=offset)
-        return Response({"hypothesis": found.pk, "limit": limit, "offset": offset, "rows": [as_json(row) for row in kept]})
+        moved = moved_keys(found.project_id, {row.arm for row in kept if row.arm})
+        return Response({"hypothesis": found.pk, "limit": limit, "offset": offset, "rows": [as_json(row) for row in kept], "moved_arms": moved})
 
 
 def whole(request: Request, name: str, default: int, most: int) -> int:

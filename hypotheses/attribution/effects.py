@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -14,7 +13,10 @@ from uuid import UUID
 
 from scipy import special
 
-from experiments.models import SEED_LIKE, Change, Experiment, changes
+from experiments.arms import is_spelled_out
+from experiments.models import Change, Experiment, changes
+from experiments.notation.equality import is_same
+from experiments.notation.params import distinct
 from experiments.readings.numbers import Numbers
 from experiments.readings.spread import shared_name
 from hypotheses.drawings import scales
@@ -23,6 +25,7 @@ from hypotheses.judging.evidence import Direction
 from hypotheses.judging.rules import adjust
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project, ProjectMetric
+from projects.seeds import NOTHING
 
 RUNS_MOST = 2_000
 FEATURES_MOST = 60
@@ -161,13 +164,15 @@ class Attribution:
     def state(self, row: Experiment) -> Iterator[str]:
         """What the run has that its root has not: the changes on the way, the latest of each feature, without those taken back."""
         line = [row, *self.above(row)]
-        first = line[-1].params
+        seeds = self.project.seeds
+        first = seeds.without(line[-1].params)
         latest: dict[str, Any] = {}  # Any: a param's value
         for each in reversed(line[:-1]):
             latest |= {feature: now(value) for feature, value in each.features_diff.items()}
         for feature, value in latest.items():
-            if first.get(feature) != value and feature not in SEED_LIKE:
-                yield f"{feature} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            left = seeds.rest(value, feature)
+            if left is not NOTHING and not is_same(first.get(feature), left):
+                yield f"{feature} {distinct(left)}"
 
     def above(self, row: Experiment) -> Iterator[Experiment]:
         """Parent, grandparent, … up to the root, from what is read already."""
@@ -339,4 +344,4 @@ def effect_scale(lines: Sequence[Line]) -> scales.Scale:
 
 def now(value: Any) -> Any:  # Any: a param's value
     """The new value of one entry of a features_diff, in either spelling."""
-    return value["to"] if isinstance(value, Mapping) and set(value) == {"from", "to"} else value
+    return value["to"] if is_spelled_out(value) else value

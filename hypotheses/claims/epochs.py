@@ -19,6 +19,7 @@ from hypotheses.models import Hypothesis, HypothesisEvent, Known, Target
 from projects.models import ProjectMetric
 
 Kind, Status = HypothesisEvent.Kind, Hypothesis.Status
+UNFIXED: Mapping[str, object] = {"frozen": {}, "frozen_at": None, "kept_seeds": None}
 Terms = Mapping[str, Any]  # Any: whatever JSON holds
 
 
@@ -52,7 +53,7 @@ def respecify(hypothesis: Hypothesis, before: Terms, *, has_data: bool, by: User
         sentence = f"Respecified after data: epoch {hypothesis.epoch} begins, and only runs that end from now on count. {sentence}"
         verdict_alerts.retract(hypothesis, why=sentence)
     else:
-        store(hypothesis, {"frozen": {}, "frozen_at": None})
+        store(hypothesis, UNFIXED)
     note(hypothesis, Kind.RESPECIFIED if has_data else Kind.TERMS, sentence, by=by, before=before, after=after)
     want(hypothesis)
     return has_data
@@ -67,7 +68,7 @@ def is_known(hypothesis: Hypothesis) -> bool:
 def begin_epoch(hypothesis: Hypothesis) -> None:
     """Start again under new terms: nothing is decided, and the baseline is not fixed yet."""
     status = Status.PROPOSED if hypothesis.status == Status.PROPOSED else Status.TESTING
-    blank: dict[str, object] = {"frozen": {}, "frozen_at": None, "score": None, "sentence": "", "missing": "", "decided_at": None}
+    blank: dict[str, object] = {**UNFIXED, "score": None, "sentence": "", "missing": "", "decided_at": None}
     store(hypothesis, {"epoch": hypothesis.epoch + 1, "epoch_began_at": timezone.now(), "status": status, **blank})
 
 

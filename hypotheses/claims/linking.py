@@ -14,6 +14,7 @@ from accounts.models import User
 from config.errors import Fault, Invalid, NotFound
 from experiments.models import Experiment
 from hypotheses.claims import wanting
+from hypotheses.claims.grouping import Keys, frozen_arms, kept_keys, regroup
 from hypotheses.claims.wanting import note
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Rule
 from projects.models import Project
@@ -69,12 +70,13 @@ def in_words(runs: Sequence[Experiment]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What keeps runs from being linked: `arms` of the baseline, the runs `above` it, and the reasons of those invalidated, by run."""
+    """What keeps runs from being linked: `arms` of the baseline, the runs `above` it, and the reasons of those invalidated, by run. `keys`: arms it keeps."""
 
     hypothesis: Hypothesis
     arms: frozenset[str]
     above: frozenset[uuid.UUID]
     invalidated: Mapping[uuid.UUID, str]
+    keys: Keys
 
     def fault(self, index: int, run: Experiment) -> Fault | None:
         """Why the run, loaded with its root, cannot be linked; None where it can. `index`: its place among those asked for."""
@@ -89,20 +91,25 @@ class Bars:
             return "invalidated", f"{run} was invalidated ({self.invalidated[run.pk]}) and stays out: start a fresh run."
         if run.pk in self.above:
             return "cycle", f"A cycle: the baseline {self.hypothesis.baseline_experiment} descends from {run}. Link runs that come after the baseline."
+        regroup([run], self.keys)
         if run.replicate_key in self.arms or (self.hypothesis.baseline == Baseline.ROOT and is_of_root(run)):
             return "baseline", f"{run} belongs to the baseline: link runs that change something against it, with the baseline as parent."
         return "", ""
 
 
-def bars(hypothesis: Hypothesis) -> Bars:
-    """What the hypothesis's baseline and its history keep out."""
+def bars(hypothesis: Hypothesis, runs: Sequence[Experiment]) -> Bars:
+    """What the hypothesis's baseline and its history keep out of these runs."""
     baseline = hypothesis.baseline_experiment
     invalidated = Link.objects.filter(hypothesis=hypothesis).exclude(invalidated_at=None)
+    keys = kept_keys(hypothesis, of=[*runs, *([baseline] if baseline else [])])
+    if baseline:
+        regroup([baseline], keys)
     return Bars(
         hypothesis=hypothesis,
-        arms=frozenset([*hypothesis.frozen.get("arms", ()), *([baseline.replicate_key] if baseline else [])]),
+        arms=frozenset([*frozen_arms(hypothesis), *([baseline.replicate_key] if baseline else [])]),
         above=frozenset(ancestor.pk for ancestor in baseline.ancestors()) if baseline else frozenset(),
         invalidated=dict(invalidated.values_list("experiment_id", "reason")),
+        keys=keys,
     )
 
 
@@ -125,7 +132,7 @@ def link(
     none, for a run of another project, of the baseline, in a cycle with it, or invalidated; NotFound where something was deleted meanwhile.
     """
     found, runs = locked(hypothesis), fresh(run.pk for run in experiments)
-    kept_out = bars(found)
+    kept_out = bars(found, runs)
     faults = [fault for index, run in enumerate(runs) if (fault := kept_out.fault(index, run))]
     if faults:
         raise Invalid(faults[0].message, faults)
@@ -201,10 +208,21 @@ def link_by_rules(experiment: Experiment, *, by: User | None = None) -> None:
                 follow(locked(hypothesis), [experiment.pk], by=by)
 
 
+def link_all_by_rules(experiments: Sequence[Experiment], *, by: User | None = None) -> None:
+    """The same for several runs of one project: those whose change no rule names are passed over together."""
+    if not any(run.features_diff for run in experiments):
+        return
+    named = set(Rule.objects.filter(hypothesis__project_id=experiments[0].project_id).values_list("feature", flat=True))
+    for run in experiments:
+        if not named.isdisjoint(run.features_diff):
+            link_by_rules(run, by=by)
+
+
 def follow(hypothesis: Hypothesis, experiments: Iterable[uuid.UUID], *, by: User | None) -> None:
     """Link by a rule what may be linked and never was."""
-    before, kept_out = set(hypothesis.links.values_list("experiment_id", flat=True)), bars(hypothesis)
+    before = set(hypothesis.links.values_list("experiment_id", flat=True))
     runs = fresh(pk for pk in experiments if pk not in before)
+    kept_out = bars(hypothesis, runs)
     put(hypothesis, [run for run in runs if not kept_out.fault(0, run)], source=Source.RULE, by=by)
 
 

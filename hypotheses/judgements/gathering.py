@@ -11,11 +11,12 @@ from datetime import datetime
 from django.db.models import Q
 
 from experiments.models import Experiment, changes
+from hypotheses.claims.grouping import Keys, frozen_arms, kept_keys, regroup
 from hypotheses.judgements.values import Values, read_values
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.evidence import sign_of
 from hypotheses.models import Hypothesis, Link
-from hypotheses.weighing.cases import Case, Gate, Run, Term
+from hypotheses.weighing.cases import BETWEEN_CHANGES, Case, Gate, Run, Term
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
 from projects.models import Direction
@@ -29,7 +30,9 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
     """The case as it stands, or as it stood at `as_of` by the runs that had ended then. Raises a StoreError where the store is away."""
     links = list(linked(hypothesis))
     terms, closed = terms_of(hypothesis)
-    bases = baselines(hypothesis, [link.experiment for link in links])
+    keys = kept_keys(hypothesis)
+    regroup((link.experiment for link in links), keys)
+    bases = baselines(hypothesis, [link.experiment for link in links], keys)
     runs = [*(link.experiment for link in links), *bases]
     values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), wanted_by(terms))
     late = {link.experiment_id for link in links if is_late(link, hypothesis)}
@@ -86,6 +89,7 @@ def in_time(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
     """An experiment as a judgement sees it."""
+    changed = (f"{change.feature} {change.now}" for change in changes(experiment.features_diff))
     return Run(
         id=experiment.pk,
         slug=experiment.slug,
@@ -96,7 +100,7 @@ def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
         state=experiment.state,
         finished_at=experiment.finished_at if experiment.is_ended else None,
         is_post_hoc=is_post_hoc,
-        change=" · ".join(f"{change.feature} {change.now}" for change in changes(experiment.features_diff)) if experiment.parent_experiment_id else "",
+        change=BETWEEN_CHANGES.join(changed) if experiment.parent_experiment_id else "",
         values=values.get(experiment.pk, {}) if experiment.is_ended else {},
     )
 
@@ -125,23 +129,26 @@ def kind_of(hypothesis: Hypothesis) -> str:
     return "root" if hypothesis.baseline == "best" and not hypothesis.frozen.get("arms") else hypothesis.baseline
 
 
-def baselines(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> list[Experiment]:
+def baselines(hypothesis: Hypothesis, ours: Sequence[Experiment], keys: Keys) -> list[Experiment]:
     """The experiments that may be compared with: the runs of the baseline's arms, without those that chose it."""
     arms = baseline_arms(hypothesis, ours)
     chosen_by = set(hypothesis.frozen.get("chosen_by", ()))
-    found = Experiment.objects.filter(project_id=hypothesis.project_id, replicate_key__in=arms).select_related("root_experiment")
+    is_theirs = Q(pk__in=[pk for pk, key in keys.items() if key in arms]) if keys else Q(replicate_key__in=arms)
+    found = Experiment.objects.filter(is_theirs, project_id=hypothesis.project_id).select_related("root_experiment")
     if kind_of(hypothesis) == "best" and hypothesis.frozen_at:
         found = found.filter(Q(finished_at__gt=hypothesis.frozen_at) | Q(finished_at=None))
-    return [run for run in found if str(run.pk) not in chosen_by]
+    counted = [run for run in found if str(run.pk) not in chosen_by]
+    regroup(counted, keys)
+    return counted
 
 
 def baseline_arms(hypothesis: Hypothesis, ours: Sequence[Experiment]) -> set[str]:
     """The replicate_keys of the baseline."""
     if kind_of(hypothesis) == "root":
         return {run.root_experiment.replicate_key for run in ours if run.root_experiment and run.root_experiment.replicate_key != run.replicate_key}
-    frozen: list[str] = hypothesis.frozen.get("arms", [])
+    frozen = frozen_arms(hypothesis)
     if frozen or hypothesis.baseline_experiment is None:
-        return set(frozen)
+        return frozen
     return {hypothesis.baseline_experiment.replicate_key}
 
 

@@ -15,7 +15,8 @@ from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from experiments.models import Experiment
+from experiments.models import Experiment, MovedArm
+from experiments.rekeying import rekey_due
 from hypotheses.claims import verdict_alerts, wanting
 from hypotheses.judgements import failing
 from hypotheses.judgements.gathering import as_it_stood, frozen_baseline, gather, linked, place_of
@@ -35,7 +36,12 @@ HARD_LIMIT = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
 CAUGHT_UP = 20  # runs that ended since the last judgement and get a point each in the history
 PENDING_S, PAUSE_S = 5.0, 0.05
 KEPT_S = 60  # what was read, at most: a run's name may change without a mark. The key counts up where what is kept, or its module, changes its form.
-SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired")
+NAMED_MOST = 5
+JOINED = (
+    "Arms were joined since the last judgement: runs whose params are equal, 64 and 64.0 among them, seeds aside, are replicates."
+    " Concerned are {count}, with the runs {named}. What was judged before stands as it was written."
+)
+SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired", "kept_seeds")
 # What is not the hypothesis's own fault: a store or a database that is away, or a row that is gone.
 PASSING = (StoreError, OperationalError, Hypothesis.DoesNotExist)
 
@@ -89,10 +95,11 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who judges: since when, and how often a judgement had been asked for when the look began."""
+    """Who judges: since when, how often a judgement had been asked for when the look began, and when the one before was given."""
 
     at: datetime
     wants: int
+    judged_at: datetime | None
 
 
 def judge(hypothesis_id: uuid.UUID) -> Judgement | None:
@@ -127,14 +134,22 @@ def free(hypothesis_id: uuid.UUID, now: datetime) -> QuerySet[Hypothesis]:
 def judged(hypothesis_id: uuid.UUID, claimed_at: datetime, repository: MetricRepository) -> Judgement:
     """Freeze the baseline where it is time, then judge: once for each run that ended since, so that the history has a point for each."""
     await_points(hypothesis_id)
-    hypothesis = Hypothesis.objects.select_related("project__team", "baseline_experiment").get(pk=hypothesis_id)
-    claim = Claim(claimed_at, hypothesis.wants)
+    hypothesis = loaded(hypothesis_id)
+    if hypothesis.project.keys_due_at:
+        rekey_due(pk=hypothesis.project_id)
+        hypothesis = loaded(hypothesis_id)
+    claim = Claim(claimed_at, hypothesis.wants, hypothesis.judged_at)
     begin(hypothesis)
     freeze(hypothesis, repository)
     case = gather(hypothesis, repository)
     for moment in moments(hypothesis, case):
         settle(hypothesis, repository, as_it_stood(hypothesis, case, moment), at=moment, claim=claim)
     return settle(hypothesis, repository, case, at=timezone.now(), claim=claim, is_last=True)
+
+
+def loaded(hypothesis_id: uuid.UUID) -> Hypothesis:
+    """The hypothesis with what a judgement needs of it. Raises Hypothesis.DoesNotExist."""
+    return Hypothesis.objects.select_related("project__team", "baseline_experiment").get(pk=hypothesis_id)
 
 
 def read_stored(hypothesis: Hypothesis) -> Judgement:
@@ -205,6 +220,7 @@ def settle(hypothesis: Hypothesis, repository: MetricRepository, case: Case, *, 
     with transaction.atomic():
         record(hypothesis, judgement, claim)
         if is_last:
+            tell_joined(hypothesis, case, since=claim.judged_at)
             keep_baseline(hypothesis, case)
             Hypothesis.objects.filter(pk=hypothesis.pk, wants=claim.wants).update(wanted_at=None)
     return judgement
@@ -225,6 +241,20 @@ def record(hypothesis: Hypothesis, judgement: Judgement, claim: Claim) -> None:
         detail: dict[str, Any] = {"from": was, "to": judgement.status, "judgement": str(judgement.id)}
         wanting.note(hypothesis, HypothesisEvent.Kind.STATUS, judgement.sentence, at=judgement.at, **detail)
         verdict_alerts.tell(hypothesis, was, judgement)
+
+
+def tell_joined(hypothesis: Hypothesis, case: Case, *, since: datetime | None) -> None:
+    """Say in the history which arms of the case were joined since the judgement before; that one stands as it was written."""
+    if since is None or hypothesis.kept_seeds is not None:
+        return
+    runs = {arm: run for run in reversed((*case.baseline, *case.linked)) for arm in (run.root_arm, run.arm)}
+    moved = MovedArm.objects.filter(project=hypothesis.project_id, is_joined=True, at__gt=since, new_key__in=list(runs))
+    joined: dict[str, list[str]] = {}
+    for old, new in moved.order_by("old_key").values_list("old_key", "new_key"):
+        joined.setdefault(new, []).append(old)
+    if joined:
+        named = ", ".join(sorted({runs[arm].name for arm in joined})[:NAMED_MOST])
+        wanting.note(hypothesis, HypothesisEvent.Kind.METHOD, JOINED.format(count=len(joined), named=named), joined=joined)
 
 
 def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:

@@ -19,13 +19,14 @@ from hypotheses.judging.planning import replicates_needed
 from hypotheses.judging.rules import ENGINE_VERSION
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.weighing.cases import Arm, Judgement, Need, Reading, Run
+from projects.seeds import Seeds
 
 COMMANDS_MOST = 3
 LEAST = 2  # runs a side, below which nothing is decided
 SMALLEST_SD = 0.01  # effects smaller than this beside the spread are not counted out
 EVENTS_MOST = 200
 LINKS_MOST = 500
-SEED_OPTION = re.compile(r"(--seed[ =])(-?\d+)\b")
+OPTION = re.compile(r"((?<!\S)(?:--?(?P<option>[\w./-]+)[ =]|\+*(?P<name>[\w./-]+)=))-?\d+\b")
 METHODS = {"pooled_t": "sequential t", "welch_guard": "sequential t, Welch guard", "sign_only": "sign only"}
 FLAGS = {
     "insufficient_replicates": "fewer than two runs on a side",
@@ -306,8 +307,17 @@ def command(ref: str, title: str, record: Experiment, runs: Sequence[Run], *, sl
     """How another run of the arm is started: its own command with the next seed, else a line for a script. `slug`: the hypothesis that it tests."""
     seed = 1 + max((run.seed for run in runs if run.seed is not None), default=len(runs))
     if record.command:
-        return Command(ref, title, SEED_OPTION.sub(rf"\g<1>{seed}", record.command), is_own=True)
+        return Command(ref, title, reseeded(record.command, seed, record.project.seeds), is_own=True)
     return Command(ref, title, call(record, seed, slug), is_own=False)
+
+
+def reseeded(command: str, seed: int, seeds: Seeds) -> str:
+    """A command with another number for every option or `name=` that is a seed."""
+
+    def other(found: re.Match[str]) -> str:
+        return f"{found[1]}{seed}" if seeds.has(found["option"] or found["name"]) else found[0]
+
+    return OPTION.sub(other, command)
 
 
 def call(record: Experiment, seed: int, slug: str) -> str:
@@ -315,7 +325,7 @@ def call(record: Experiment, seed: int, slug: str) -> str:
     parts = [f"project={record.project.slug!r}", f"name={record.name!r}"]
     if record.parent_experiment is not None:
         parts.append(f"parent={record.parent_experiment.slug!r}")
-    parts += [f"params={record.params!r}", f"seed={seed}"]
+    parts += [f"params={record.project.seeds.replaced(record.params, seed)!r}", f"seed={seed}"]
     if record.replicate_group:
         parts.append(f"replicate_group={record.replicate_group!r}")
     if slug:

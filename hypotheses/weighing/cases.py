@@ -12,6 +12,8 @@ from hypotheses.judging.evidence import Direction
 from hypotheses.judging.rules import Mode, Status
 from hypotheses.judging.series import SeriesStatus
 
+BETWEEN_CHANGES = " · "
+
 
 @dataclass(frozen=True, slots=True)
 class Term:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypotheses.judging.comparison import Comparison, compare
 from hypotheses.judging.evidence import CAP, THRESHOLD
 from hypotheses.judging.rules import combine
-from hypotheses.weighing.cases import Arm, Case, Reading, Run, Term
+from hypotheses.weighing.cases import BETWEEN_CHANGES, Arm, Case, Reading, Run, Term
 from hypotheses.weighing.sides import Sides, failures, matched, values_of
 
 
@@ -87,4 +87,10 @@ def arm_of(case: Case, key: str, runs: tuple[Run, ...], *, is_post_hoc: bool) ->
     score = score_of(case, readings) if any(each.comparison for each in readings) else None
     if score is not None and not all(map(is_replicated, readings)):
         score = min(max(score, -CAP), CAP)
-    return Arm(key, runs[0].change or runs[0].name, runs, is_post_hoc, readings, score)
+    return Arm(key, shared_change(runs) or runs[0].name, runs, is_post_hoc, readings, score)
+
+
+def shared_change(runs: Sequence[Run]) -> str:
+    """What all runs of an arm changed, as people read it: runs that share an arm by hand, or but for seeds, may have changed more."""
+    told = [run.change.split(BETWEEN_CHANGES) for run in runs]
+    return BETWEEN_CHANGES.join(part for part in told[0] if all(part in each for each in told))

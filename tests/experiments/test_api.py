@@ -58,7 +58,23 @@ def test_a_script_starts_its_first_run_with_one_request(editor, team):
     assert (found["parent"], found["params"], found["seed"]) == (None, {"lr": 3e-4}, 1)
     assert sorted(found["tags"]) == ["a", "sweep"]
     assert set(found) == {
-        *("id", "slug", "name", "project", "status", "failure_kind", "parent", "root", "features_diff", "params", "seed", "tags", "notes", "replicate_group"),
+        *(
+            "id",
+            "slug",
+            "name",
+            "project",
+            "status",
+            "failure_kind",
+            "parent",
+            "root",
+            "features_diff",
+            "features_diff_given",
+            "params",
+            "seed",
+            "tags",
+            "notes",
+        ),
+        "replicate_group",
         *(
             "replicate_key",
             "host",

@@ -3,8 +3,10 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import Team
 from config.errors import Conflict, Invalid, NotFound
-from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, LineageCycle, changes, difference
+from experiments.arms import difference
+from experiments.models import AlreadyEnded, DeletedExperiment, Experiment, LineageCycle, changes
 from projects.models import Project
+from projects.seeds import Seeds
 
 pytestmark = pytest.mark.differs_on_servers("constraints and uniqueness are the database's")
 
@@ -112,7 +114,7 @@ def test_both_spellings_of_a_difference_read_alike():
 
 
 def test_a_difference_leaves_seeds_out():
-    assert difference({"seed": 1, "random_seed": 1, "replicate": 1}, {"seed": 2, "random_seed": 2}) == {}
+    assert difference({"seed": 1, "random_seed": 1, "replicate": 1}, {"seed": 2, "random_seed": 2}, Seeds()) == {}
 
 
 def test_five_seeds_are_replicates(project):

@@ -6,13 +6,17 @@ from itertools import combinations
 
 import pytest
 
+from experiments.arms import difference
 from experiments.compare.grouping import same_but_seed
-from experiments.models import Experiment, changes, difference
-from experiments.notation.params import by_name, distinct, floated
+from experiments.models import Experiment, changes
+from experiments.notation.equality import floated
+from experiments.notation.params import by_name, distinct
 from experiments.scatter.axes import choices_of
 from experiments.table.columns import variation
 from experiments.table.filtering import param_at
 from experiments.templatetags.readings import as_param
+from projects.models import Project
+from projects.seeds import Seeds
 
 DIFFERENT = [None, True, "true", False, "false", 1, "1", "1.0", 1.5, "1.5", "null", "none", "", "–", "\u2060–", [1], "[1]", {}, "{}"]
 DIFFERENT += ['"1"', '"true"', " 1", "sgd", "SGD", 0.1, 0.1000000001, "NaN", 1e300]
@@ -35,26 +39,26 @@ def test_equal_values_are_written_alike(one: object, other: object):
 
 def test_a_float_has_the_digits_that_it_was_given_and_no_dust_of_arithmetic():
     assert [as_param(value) for value in (0.1, 0.1 + 0.2, 1234567.8, 3e-4, [0.1 + 0.2], 1e300)] == ["0.1", "0.3", "1234567.8", "0.0003", "[0.3]", "1e+300"]
-    (change,) = changes(difference({"lr": 0.4}, {"lr": 0.4 - 0.3}))
+    (change,) = changes(difference({"lr": 0.4}, {"lr": 0.4 - 0.3}, Seeds()))
     assert (change.was, change.now) == ("0.4", "0.1")
 
 
 def test_two_floats_that_differ_by_dust_alone_are_told_apart_where_they_stand_together():
-    assert [(change.was, change.now) for change in changes(difference({"lr": 0.3}, {"lr": 0.1 + 0.2}))] == [("0.3", "0.30000000000000004")]
+    assert [(change.was, change.now) for change in changes(difference({"lr": 0.3}, {"lr": 0.1 + 0.2}, Seeds()))] == [("0.3", "0.30000000000000004")]
 
 
 def test_null_and_no_param_are_one_thing():
     assert by_name({"a": None, "o": {"x": None, "y": 1}, "o.y": None}) == {"o.y": 1}
-    assert difference({"a": None}, {}) == {}
+    assert difference({"a": None}, {}, Seeds()) == {}
     assert param_at({"o": {"lr": 2}, "o.lr": None}, ("o", "lr")) == 2
-    assert variation([{"lr": 1, "a": None}, {"lr": 1}]) == {"lr": False}
-    assert list(choices_of([{"o": {"x": None}}, {"lr": 1}], []).params) == ["lr"]
-    runs = [Experiment(params=params) for params in ({"lr": 1, "o": {"x": None, "y": 2}, "a": None}, {"lr": 1, "o": {"y": 2}})]
+    assert variation([{"lr": 1, "a": None}, {"lr": 1}], Seeds()) == {"lr": False}
+    assert list(choices_of([{"o": {"x": None}}, {"lr": 1}], [], Seeds()).params) == ["lr"]
+    runs = [Experiment(project=Project(), params=params) for params in ({"lr": 1, "o": {"x": None, "y": 2}, "a": None}, {"lr": 1, "o": {"y": 2}})]
     assert len({same_but_seed(run) for run in runs}) == 1
 
 
 def test_a_param_that_changes_its_type_is_a_change():
-    found = changes(difference({"amp": True, "n": 1, "k": 2}, {"amp": "true", "n": True, "k": 2.0}))
+    found = changes(difference({"amp": True, "n": 1, "k": 2}, {"amp": "true", "n": True, "k": 2.0}, Seeds()))
     assert [(change.feature, change.was, change.now) for change in found] == [("amp", "true", '"true"'), ("n", "1", "true")]
 
 

@@ -24,6 +24,7 @@ from experiments.scatter import views as scatter_views
 from experiments.scatter.axes import AXES_MOST, DRAWN_MOST, LANES_MOST, WORDS_MOST, Choices, choices_of, chosen, literal, param_axis, param_term
 from metrics import process
 from projects.models import Project, ProjectMetric
+from projects.seeds import Seeds
 from tests.pages.test_compare_page import url
 from tests.pages.test_project_table import store_away  # noqa: F401
 from tests.pages.test_table_filters import insert_summaries
@@ -317,7 +318,7 @@ def test_a_project_without_params_and_metrics_says_that_there_is_nothing_to_draw
 
 
 def test_what_an_address_does_not_say_the_names_decide():
-    choices = choices_of([{"lr": 1, "seed": 1, "same": 0}, {"lr": 2, "seed": 2, "same": 0}], ["accuracy", "loss"])
+    choices = choices_of([{"lr": 1, "seed": 1, "same": 0}, {"lr": 2, "seed": 2, "same": 0}], ["accuracy", "loss"], Seeds())
     assert choices == Choices(["lr", "seed", "same"], ["accuracy", "loss"], 0, 1)
     made = chosen(QueryDict(), choices)
     assert (made.x, made.y, made.colour, made.lanes) == ("param:lr", "metric:accuracy", "", ["param:lr", "metric:accuracy", "metric:loss"])

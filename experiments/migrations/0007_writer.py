@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('experiments', '0004_number'),
+        ('experiments', '0006_keys_by_value'),
     ]
 
     operations = [

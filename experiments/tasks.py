@@ -1,0 +1,12 @@
+"""What experiments have done in the background. Marks in the record say what is due; each task may be delivered twice or late without harm."""
+
+from __future__ import annotations
+
+from config.celery import app
+from experiments.rekeying import REKEY, rekey_due
+
+
+@app.task(name=REKEY)
+def rekey() -> str:
+    """Put the runs of every project whose setting of seeds changed into arms anew."""
+    return f"Moved {rekey_due()} runs."
