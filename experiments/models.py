@@ -21,6 +21,7 @@ from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.arms import canonical_params, difference, is_spelled_out, key_of
 from experiments.notation.params import written, written_apart
 from projects.models import Project
+from projects.seeds import Seeds
 
 if TYPE_CHECKING:
     from accounts.access import Caller
@@ -202,6 +203,10 @@ class Experiment(models.Model):
             yield ancestor
             seen.add(ancestor.pk)
             ancestor = ancestor.parent_experiment
+
+    def seed_by(self, seeds: Seeds) -> int | None:
+        """The seed that was given, else the one that the params tell of by these names."""
+        return self.seed if self.seed is not None else seeds.told(self.params)
 
     def derive(self) -> None:
         """Set what follows from parent and params: root, features_diff (where none is given), replicate_key."""

@@ -12,7 +12,7 @@ Letters' case and the signs `_` and `-` are of no matter: `random_seed` is `rand
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -64,6 +64,21 @@ class Seeds:
             return NOTHING if self.has(path) else value
         left = self.without(value, f"{path}.")
         return left if left is value or any(each is not None for each in left.values()) else NOTHING
+
+    def told(self, params: Mapping[str, Any]) -> int | None:  # Any: params hold whatever JSON holds
+        """The seed that params tell of: that of `seed` at the top, else the one whole number of all seeds; None where they differ, and where there is none."""
+        found = dict(self.numbers(params))
+        top = [number for path, number in found.items() if spelled(path) == "seed"]
+        numbers = set(top or found.values())
+        return numbers.pop() if len(numbers) == 1 else None
+
+    def numbers(self, params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, int]]:  # Any: params hold whatever JSON holds
+        """Every seed that is a whole number, by its path."""
+        for name, value in params.items():
+            if isinstance(value, Mapping):
+                yield from self.numbers(value, f"{path}{name}.")
+            elif isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1 and self.has(f"{path}{name}"):
+                yield f"{path}{name}", int(value)
 
     def replaced(self, params: Mapping[str, Any], seed: int, path: str = "") -> dict[str, Any]:  # Any: params hold whatever JSON holds
         """The params with every seed that is a whole number replaced by this one."""

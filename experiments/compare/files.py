@@ -28,7 +28,7 @@ def summary(comparison: Comparison) -> Columns:
         ("name", pa.string(), [clean(row.name) for row in rows]),
         ("baseline", pa.bool_(), [run.is_baseline for run in runs]),
         ("status", pa.string(), [state_of(row) for row in rows]),
-        ("seed", pa.int64(), [row.seed for row in rows]),
+        ("seed", pa.int64(), [row.seed_by(comparison.project.seeds) for row in rows]),
         ("replicates", pa.int64(), [run.replicates for run in runs]),
         ("took", pa.float64(), [took_s(row) for row in rows]),
     ]

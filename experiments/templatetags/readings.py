@@ -15,6 +15,7 @@
 {{ experiment|run_style }}      the class of the colour that a run has on every page; {{ style|mark }} the symbol beside it
 {% status experiment %}         shape and word: running, stalled, complete, diverged …
 {{ experiment|state }}          the word alone
+{{ experiment|seed:project }}   the seed that was given, or that its params tell of
 {% icon "search" %}             one symbol of templates/_symbols.html
 {{ change|changed }}            was → now of one row of features_diff
 {{ name|shown }}                a name whose odd blanks can be seen: doubled, no-break or invisible ones (last in a chain of filters)
@@ -38,7 +39,7 @@ from experiments.notation.colours import mark_of, style_of
 from experiments.notation.numerals import NONE, exact, grouped, number
 from experiments.notation.params import written
 from experiments.stalled import state_of
-from projects.models import Direction
+from projects.models import Direction, Project
 
 register = template.Library()
 register.filter(number)
@@ -113,6 +114,13 @@ def ago(moment: datetime | None) -> str | SafeString:
         if seconds >= size:
             return timed(moment, f"{int(seconds // size)} {unit} ago", "ago")
     return timed(moment, "just now" if seconds < 10 else f"{int(seconds)} s ago", "ago")
+
+
+@register.filter
+def seed(experiment: Experiment, project: Project) -> str:
+    """The seed of a run, given or among its params; a dash where nobody said one."""
+    found = experiment.seed_by(project.seeds)
+    return NONE if found is None else str(found)
 
 
 @register.filter

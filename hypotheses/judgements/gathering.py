@@ -20,6 +20,7 @@ from hypotheses.weighing.cases import BETWEEN_CHANGES, Case, Gate, Run, Term
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
 from projects.models import Direction
+from projects.seeds import Seeds
 
 OF_BASELINE = frozenset({"baseline_deleted", "baseline_fell_back", "baseline_not_confirmed"})
 UNSAID = "direction:"
@@ -36,7 +37,8 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
     runs = [*(link.experiment for link in links), *bases]
     values = read_values(repository, place_of(hypothesis), list({run.pk: None for run in runs if run.is_ended}), wanted_by(terms))
     late = {link.experiment_id for link in links if is_late(link, hypothesis)}
-    theirs = tuple(run_of(run, values, is_post_hoc=False) for run in bases)
+    seeds = hypothesis.project.seeds
+    theirs = tuple(run_of(run, values, seeds, is_post_hoc=False) for run in bases)
     case = Case(
         hypothesis_id=hypothesis.pk,
         mode=hypothesis.require,  # type: ignore[arg-type]  # a choice of the model
@@ -46,7 +48,7 @@ def gather(hypothesis: Hypothesis, repository: MetricRepository, *, as_of: datet
         epoch=hypothesis.epoch,
         baseline_kind=kind_of(hypothesis),
         frozen_at=hypothesis.frozen_at,
-        linked=in_time([run_of(link.experiment, values, is_post_hoc=link.experiment_id in late) for link in links]),
+        linked=in_time([run_of(link.experiment, values, seeds, is_post_hoc=link.experiment_id in late) for link in links]),
         baseline=in_time(theirs),
         closed=(*closed, *baseline_gates(hypothesis, theirs)),
     )
@@ -87,7 +89,7 @@ def in_time(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.finished_at is None, run.finished_at.timestamp() if run.finished_at else 0.0, run.slug)))
 
 
-def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
+def run_of(experiment: Experiment, values: Values, seeds: Seeds, *, is_post_hoc: bool) -> Run:
     """An experiment as a judgement sees it."""
     changed = (f"{change.feature} {change.now}" for change in changes(experiment.features_diff))
     return Run(
@@ -96,7 +98,7 @@ def run_of(experiment: Experiment, values: Values, *, is_post_hoc: bool) -> Run:
         name=experiment.name,
         arm=experiment.replicate_key,
         root_arm=experiment.root_experiment.replicate_key if experiment.root_experiment else experiment.replicate_key,
-        seed=experiment.seed,
+        seed=experiment.seed_by(seeds),
         state=experiment.state,
         finished_at=experiment.finished_at if experiment.is_ended else None,
         is_post_hoc=is_post_hoc,

@@ -269,10 +269,16 @@ def test_a_new_epoch_counts_only_what_came_after(claim, root, ran):
     assert judgement.score == 0
 
 
-def test_paired_runs_are_compared_seed_by_seed(claim, root, ran):
+@pytest.mark.parametrize("is_given", [True, False])
+def test_paired_runs_are_compared_seed_by_seed_also_where_only_their_params_tell_it(claim, root, ran, is_given):
     Hypothesis.objects.filter(pk=claim.pk).update(paired=True)
     base = [root, *seeds(root, 4)]
     wide = children(root, 5)
+    if not is_given:
+        for n, (one, other) in enumerate(zip(base, wide, strict=True)):
+            for run in (one, other):
+                Experiment.objects.filter(pk=run.pk).update(seed=None, params=run.params | {"trainer": {"seed": n}})
+                run.refresh_from_db()
     link(claim, wide)
     for n, (one, other) in enumerate(zip(base, wide, strict=True)):
         ran(one, 0.5 + 0.1 * n + float(RNG.normal(0, 0.002)))

@@ -198,6 +198,14 @@ def test_replicates_are_said_and_summed_up_as_arms(bob, browser_for, project, lo
     assert "−0.3000 better" in arm
 
 
+def test_a_seed_that_only_the_params_tell_is_shown(bob, browser_for, project, log):
+    for n in range(2):
+        log(Experiment.objects.create(project=project, name=f"told {n}", params={"lr": 1, "trainer": {"seed": 40 + n}}), {"loss": [1.0]})
+    html = browser_for(bob).get(url(project, "e=told-0&e=told-1")).content.decode()
+    assert "41 of 2" in text_of(row(section(html, "summary"), "told 1"))
+    assert "seed 41, " in text_of(html)
+
+
 def test_the_table_says_how_many_points_are_behind_a_number(bob, browser_for, project, logged):
     html = section(browser_for(bob).get(url(project, "e=baseline&e=wider")).content.decode(), "summary")
     assert 'title="0.95, 3 points"' in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -73,6 +74,28 @@ def test_params_without_seeds_lose_them_at_every_depth_and_objects_that_held_not
     params = {"lr": 1, "Seed": 2, "trainer": {"seed": 1, "steps": 9}, "rng": {"seed": 3, "none": None}, "o": {}, "l": [{"seed": 1}]}
     assert Seeds().without(params) == {"lr": 1, "trainer": {"steps": 9}, "o": {}, "l": [{"seed": 1}]}
     assert Seeds(()).without(params) is params
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"lr": 1, "Seed": 3}, 3),
+        ({"trainer": {"seed": 4, "steps": 9}}, 4),
+        ({"random_state": 5.0}, 5),
+        ({"seed": 1, "data_seed": 2}, 1),
+        ({"model_seed": 2, "data_seed": 2}, 2),
+        ({"model_seed": 1, "data_seed": 2}, None),
+        ({"seed": "first"}, None),
+        ({"seed": True}, None),
+        ({"seed": math.nan}, None),
+        ({"seed": math.inf}, None),
+        ({"seed_lr": 1}, None),
+        ({}, None),
+    ],
+)
+def test_the_seed_of_a_run_is_told_by_its_params_where_nobody_gave_it(params: dict[str, Any], told: int | None):
+    assert Experiment(params=params).seed_by(Seeds()) == told
+    assert Experiment(params=params, seed=77).seed_by(Seeds()) == 77
 
 
 def test_what_starts_a_replicate_has_another_number_for_every_seed():
