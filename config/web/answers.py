@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -48,8 +49,16 @@ def fault_json(fault: Fault) -> dict[str, Any]:  # Any: words and numbers
 
 def refusal(refused: Refused, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """(status, headers, JSON) of a refusal."""
-    content = msgspec.json.encode(body(request_id, code=refused.code, message=str(refused), faults=refused.faults))
-    return refused.status, {"Content-Type": JSON} | headers_of(refused), content
+    content = body(request_id, code=refused.code, message=str(refused), faults=refused.faults)
+    return refused.status, {"Content-Type": JSON} | headers_of(refused), encoded(content)
+
+
+def encoded(content: dict[str, Any]) -> bytes:
+    """As JSON; a name that echoes half a character is escaped as it came, since UTF-8 has no bytes for it."""
+    try:
+        return msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        return json.dumps(content).encode()
 
 
 def headers_of(refused: Refused) -> dict[str, str]:
