@@ -72,7 +72,7 @@ class Block:
         names = self.names
         series = target_codes * len(names.values) + names.codes
         columns = self.columns
-        found = states(series, columns["step"], columns["timestamp"], self.point_ids, columns["metric_value"])  # type: ignore[arg-type]
+        found = states(series, columns["step"], columns["timestamp"], self.point_ids, columns["metric_value"], columns["logged_at"])  # type: ignore[arg-type]
         by_place = list(targets)
         return {(by_place[key // len(names.values)], names.values[key % len(names.values)]): state for key, state in found.items()}
 
@@ -126,8 +126,8 @@ def dead_row(batch: Batch, reason: str, now_us: int) -> tuple[Any, ...]:
 
 
 def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:
-    """Rows of the spool's summaries as columns of the store's; the last of each says whether no step comes twice."""
-    state = [State.unpacked(row[5], once=bool(row[6])) for row in found]
+    """Rows of the spool's summaries as columns of the store's. The last two of each say whether no step comes twice, and when its last value came."""
+    state = [State.unpacked(row[5], once=bool(row[6]), last_logged=row[7]) for row in found]
     own = np.arange(len(found), dtype=np.uint32)
 
     def column(name: str, kind: Any) -> NDArray[Any]:
@@ -152,4 +152,5 @@ def summary_columns(found: Sequence[Sequence[Any]], *, spool: int) -> Columns:
         "first_step": column("first_step", np.int64),
         "first_time": column("first_us", np.int64),
         "once": column("once", np.uint8),
+        "last_logged_at": column("last_logged", np.int64),
     }

@@ -20,7 +20,7 @@ STATES_REMEMBERED = 100_000
 # Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
 NOTED_MOST = 10_000
 UNSTORED = """
-    SELECT experiment, name, team, project, version, state, once_at = version FROM summaries INDEXED BY summaries_unstored
+    SELECT experiment, name, team, project, version, state, once_at = version, last_logged FROM summaries INDEXED BY summaries_unstored
     WHERE stored < version LIMIT 20000
 """
 
@@ -59,9 +59,9 @@ class SeriesStates:
         known = self.known.get((experiment, name))
         if known is not None:
             return known
-        asked = "SELECT version, state, once_at = version FROM summaries WHERE experiment = ? AND name = ?"
+        asked = "SELECT version, state, once_at = version, last_logged FROM summaries WHERE experiment = ? AND name = ?"
         found = self.reading.execute(asked, (experiment.bytes, name)).fetchone()
-        return (int(found[0]), State.unpacked(found[1], once=bool(found[2]))) if found else (0, None)
+        return (int(found[0]), State.unpacked(found[1], once=bool(found[2]), last_logged=found[3])) if found else (0, None)
 
     def store(self) -> None:
         """Bring every state that the metric store does not have yet into it; the spool forgets those of deleted experiments."""

@@ -57,7 +57,7 @@ OUTDATED = """
 RECEIPTS_KEPT_US = 24 * 3_600_000_000
 REQUESTS_NAMED = 5
 STATES = """
-    SELECT experiment, name, team, project, version, state, once_at = version FROM summaries
+    SELECT experiment, name, team, project, version, state, once_at = version, last_logged FROM summaries
     WHERE (experiment, name) > (?, ?) ORDER BY experiment, name LIMIT 20000
 """
 
@@ -268,7 +268,7 @@ class Drain:
         changed = self.states.changed(stored)
         now = time.time_ns() // 1000
         rows = [
-            (*key_of(series, name), series.team_id.bytes, series.project_id.bytes, version, state.packed(), version if state.once else 0)
+            (*key_of(series, name), series.team_id.bytes, series.project_id.bytes, version, state.packed(), version if state.once else 0, state.last_logged)
             for (series, name), (version, state) in changed.items()
         ]
 
@@ -276,8 +276,9 @@ class Drain:
             connection.execute("UPDATE blocks SET drained_us = ? WHERE first = ? AND last = ?", (now, *bounds))
             set_meta(connection, "drained_to", bounds[1])
             connection.executemany(
-                "INSERT INTO summaries (experiment, name, team, project, version, state, once_at) VALUES (?,?,?,?,?,?,?)"
-                " ON CONFLICT (experiment, name) DO UPDATE SET version = excluded.version, state = excluded.state, once_at = excluded.once_at",
+                "INSERT INTO summaries (experiment, name, team, project, version, state, once_at, last_logged) VALUES (?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (experiment, name) DO UPDATE SET version = excluded.version, state = excluded.state, once_at = excluded.once_at,"
+                " last_logged = excluded.last_logged",
                 rows,
             )
             connection.executemany(

@@ -33,7 +33,7 @@ SCHEMA = """
     CREATE INDEX IF NOT EXISTS names_undefined ON names (project, name) WHERE defined = 0;
     CREATE TABLE IF NOT EXISTS summaries (
         experiment BLOB, name TEXT, team BLOB NOT NULL, project BLOB NOT NULL, version INTEGER NOT NULL, stored INTEGER NOT NULL DEFAULT 0,
-        state BLOB NOT NULL, once_at INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (experiment, name)
+        state BLOB NOT NULL, once_at INTEGER NOT NULL DEFAULT 0, last_logged INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (experiment, name)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS summaries_unstored ON summaries (experiment, name) WHERE stored < version;
     CREATE TABLE IF NOT EXISTS dead (
@@ -48,6 +48,7 @@ ADDED = (
     ("dead", "request_id", "TEXT NOT NULL DEFAULT ''"),
     # The version of the state in which no step came twice, so that an earlier version of the program, which leaves it as it is, makes it void.
     ("summaries", "once_at", "INTEGER NOT NULL DEFAULT 0"),
+    ("summaries", "last_logged", "INTEGER NOT NULL DEFAULT 0"),
 )
 PRAGMAS = """
     PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;

@@ -38,8 +38,8 @@ CROSSED = """
                    x < lagInFrame(x, 1, x) OVER (PARTITION BY experiment_id ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS is_turned,
                    minIf(x, isFinite(x)) OVER () AS x_low, maxIf(x, isFinite(x)) OVER () AS x_high
             FROM (
-                SELECT experiment_id, step, countIf(metric_name = %(metric)s) AS has_y, argMaxIf(metric_value, point_id, metric_name = %(metric)s) AS y,
-                       if(countIf(metric_name = %(x_metric)s) > 0, argMaxIf(metric_value, point_id, metric_name = %(x_metric)s), nan) AS x
+                SELECT experiment_id, step, countIf(metric_name = %(metric)s) AS has_y, argMaxIf(metric_value, {came}, metric_name = %(metric)s) AS y,
+                       if(countIf(metric_name = %(x_metric)s) > 0, argMaxIf(metric_value, {came}, metric_name = %(x_metric)s), nan) AS x
                 FROM {database}.metrics FINAL
                 WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
                       AND metric_name IN (%(metric)s, %(x_metric)s)

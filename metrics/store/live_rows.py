@@ -44,7 +44,7 @@ ENDS = """
     GROUP BY experiment_id, metric_name
 """
 POINTS = """
-    SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value, toUInt64(1) AS logged,
+    SELECT experiment_id, metric_name, step, timestamp, logged_at, point_id, metric_value, toUInt64(1) AS logged,
            toInt64(transform(toString(metric_name), %(names)s, %(firsts)s, '0')) AS first,
            toInt64(transform(toString(metric_name), %(names)s, %(lasts)s, '0')) AS last,
            toUInt64(transform(toString(metric_name), %(names)s, %(widths)s, '1')) AS width
@@ -54,9 +54,9 @@ POINTS = """
 # The latest value of each step, and how many were logged there.
 LATEST = """
     SELECT experiment_id, metric_name, step, timestamp, point_id, metric_value, number AS logged, first, last, width FROM (
-        SELECT *, row_number() OVER (PARTITION BY experiment_id, metric_name, step ORDER BY point_id) AS number,
+        SELECT *, row_number() OVER (PARTITION BY experiment_id, metric_name, step ORDER BY logged_at, point_id) AS number,
                leadInFrame(point_id, 1, point_id) OVER (
-                   PARTITION BY experiment_id, metric_name, step ORDER BY point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+                   PARTITION BY experiment_id, metric_name, step ORDER BY logged_at, point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
                ) AS next_id
         FROM ({each})
     )

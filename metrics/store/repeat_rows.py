@@ -68,14 +68,15 @@ NOTE = """
 """
 COLUMNS = """
     team_id, project_id, metric_name, experiment_id, spool_id, version, count, nonfinite, sum, min, max, last, last_step, last_time, last_point_id,
-    first_step, first_time, once
+    first_step, first_time, once, last_logged_at
 """
 # The hours of a drop, as a chart shows them, of the series in which a later point may have taken the place of an earlier one: while the points are there.
 FREEZE_SHOWN = """
     INSERT INTO {database}.metrics_hourly ({columns}, shown_min, shown_max, shown_avg, shown_count, shown_nonfinite)
     SELECT {columns}, least_shown, most_shown, mean_shown, n_shown, odd_shown FROM (
         SELECT date, team_id, project_id, experiment_id, metric_name, part, min_value, max_value, avg_value, last_value, count, nonfinite,
-               first_step, last_step, last_point_id, first_time, last_time, greatest(version + 1, toUInt64(toUnixTimestamp64Micro(now64(6)))) AS version
+               first_step, last_step, last_point_id, first_time, last_time, greatest(version + 1, toUInt64(toUnixTimestamp64Micro(now64(6)))) AS version,
+               last_logged_at
         FROM {database}.metrics_hourly FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = %(part)s AND count > 0
               AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC') AND (experiment_id, metric_name) IN (SELECT experiment_id, metric_name FROM ({unsure}))
@@ -85,7 +86,8 @@ FREEZE_SHOWN = """
                maxOrNullIf(value, isFinite(value)) AS most_shown, avgOrNullIf(value, isFinite(value)) AS mean_shown, count() AS n_shown,
                countIf(NOT isFinite(value)) AS odd_shown
         FROM (
-            SELECT experiment_id, metric_name, step, argMax(timestamp, point_id) AS at, argMax(metric_value, point_id) AS value
+            SELECT experiment_id, metric_name, step, argMax(timestamp, {came}) AS at,
+                   argMax(metric_value, {came}) AS value
             FROM {database}.metrics FINAL
             WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
                   AND (experiment_id, metric_name) IN (SELECT experiment_id, metric_name FROM ({unsure}))

@@ -60,7 +60,7 @@ class MetricRepository:
         return list(self.engine.query(statements.NOW, timeout_s=2)["alive"]) == [1]
 
     def series(self, place: Place, experiment: uuid.UUID, metric: str, window: Window | None = None, *, limit: int = 10_000_000) -> Series:
-        """Every point of one series in the window, by x, step and point_id."""
+        """Every point of one series in the window, by x, step and the order in which it came."""
         window = window or Window()
         found = self.engine.query(self.of_window(statements.SERIES, window), self.bound(place, [experiment], metric, window, limit=limit))
         return Series(step=ints(found, "step"), time=ints(found, "time"), x=ints(found, "x"), value=floats(found, "value"))
@@ -145,7 +145,7 @@ class MetricRepository:
         """The state of one series from its stored points."""
         sql = self.sql(statements.RECOUNTED, narrower=narrower([experiment], [metric]))
         found = self.engine.query(sql, self.narrowed(place, [experiment], [metric]))
-        return State(**{name: listed(found, name)[0] for name in PACKED_FIELDS})
+        return State(**{name: listed(found, name)[0] for name in (*PACKED_FIELDS, "last_logged")})
 
     def stored_states(self, place: Place, experiments: Sequence[uuid.UUID], metrics: Sequence[str]) -> dict[SeriesKey, State]:
         """The state of each series from what is stored of it; a series without a point is left out."""
@@ -153,7 +153,7 @@ class MetricRepository:
         found = self.engine.query(self.sql(statements.RECOMPUTED, narrower=by), self.narrowed(place, experiments, metrics), timeout_s=LONG_S)
         keys = zip(map(uuid.UUID, found.get("experiment", ())), found.get("metric", ()), strict=True)
         rows = zip(*(listed(found, name) for name in statements.STATE_OF_STORED), strict=True)
-        return {key: State(*row) for key, row in zip(keys, rows, strict=True)}
+        return {key: replace(State(*row), last_logged=at) for key, row, at in zip(keys, rows, listed(found, "last_taken"), strict=True)}
 
     def values(self, place: Place, metric: str, aggregation: str) -> dict[uuid.UUID, float]:
         """One number for each experiment of the project that has the metric, by `last`, `min`, `max` or `avg`."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 FIXED = {
     # The end of the last hour that is known of any of the series, in microseconds; 0 where there is none. It is worked out once in a statement.
     "known": "(SELECT if(count() > 0, toInt64(max(toUnixTimestamp(date)) + 3600) * 1000000, 0) FROM {database}.metrics_hourly WHERE {of_metric} AND count > 0)",
+    # The order in which the values of a step came, as one number: when the server took them, and by point_id what it took at once.
+    "came": "(bitShiftLeft(toUInt128(toUnixTimestamp64Micro(logged_at)), 64) + point_id)",
     "of_metric": "team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(metric)s",
 }
 WINDOW = {"step": "step", "time": "toUnixTimestamp64Micro(timestamp)", "relative": "toUnixTimestamp64Micro(timestamp) - began"}
@@ -19,18 +21,19 @@ BEGAN = """
 """
 OF_SERIES = """
     FROM (
-        SELECT experiment_id, step, timestamp, point_id, metric_value FROM {database}.metrics FINAL
+        SELECT experiment_id, step, timestamp, logged_at, point_id, metric_value FROM {database}.metrics FINAL
         WHERE {of_metric}
     ) AS points {began}
     WHERE {x} >= %(first)s AND {x} <= %(last)s
 """
-# The same with the latest value of each step alone, for series in which a step may hold several: on any axis the others are not there. Points lie in
-# the order of a window over them, which takes half as long again as none; to group by step takes three times as long.
+# The same with the latest value of each step alone, for series in which a step may hold several: on any axis the others are not there. The latest is
+# what the server took last, within one request the one of the highest point_id: point_ids of several processes or clients say nothing of the order in
+# which points came. A window over the points costs less than to group them by step.
 LATEST = """
         SELECT experiment_id, step, timestamp, point_id, metric_value FROM (
             SELECT experiment_id, step, timestamp, point_id, metric_value,
                    leadInFrame(point_id, 1, point_id) OVER (
-                       PARTITION BY experiment_id, step ORDER BY point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+                       PARTITION BY experiment_id, step ORDER BY logged_at, point_id ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
                    ) AS next_id
             FROM {database}.metrics FINAL WHERE {of_metric} {among_steps}
         )
@@ -46,7 +49,7 @@ SERIES = (
     SELECT step, toUnixTimestamp64Micro(timestamp) AS time, metric_value AS value, {x} AS x
 """
     + OF_SERIES
-    + " ORDER BY x, step, point_id LIMIT %(limit)s"
+    + " ORDER BY x, step, logged_at, point_id LIMIT %(limit)s"
 )
 EXTENT = (
     """
@@ -82,7 +85,7 @@ GRID = """
     )
     GROUP BY experiment_id
 """
-# A bucket of one place shows the latest value by point_id; a wider one its mean, in which every NaN and infinity shows. Where the plain values are
+# A bucket of one place shows one value; a wider one its mean, in which every NaN and infinity shows. Where the plain values are
 # finite they are right; only where one is not is the careful form asked, which counts such values apart and says which kinds there are, as bits:
 # 1 NaN, 2 infinity, 4 minus infinity, 8 not known any more.
 PLAIN = "{centre} AS centre, min(metric_value) AS low, max(metric_value) AS high, {odd} AS odd, NULL AS odd_at, toUInt8(0) AS odd_kinds"
@@ -109,7 +112,7 @@ THINNED = """
 """
 SUMMARIES = """
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, sum(count) AS n, sum(nonfinite) AS odd, sum(sum) AS total,
-           ifNull(min(min), nan) AS low, ifNull(max(max), nan) AS high, argMax(last, (last_step, last_point_id)) AS final,
+           ifNull(min(min), nan) AS low, ifNull(max(max), nan) AS high, argMax(last, (last_step, last_logged_at, last_point_id)) AS final,
            max(last_step) AS final_step, min(first_step) AS initial_step,
            toUnixTimestamp64Micro(max(last_time)) AS final_time, toUnixTimestamp64Micro(min(first_time)) AS initial_time
     FROM {database}.metric_summaries FINAL
@@ -123,7 +126,7 @@ VALUES = """
     GROUP BY experiment_id HAVING sum(count) > 0
 """
 VALUE = {
-    "last": "argMax(last, (last_step, last_point_id))",
+    "last": "argMax(last, (last_step, last_logged_at, last_point_id))",
     "min": "ifNull(min(min), nan)",
     "max": "ifNull(max(max), nan)",
     "avg": "sum(sum) / (sum(count) - sum(nonfinite))",
@@ -144,7 +147,7 @@ READINGS_OF = f"""
 """
 # What one metric was at the step where another was best, or at its last step before that; the earliest best where there are several.
 AT_BEST = """
-    SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, point_id)) AS value
+    SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, logged_at, point_id)) AS value
     FROM {database}.metrics AS points FINAL
     INNER JOIN (
         SELECT experiment_id, argMin(step, (metric_value * %(sign)s, step)) AS best_step FROM {best} WHERE isFinite(metric_value) GROUP BY experiment_id
@@ -160,7 +163,7 @@ BEST = {
     # The latest value of each step, where some hold several.
     True: """(
         SELECT experiment_id, step, latest AS metric_value FROM (
-            SELECT experiment_id, step, argMax(metric_value, point_id) AS latest FROM {database}.metrics FINAL
+            SELECT experiment_id, step, argMax(metric_value, {came}) AS latest FROM {database}.metrics FINAL
             WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND metric_name = %(best)s
             GROUP BY experiment_id, step
         )
@@ -171,12 +174,14 @@ STORED = """
     FROM (
         SELECT experiment_id, metric_name, count() AS n, countIf(NOT isFinite(metric_value)) AS odd, sumIf(metric_value, isFinite(metric_value)) AS finite_sum,
                minOrNullIf(metric_value, isFinite(metric_value)) AS least, maxOrNullIf(metric_value, isFinite(metric_value)) AS most,
-               argMax(metric_value, (step, point_id)) AS final, max(step) AS final_step, argMax(point_id, (step, point_id)) AS final_point,
+               argMax((metric_value, logged_at, point_id), (step, logged_at, point_id)) AS latest_of_all, latest_of_all.1 AS final, max(step) AS final_step,
+               latest_of_all.2 AS final_logged, latest_of_all.3 AS final_point,
                max(timestamp) AS final_time, min(step) AS initial_step, min(timestamp) AS initial_time, max(logged_at) AS latest
         FROM {database}.metrics FINAL WHERE team_id = %(team)s AND project_id = %(project)s {narrower} GROUP BY experiment_id, metric_name
         UNION ALL
         SELECT experiment_id, metric_name, sum(count), sum(nonfinite), sum(ifNull(avg_value, 0) * (count - nonfinite)), min(min_value), max(max_value),
-               argMax(last_value, (last_step, last_point_id)), max(last_step), argMax(last_point_id, (last_step, last_point_id)),
+               argMax((last_value, last_logged_at, last_point_id), (last_step, last_logged_at, last_point_id)) AS latest_of_all, latest_of_all.1,
+               max(last_step), latest_of_all.2, latest_of_all.3,
                max(last_time), min(first_step), min(first_time), toDateTime64(0, 6, 'UTC')
         FROM {database}.metrics_hourly FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND part > 0 AND count > 0 {narrower} GROUP BY experiment_id, metric_name
@@ -207,9 +212,9 @@ END_RANGE = """
 # Many series from a step on. The condition on the step spares a long series's beginning, by the key.
 # One value a step: the latest of those that it has.
 TAILS = """
-    WITH arraySort(groupArray((step, point_id, metric_value))) AS points
+    WITH arraySort(groupArray((step, logged_at, point_id, metric_value))) AS points
     SELECT toString(experiment_id) AS experiment, metric_name AS metric,
-           arrayMap(x -> x.3, arrayFilter((x, i) -> i = length(points) OR x.1 != points[i + 1].1, points, arrayEnumerate(points))) AS values
+           arrayMap(x -> x.4, arrayFilter((x, i) -> i = length(points) OR x.1 != points[i + 1].1, points, arrayEnumerate(points))) AS values
     FROM {database}.metrics FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {narrower} AND step >= %(since)s
     GROUP BY experiment_id, metric_name
@@ -222,10 +227,11 @@ PARTS = """
 RECOMPUTED = (
     """
     SELECT toString(experiment_id) AS experiment, metric_name AS metric, sum(stored.n) AS n, sum(stored.odd) AS odd, sum(finite_sum) AS total,
-           ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, argMax(stored.final, (stored.final_step, final_point)) AS final,
+           ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high, argMax(stored.final, (stored.final_step, final_logged, final_point)) AS final,
            max(stored.final_step) AS final_step, min(stored.initial_step) AS initial_step, toUnixTimestamp64Micro(max(stored.final_time)) AS final_time,
            toUnixTimestamp64Micro(min(stored.initial_time)) AS initial_time, toUnixTimestamp64Micro(max(latest)) AS logged,
-           argMax(final_point, (stored.final_step, final_point)) AS final_id
+           argMax(final_point, (stored.final_step, final_logged, final_point)) AS final_id,
+           toUnixTimestamp64Micro(argMax(final_logged, (stored.final_step, final_logged, final_point))) AS last_taken
 """
     + STORED
     + " GROUP BY metric_name, experiment_id ORDER BY metric_name, experiment_id"
@@ -233,8 +239,10 @@ RECOMPUTED = (
 RECOUNTED = (
     """
     SELECT sum(n) AS count, sum(odd) AS nonfinite, sum(finite_sum) AS total, ifNull(min(least), nan) AS low, ifNull(max(most), nan) AS high,
-           argMax(final, (final_step, final_point)) AS last, max(final_step) AS last_step, toUnixTimestamp64Micro(max(final_time)) AS last_us,
-           argMax(final_point, (final_step, final_point)) AS last_point, min(initial_step) AS first_step, toUnixTimestamp64Micro(min(initial_time)) AS first_us
+           argMax(final, (final_step, final_logged, final_point)) AS last, max(final_step) AS last_step, toUnixTimestamp64Micro(max(final_time)) AS last_us,
+           argMax(final_point, (final_step, final_logged, final_point)) AS last_point,
+           toUnixTimestamp64Micro(argMax(final_logged, (final_step, final_logged, final_point))) AS last_logged,
+           min(initial_step) AS first_step, toUnixTimestamp64Micro(min(initial_time)) AS first_us
 """
     + STORED
 )
@@ -301,24 +309,25 @@ DENSITY = """
 """
 HOUR_COLUMNS = """
     date, team_id, project_id, experiment_id, metric_name, part, min_value, max_value, avg_value, last_value, count, nonfinite,
-    first_step, last_step, last_point_id, first_time, last_time, version
+    first_step, last_step, last_point_id, first_time, last_time, version, last_logged_at
 """
 # One statement from the points to their hours. Hours that are known and have no point any more are overwritten with a count of 0, which no read shows.
 REBUILD = """
     INSERT INTO {database}.metrics_hourly ({columns})
     SELECT hour, %(team)s, %(project)s, experiment_id, metric_name, 0,
            minOrNullIf(metric_value, is_finite), maxOrNullIf(metric_value, is_finite), avgOrNullIf(metric_value, is_finite),
-           argMaxIf(metric_value, (step, point_id), is_point), countIf(is_point), countIf(is_point AND NOT is_finite),
-           minIf(step, is_point), maxIf(step, is_point), argMaxIf(point_id, (step, point_id), is_point),
-           minIf(timestamp, is_point), maxIf(timestamp, is_point), greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(known_version) + 1)
+           argMaxIf(metric_value, (step, logged, point_id), is_point), countIf(is_point), countIf(is_point AND NOT is_finite),
+           minIf(step, is_point), maxIf(step, is_point), argMaxIf(point_id, (step, logged, point_id), is_point),
+           minIf(timestamp, is_point), maxIf(timestamp, is_point), greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(known_version) + 1),
+           argMaxIf(logged, (step, logged, point_id), is_point)
     FROM (
         SELECT toStartOfHour(timestamp) AS hour, experiment_id, metric_name, metric_value, isFinite(metric_value) AS is_finite, 1 AS is_point,
-               step, point_id, timestamp, toUInt64(0) AS known_version, toUInt64(0) AS known_count
+               step, point_id, timestamp, toUInt64(0) AS known_version, toUInt64(0) AS known_count, logged_at AS logged
         FROM {database}.metrics FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s
               AND timestamp >= fromUnixTimestamp64Micro(%(first)s, 'UTC') AND timestamp < fromUnixTimestamp64Micro(%(until)s, 'UTC')
         UNION ALL
-        SELECT date, experiment_id, metric_name, 0, 0, 0, 0, 0, first_time, version, count
+        SELECT date, experiment_id, metric_name, 0, 0, 0, 0, 0, first_time, version, count, last_logged_at
         FROM {database}.metrics_hourly FINAL
         WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = 0
               AND date >= toDateTime(intDiv(%(first)s, 1000000), 'UTC') AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC')
@@ -331,7 +340,7 @@ REBUILD = """
 FREEZE = """
     INSERT INTO {database}.metrics_hourly ({columns})
     SELECT date, team_id, project_id, experiment_id, metric_name, toUInt32(%(part)s), min_value, max_value, avg_value, last_value, count, nonfinite,
-           first_step, last_step, last_point_id, first_time, last_time, toUInt64(toUnixTimestamp64Micro(now64(6)))
+           first_step, last_step, last_point_id, first_time, last_time, toUInt64(toUnixTimestamp64Micro(now64(6))), last_logged_at
     FROM {database}.metrics_hourly FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND experiment_id IN %(experiments)s AND part = 0 AND count > 0
           AND date < toDateTime(intDiv(%(until)s, 1000000), 'UTC')

@@ -138,7 +138,18 @@ def repair(repository: MetricRepository, doubted: Sequence[Doubt], spooled: Mapp
         for doubt in part:
             known = spooled.get(doubt.key, NOTHING)
             state = correction(stored.get(doubt.key), known)
-            rows.append((doubt.experiment.bytes, doubt.metric, place.team_id.bytes, place.project_id.bytes, known.version + 1, state.packed(), state.once))
+            rows.append(
+                (
+                    doubt.experiment.bytes,
+                    doubt.metric,
+                    place.team_id.bytes,
+                    place.project_id.bytes,
+                    known.version + 1,
+                    state.packed(),
+                    state.once,
+                    state.last_logged,
+                )
+            )
         repository.insert_summaries(summary_columns(rows, spool=0))
     freshness.touch({doubt.experiment for doubt in doubted})
 

@@ -163,11 +163,12 @@ def state_of(points: Points) -> State:
     """What a spool would keep of these points."""
     columns = points.columns()
     series = np.zeros(len(points.values), dtype=np.int64)
-    return states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"])[0]
+    return states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"], columns["logged_at"])[0]
 
 
 def store_state(repository: MetricRepository, points: Points, state: State, *, spool: int) -> None:
     """Put a series' state into the store as a spool would."""
     place = points.place
-    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, time.time_ns(), state.packed(), state.once)
+    kept = (state.packed(), state.once, state.last_logged)
+    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, time.time_ns(), *kept)
     repository.insert_summaries(summary_columns([row], spool=spool))

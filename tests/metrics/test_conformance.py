@@ -40,7 +40,7 @@ def store_state(repository: MetricRepository, place: Place, experiment: uuid.UUI
 def state_of(points: Points) -> State:
     columns = points.columns()
     series = np.zeros(len(points.values), dtype=np.int64)
-    return states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"])[0]
+    return states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"], columns["logged_at"])[0]
 
 
 def logged(repository: MetricRepository, points: Points) -> None:

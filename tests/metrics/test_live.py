@@ -98,7 +98,7 @@ class Runs:
         self.version += 1
         columns = self.columns(run, metric, self.points[self.runs[run].id, metric]).columns()
         series = np.zeros(len(columns["step"]), dtype=np.int64)
-        state = states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"])[0]
+        state = states(series, columns["step"], columns["timestamp"], columns["point_id"], columns["metric_value"], columns["logged_at"])[0]
         store_state(self.repository, self.place, self.runs[run].id, metric, state, version=self.version)
         freshness.touch([self.runs[run].id])
 

@@ -107,6 +107,40 @@ def test_summaries_and_exported_points_hold_every_value(store, api, experiment, 
     assert [point["value"] for point in api.get("/api/v1/metrics/timeseries/digits/baseline/loss").json()["points"]] == [0.0, 0.0, 9.0]
 
 
+@pytest.mark.parametrize("writers", [(7, 1, 9), (1, None, 7), (7, None, 1), (None, 5, None)])
+def test_the_latest_value_is_what_came_last_whoever_wrote_it(store, api, api_for, erin, experiment, writers):
+    ordinals: dict[int, int] = {}
+    for value, writer in enumerate(writers):
+        body: dict[str, Any] = {"steps": [0, 1, 1], "timestamps": moments(0, 1, 2), "metrics": {"loss": [value, 5, value], "acc": [1, 2, value]}}
+        if writer is not None:
+            body |= {"writer": writer, "ordinal": ordinals.setdefault(writer, 0)}
+            ordinals[writer] += 6
+        address = f"/api/v1/metrics/log-batch/{experiment.project_id}/{experiment.pk}?wait=visible"
+        assert api_for(erin).post(address, body, content_type="application/json").status_code == 200
+    place, ids = place_of(experiment), [experiment.pk]
+    for x in ("step", "time", "relative"):
+        for max_points in (1, 100):
+            assert {value for value in chart(api, x=x, max_points=max_points)["series"][0]["max"] if value is not None} == {2.0}
+    assert chart(api, x="metric", x_metric="acc")["series"][0]["avg"] == [2.0, 2.0]
+    assert store.repository.tails(place, ids, ["loss"], since=0)[experiment.pk, "loss"].tolist() == [2.0, 2.0]
+    assert store.repository.at_best(place, ids, "acc", best="loss", sign=1, repeated=ids) == {experiment.pk: 1.0}
+    for read in (store.repository.summaries, store.repository.recomputed):
+        assert read(place)[experiment.pk]["loss"].last == 2.0
+    assert store.repository.values(place, "loss", "last") == {experiment.pk: 2.0}
+    assert store.repository.readings(place, "loss").numbers["last"].tolist() == [2.0]
+
+
+def test_of_two_processes_the_one_that_wrote_last_says_the_last_value(store, experiment):
+    states: dict[int, Any] = {}
+    for value, spool in enumerate((2, 1, 3, 1)):
+        points = Points(place_of(experiment), experiment.pk, values=[value], steps=[5], ids=[(spool << 40) + value], logged_at=10**15 + value)
+        store.repository.insert_points(points.columns())
+        states[spool] = states[spool].joined(state_of(points)) if spool in states else state_of(points)
+        store_state(store.repository, points, states[spool], spool=spool)
+    for read in (store.repository.summaries, store.repository.recomputed):
+        assert read(place_of(experiment))[experiment.pk]["loss"].last == 3.0
+
+
 # How it is known -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -189,9 +223,9 @@ def test_spools_whose_steps_lie_apart_need_no_count(store, experiment):
 def as_before(store, points: Points) -> None:
     """The summary as an earlier version wrote it, which said nothing of steps; long at rest."""
     place = points.place
-    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, 1, state_of(points).packed(), False)
+    row = (points.experiment.bytes, points.metric, place.team_id.bytes, place.project_id.bytes, 1, state_of(points).packed(), False, 0)
     columns = dict(summary_columns([row], spool=1))
-    del columns["once"]
+    del columns["once"], columns["last_logged_at"]
     store.repository.insert_points(points.columns())
     store.repository.insert_summaries(columns)
     Experiment.objects.filter(pk=points.experiment).update(last_point_at=timezone.now() - DAY)

@@ -133,9 +133,9 @@ class World:
     def summarise(self, made: list[Experiment]) -> None:
         """One series of each metric for each, as the drain would write it; all of one length, as a claim asks once for each order of length."""
         ids = np.arange(len(made))
-        found = states(ids, 0 * ids, ids + 10**15, ids.astype(np.uint64), 0.5 + ids / 100)
+        found = states(ids, 0 * ids, ids + 10**15, ids.astype(np.uint64), 0.5 + ids / 100, ids)
         rows = [
-            (each.pk.bytes, name, self.project.team_id.bytes, self.project.pk.bytes, 1, found[n].packed(), found[n].once)
+            (each.pk.bytes, name, self.project.team_id.bytes, self.project.pk.bytes, 1, found[n].packed(), found[n].once, 0)
             for n, each in enumerate(made)
             for name in NAMES
         ]

@@ -415,6 +415,6 @@ def insert_summaries(store, project, experiments) -> None:
     """One series of accuracy for each, as the drain would write it."""
     ProjectMetric.objects.get_or_create(project=project, name="accuracy")
     ids = np.arange(len(experiments))
-    found = states(ids, ids, ids + 10**15, ids.astype(np.uint64), ids / len(experiments))
-    rows = [(each.pk.bytes, "accuracy", project.team_id.bytes, project.pk.bytes, 1, found[n].packed(), found[n].once) for n, each in enumerate(experiments)]
+    found = states(ids, ids, ids + 10**15, ids.astype(np.uint64), ids / len(experiments), ids)
+    rows = [(each.pk.bytes, "accuracy", project.team_id.bytes, project.pk.bytes, 1, found[n].packed(), found[n].once, 0) for n, each in enumerate(experiments)]
     store.repository.insert_summaries(summary_columns(rows, spool=7))
