@@ -25,9 +25,9 @@ class Measured:
         return self.summaries.get(experiment.pk, {}).get(metric.name)
 
     def value(self, experiment: Experiment, metric: ProjectMetric) -> float | None:
-        """The one number of a series by the metric's aggregation, perhaps NaN; None where there is no point."""
+        """The one number of a series by the metric's aggregation, perhaps NaN; None where there is none."""
         summary = self.summary(experiment, metric)
-        return None if summary is None else summary.by(metric.aggregation)
+        return None if summary is None else summary.shown(metric.aggregation)
 
     def change(self, experiment: Experiment, metric: ProjectMetric, *, against: Experiment | None) -> float | None:
         """The value less that of `against`. None where either has no finite value, or failed: a broken run shows no effect."""

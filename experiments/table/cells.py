@@ -79,7 +79,7 @@ class Heading:
 def readings(column: Column, experiments: Sequence[Experiment], summaries: Summaries) -> list[Cell]:
     """One column of numbers, all with the same decimals."""
     found = [summaries.get(experiment.pk, {}).get(column.name) for experiment in experiments]
-    values = [None if summary is None else summary.by(column.how) for summary in found]
+    values = [None if summary is None else summary.shown(column.how) for summary in found]
     decimals, absent = decimals_of(values), f"{column.style} muted"
     return [
         Cell("metric", absent) if summary is None else Cell("metric", column.style, value, decimals, f"{value!r}, {column.how} of {summary.count} points")

@@ -122,6 +122,21 @@ class Summary:
         """The one number of the series by `last`, `min`, `max` or `avg`. Raises KeyError for another word."""
         return {"last": self.last, "min": self.low, "max": self.high, "avg": self.average}[aggregation]
 
+    def shown(self, aggregation: str) -> float | None:
+        """The same for people: None where no finite value is there to be least, greatest or averaged. NaN is what was logged alone."""
+        value = self.by(aggregation)
+        return None if aggregation != "last" and value != value else value
+
+    @property
+    def least(self) -> float | None:
+        """The least finite value."""
+        return self.shown("min")
+
+    @property
+    def most(self) -> float | None:
+        """The greatest finite value."""
+        return self.shown("max")
+
 
 @dataclass(frozen=True)
 class Stretch:

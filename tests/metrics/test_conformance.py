@@ -106,6 +106,13 @@ def test_the_end_of_a_series_has_the_latest_value_of_each_step(repository, place
     assert next(iter(repository.tails(place, [experiment], ["loss"], since=6).values())).tolist() == [0.5, 3.0]
 
 
+def test_a_series_without_a_finite_value_has_none_to_show_but_its_last(repository, place):
+    experiment = uuid.uuid4()
+    logged(repository, Points(place, experiment, values=[math.nan, -math.inf, math.inf]))
+    summary = repository.summaries(place)[experiment]["loss"]
+    assert [summary.shown(how) for how in ("last", "min", "max", "avg")] == [math.inf, None, None, None]
+
+
 def test_points_two_milliseconds_apart_are_all_kept(repository, place):
     experiment, times = uuid.uuid4(), [NOW_US + 2_000 * i for i in range(1000)]
     repository.insert_points(Points(place, experiment, values=[0.1] * 1000, steps=[0] * 1000, times=times).columns())

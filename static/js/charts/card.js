@@ -186,7 +186,7 @@ export class Card {
   /** @param {string} text */
   warn(text) {
     this.odd ??= this.how.insertAdjacentElement("afterend", Object.assign(document.createElement("span"), { className: "odd" }));
-    if (this.odd) this.odd.textContent = text;
+    if (this.odd) Object.assign(this.odd, { textContent: text, title: text });
   }
 
   /** A sentence where the plot would be. @param {string} text */
