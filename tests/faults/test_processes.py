@@ -130,6 +130,24 @@ def test_a_stop_stores_what_waits_in_every_worker(workers: Callable[..., Workers
     assert "Traceback" not in server.printed()
 
 
+def test_a_stretch_that_was_logged_again_shows_what_came_last_whichever_worker_took_it(workers: Callable[..., Workers]) -> None:
+    server = workers(METRICS_FLUSH_INTERVAL="0.2")
+    server.prepare()
+    server.start()
+    for number in range(8):
+        run = f"r{number}"
+        server.make_experiments(PROJECT, [run])
+        for body in (
+            {"steps": list(range(150)), "metrics": {"loss": [1.0] * 100 + [9.0] * 50}},
+            {"steps": list(range(100, 150)), "metrics": {"loss": [1.0] * 50}},
+        ):
+            assert server.call("POST", f"/metrics/log-batch/{PROJECT}/{run}?wait=visible", body)[0] == 200
+        for most in (1000, 20):
+            status, _, found = server.call("GET", f"/metrics/compare/{PROJECT}?metric=loss&experiments={run}&max_points={most}")
+            series = found["series"][0]
+            assert (status, series["repeated_steps"], {value for name in ("avg", "min", "max") for value in series[name]}) == (200, 50, {1.0})
+
+
 def logged_and_waiting(server: Workers, steps: range) -> int:
     """Log a point for each step, none of which can be seen yet; how many wait in all spools then."""
     for step in steps:
