@@ -23,7 +23,7 @@ from experiments.table.cells import Cell, Heading, Row, Trouble, readings
 from experiments.table.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns
 from experiments.table.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
-from metrics.charts.repeats import repeated_steps
+from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
 from projects.models import Project

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, aggregate, tail_length, tail_noise
 from hypotheses.weighing.cases import Value
+from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, SeriesKey, Summaries, Summary
 
@@ -55,8 +56,8 @@ NO_END = End((), is_whole=False)
 def read_tails(repository: MetricRepository, place: Place, summaries: Summaries, metrics: Sequence[str]) -> dict[SeriesKey, End]:
     """The tail of every series at least: from the last quarter of its steps on, whole where a quarter is too short.
 
-    It is where steps lie unevenly or hold several values: the summary counts points, the tail steps. Runs of about one length are asked together, so
-    that a short one does not make long ones be read from their beginning.
+    It is where steps lie unevenly, and for series with several values in a step: their summary counts points, the tail steps. Runs of about one length
+    are asked together, so that a short one does not make long ones be read from their beginning.
     """
     by_length: dict[int, list[tuple[int, uuid.UUID]]] = {}
     for run, of_run in summaries.items():
@@ -68,7 +69,8 @@ def read_tails(repository: MetricRepository, place: Place, summaries: Summaries,
         since = min(low for low, _ in group)
         found = repository.tails(place, [run for _, run in group], metrics, since=since)
         ends |= {key: End(values.tolist(), is_whole=since <= known[key].first_step) for key, values in found.items() if key in known}
-    short = {key[0]: None for key, one in known.items() if is_short(ends.get(key, NO_END), one)}
+    several = {(run, metric) for metric in metrics for run in repeated_steps(repository, place, list(summaries), metric)}
+    short = {key[0]: None for key, one in known.items() if is_short(ends.get(key, NO_END), one, is_repeated=key in several)}
     whole = repository.tails(place, list(short), metrics, since=FIRST_STEP) if short else {}
     return ends | {key: End(values.tolist(), is_whole=True) for key, values in whole.items()}
 
@@ -78,10 +80,10 @@ def quarter(one: Summary) -> int:
     return one.first_step if one.count <= 4 * TAIL_POINTS else one.last_step - (one.last_step - one.first_step) // 4
 
 
-def is_short(end: End, one: Summary) -> bool:
-    """Whether what was read may lack a part of the tail."""
+def is_short(end: End, one: Summary, *, is_repeated: bool) -> bool:
+    """Whether what was read may lack a part of the tail, or of what tells how long the series is in steps."""
     needed = min(one.count, max(tail_length(one.count), LAST_POINTS) + one.nonfinite)
-    return not end.is_whole and 0 < len(end.values) < needed
+    return not end.is_whole and (is_repeated or 0 < len(end.values) < needed)
 
 
 def value_of(summary: Summary | None, end: End, how: str) -> Value:

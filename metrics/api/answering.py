@@ -17,8 +17,8 @@ from config.names import known_spelling
 from config.web.query import Endpoint
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
-from metrics.charts.caching import cached
 from metrics.clickhouse.errors import StoreError, TooSlow
+from metrics.store.caching import cached
 from metrics.store.shapes import Place
 from projects.models import Project
 

@@ -25,7 +25,7 @@ from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, file_with_pending, place_of, refuse_unknown_metrics, with_pending
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
-from metrics.charts.caching import cached
+from metrics.store.caching import cached
 from metrics.store.shapes import Place, Summary
 from projects.models import Project, ProjectMetric
 

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from metrics.charts import series as charts
-from metrics.charts.caching import cached
-from metrics.charts.repeats import repeated_steps
+from metrics.store.caching import cached
 from metrics.store.crossed_rows import Asked, Row, crossed
+from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place
 

@@ -30,12 +30,12 @@ from django.utils import timezone
 from experiments.models import Experiment
 from metrics import process
 from metrics.charts import hours
-from metrics.charts.caching import cached
-from metrics.charts.repeats import Repeats, repeated_steps
 from metrics.charts.series import Asked, Run, X, bucket_width, comparison, odd_words, reach_of, series_json, significant, wrong, x_json
 from metrics.store import freshness
+from metrics.store.caching import cached
 from metrics.store.columns import grid
 from metrics.store.live_rows import NOTHING, End, Frame, Key, Part, ends, kinds
+from metrics.store.repeats import Repeats, repeated_steps
 from metrics.store.repository import MetricRepository, parted
 from metrics.store.shapes import Extent, Place
 

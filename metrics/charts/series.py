@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from config.errors import Fault, Invalid
 from metrics.charts import hours
-from metrics.charts.caching import cached
-from metrics.charts.repeats import repeated_steps
+from metrics.store.caching import cached
+from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Extent, GridRow, Place, Series, ThinnedSeries, Window
 

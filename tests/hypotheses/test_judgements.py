@@ -20,7 +20,8 @@ from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
 from hypotheses.judgements import histories
 from hypotheses.judgements import judge as judgements
-from hypotheses.judgements.gathering import gather
+from hypotheses.judgements.gathering import gather, place_of
+from hypotheses.judgements.values import read_values
 from hypotheses.models import Hypothesis, HypothesisEvent, Link, Target
 from hypotheses.page.prospects import seen_in, spread_of
 from hypotheses.tasks import judge_wanted
@@ -142,6 +143,17 @@ def test_a_step_that_was_logged_again_counts_once_in_the_tail(claim, root, log, 
     settled(claim)
     assert claim.status == "supported", claim.sentence
     assert "noise_floor" not in judgements.read(claim).readings[0].comparison.flags
+
+
+def test_the_noise_of_a_run_is_that_of_its_steps_however_often_its_beginning_was_logged(claim, root, log, alice):
+    values = [float(RNG.normal(0.9, 0.01)) for _ in range(400)]
+    plain, resumed = seeds(root, 2)
+    for run in (plain, resumed):
+        log(run, {"accuracy": values})
+    log(resumed, {"accuracy": values[:60]}, steps=range(60))
+    read = read_values(process.repository(), place_of(claim), [plain.pk, resumed.pk], {"accuracy": "last"})
+    assert read[plain.pk]["accuracy"].noise_var == pytest.approx(read[resumed.pk]["accuracy"].noise_var)
+    assert read[plain.pk]["accuracy"].noise_var > 0
 
 
 def test_the_preview_and_the_judgement_read_one_noise(claim, root, log, alice):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from experiments.models import Experiment
-from metrics.charts import caching
 from metrics.charts import series as charts
 from metrics.points.valid import Points
 from metrics.spool.batches import Series
+from metrics.store import caching
 from projects.models import ProjectMetric
 
 pytestmark = pytest.mark.differs_on_servers("answers are kept in the shared cache, and go stale there")

@@ -14,9 +14,9 @@ from django.core.cache import caches
 from django.utils import timezone
 
 from experiments.models import Experiment
-from metrics.charts.repeats import repeated_steps
 from metrics.drain.block import summary_columns
 from metrics.store import freshness, repeat_rows
+from metrics.store.repeats import repeated_steps
 from metrics.store.shapes import Place
 from metrics.upkeep.aggregation import aggregate
 from metrics.upkeep.reconcile import reconcile

@@ -14,8 +14,8 @@ from dataclasses import replace
 import msgspec
 from django.core.cache import caches
 
-from metrics.charts.caching import cached
 from metrics.store import repeat_rows
+from metrics.store.caching import cached
 from metrics.store.repeat_rows import FIRST, LAST, Counted, Unsure
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place
