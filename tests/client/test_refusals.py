@@ -191,6 +191,40 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(product, start, names):
     assert product.counts() == {}
 
 
+def test_a_server_that_takes_little_at_a_time_gets_all_of_a_backlog(product, start, far):
+    product.points_most = 10
+    run = start(pace=SLOW)
+    for step in range(4_000):
+        run.log({"loss": step})
+    run.finish()
+    assert product.values("loss") == list(range(4_000))
+    assert product.counts() == {}
+
+
+def test_the_size_that_fits_is_remembered_for_the_batches_that_follow(product, start, far):
+    product.points_most = 10
+    run = start()
+    for step in range(100):
+        run.log({"loss": step})
+    until(lambda: len(product.stored) == 100)
+    before = len(far.batches)
+    for step in range(100, 200):
+        run.log({"loss": step})
+    run.finish()
+    assert product.values("loss") == list(range(200))
+    assert max(len(batch.json["steps"]) for batch in far.batches[before:]) <= 10
+
+
+def test_a_server_to_which_even_one_point_is_too_large_is_not_asked_for_ever(product, start, far):
+    product.points_most = 0
+    run = start(pace=SLOW)
+    for step in range(2_000):
+        run.log({"loss": step})
+    run.finish()
+    assert len(far.batches) < 700
+    assert product.counts() == {("refused", "too_large"): 2_000}
+
+
 def test_a_server_that_does_not_name_the_bad_points_is_asked_for_them(product, start):
     product.names_most, product.says_metric = 5, False
     run = start(pace=SLOW)
@@ -322,6 +356,32 @@ def test_a_writer_that_may_not_write_keeps_its_points(far, start, status, caplog
     (told,) = [each for request in far.of("PATCH") for each in request.json.get("missing", ())]
     assert (told["how"], told["points"]) == ("kept", 2)
     assert str(keeping.files()[0]) in told["message"]
+
+
+FOREIGN = [
+    (302, b"", {"Location": "/login"}),
+    (405, b"", {}),
+    (405, {"error": {"code": "method_not_allowed", "message": "Not so."}}, {}),
+    (400, b"<html>Bad request</html>", {}),
+    (400, {"detail": "no"}, {}),
+    (409, b"", {}),
+    (422, b"<html>", {}),
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN, ids=str)
+def test_an_answer_that_says_nothing_against_the_points_keeps_them_and_the_ending(product, start, far, caplog, answer):
+    asked, far.answer = far.answer, lambda request: answer if "/experiments" not in request.path or request.method == "PATCH" else asked(request)
+    run = start()
+    run.log({"loss": 1})
+    run.finish()
+    assert len(kept_files()) == 1
+    assert f"takes no points of this run now ({answer[0]}" in caplog.text
+    assert "1 point was not taken" in caplog.text
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.values("loss") == [1.0]
+    assert far.endings[-1] == {"status": "complete"}
 
 
 def test_a_run_that_is_archived_in_its_midst_keeps_its_points_until_it_is_restored(product, start, far):

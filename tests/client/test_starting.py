@@ -106,11 +106,26 @@ def test_a_server_that_is_just_starting_is_waited_for(absent):
     assert len(absent.of("POST", "/api/v1/experiments")) == 1
 
 
-def test_a_start_that_may_have_happened_is_not_repeated(far, start):
+@pytest.mark.parametrize("later", [(409, {"error": {"code": "in_flight", "message": "It is being written."}}, {}), "hang up"])
+def test_a_start_whose_answer_was_lost_is_asked_for_again_under_the_same_key_and_leaves_one_run(far, start, later):
+    good, made, answers = far.answer, {}, iter(["hang up", later])
+
+    def answer(request):
+        if request.path == "/api/v1/experiments":
+            made.setdefault(request.headers["idempotency-key"], request.json)
+        return next(answers, None) or good(request)
+
+    far.answer = answer
+    run = start()
+    assert len(far.of("POST", "/api/v1/experiments")) == 3
+    assert len(made) == 1
+    assert run.slug == "lr-3e-4"
+
+
+def test_a_start_that_is_never_answered_raises_in_time(far, start):
     far.answer = lambda request: "hang up"
     with pytest.raises(rp.Unreachable):
-        start()
-    assert len(far.requests) == 1
+        start(pace=rp.Pace(**{**vars(QUICK), "connect_timeout_s": 0.3}))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -24,7 +24,7 @@ from research_platform.record import Record
 from research_platform.retrying import persisted
 from research_platform.sender import Sender
 from research_platform.signals import held_back
-from research_platform.values import Step, encoded, flat, name, number, plain, whole
+from research_platform.values import Step, encoded, flat, name, number, plain, shown, whole
 from research_platform.voice import Voice
 
 STATUSES = ("complete", "failed")
@@ -110,6 +110,14 @@ class Run:
         self._known_error = last_error()
         if not self._takes_points() or not self._is_mapping(metrics):
             return
+        try:
+            self._log(metrics, step, at_s)
+        except Exception as error:  # what a script logs is other people's code, and no training may end here
+            said = f"this row cannot be read ({type(error).__name__})"
+            self._voice.once("row", f"{said}, and is left out.")
+            self._losses.note(LEFT_OUT, "row", 1, said)
+
+    def _log(self, metrics: Mapping[str, Any], step: Step | None, at_s: float) -> None:
         try:
             explicit = None if step is None else whole(step)
         except ValueError as error:
@@ -248,7 +256,7 @@ class Run:
             try:
                 found, taken = number(value), name(metric)
             except ValueError as error:
-                self._voice.once(f"value {metric!r}", f"{metric!r:.80}: {error}, and is left out.")
+                self._voice.once(f"value {shown(metric)}", f"{shown(metric)}: {error}, and is left out.")
                 self._losses.note(LEFT_OUT, "name" if is_number(value) else "value", 1, str(error))
                 continue
             if taken in kept:

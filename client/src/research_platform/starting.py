@@ -113,7 +113,7 @@ def created(connection: Connection, content: Mapping[str, object], pace: Pace) -
     headers = {"Idempotency-Key": uuid.uuid4().hex}
     return persisted(
         lambda left_s: connection.ask("POST", "/api/v1/experiments", body, headers=headers, within_s=left_s),
-        worth_repeating=lambda answer: answer.is_untouched or answer.is_proxys,
+        worth_repeating=lambda answer: answer.is_untouched or answer.is_proxys or answer.is_cut_off or answer.is_in_flight,
         within_s=pace.connect_timeout_s,
         pace=pace,
     )

@@ -15,14 +15,26 @@ Step = Union[SupportsIndex, float]
 
 STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
 DEPTH_MOST = 20
+TEXT = (str, bytes, bytearray)
 
 
 def number(value: SupportsFloat) -> float:
     """`value` as a float; an array or tensor of one element is that element. Raises ValueError where it is none."""
     try:
-        return float(element(value))
+        one = element(value)
+        if not isinstance(one, TEXT):
+            return float(one)
     except Exception as error:  # __float__ is other people's code (a lost GPU raises its own kind), and no training may end here
-        raise ValueError(f"{value!r:.80} is not a number") from error
+        raise ValueError(f"{shown(value)} is not a number") from error
+    raise ValueError(f"{shown(value)} is text and not a number")
+
+
+def shown(value: object) -> str:
+    """Something logged, in a few words; its type where it cannot say itself."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # __repr__ is other people's code too
+        return f"<{type(value).__name__}>"
 
 
 def whole(step: Step) -> int:
@@ -44,7 +56,7 @@ def index(step: Step) -> int:
             raise TypeError("a fraction")
         return int(as_float)
     except Exception as error:  # __index__ is other people's code too
-        raise ValueError(f"the step {step!r:.80} is not a whole number") from error
+        raise ValueError(f"the step {shown(step)} is not a whole number") from error
 
 
 def element(value: Any) -> Any:  # Any: other people's arrays and tensors, and what they hold
@@ -67,7 +79,7 @@ def flat(values: Mapping[Any, Any], *, depth: int = 0) -> Iterator[tuple[Any, An
 def name(metric: object) -> str:
     """`metric` as the server keeps it: 1 to 250 bytes of UTF-8, stripped and composed. Raises ValueError where it cannot be a metric's name."""
     if not isinstance(metric, str):
-        raise ValueError(f"{metric!r:.80} is not a metric's name")
+        raise ValueError(f"{shown(metric)} is not a metric's name")
     return kept(metric)
 
 
