@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -450,6 +451,76 @@ def test_the_file_of_a_run_that_goes_on_is_left_to_it(shut_out, product, capfd):
     )
     assert "its run goes on" in sent.stdout
     assert path.exists()
+
+
+def test_the_file_of_a_run_is_left_to_it_also_while_it_is_set_aside(shut_out, product, start, far, capsys):
+    """The run sends from it, slowly, and keeps more meanwhile."""
+    (path,) = keeping.files()
+    asked, answered = far.answer, threading.Event()
+
+    def slow(request):
+        if "/log-batch/" in request.path:
+            answered.wait(20)
+        return asked(request)
+
+    far.answer = slow
+    product.tokens.add(TOKEN)
+    closing = threading.Thread(target=shut_out.finish)
+    closing.start()
+    until(lambda: keeping.aside_of(path).exists())
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert "its run goes on" in capsys.readouterr().out
+    assert keeping.aside_of(path).exists()
+    answered.set()
+    closing.join()
+    assert product.values("loss") == [0, 1, 2, 3, 4, 5]
+    assert list(keeping.folder().iterdir()) == []
+
+
+def test_a_file_that_is_being_sent_is_left_alone_by_who_comes_second(shut_out, product, capsys):
+    shut_out.finish()
+    (path,) = keeping.files()
+    product.tokens.add(TOKEN)
+    first = keeping.Keep(keeping.Destination(*"abcdef"), path)
+    assert first.hold()
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert path.exists()
+    first.close()
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.values("loss") == [0, 1, 2, 3, 4, 5]
+    assert list(keeping.folder().iterdir()) == []
+
+
+CROWDED = """
+import resource, sys, time
+resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+run = rp.init("digits", pace=rp.Pace(flush_s=0.01, shut_out_s=0.02, heartbeat_s=60))
+for step in range(60):
+    run.log({"loss": step}, step=step)
+    time.sleep(0.01)
+run.finish()
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 3_000])
+def test_a_folder_without_room_keeps_whole_lines_and_the_rest_is_told_as_dropped(product, script, far, room):
+    asked, far.answer = far.answer, lambda request: (302, b"", {}) if "/log-batch/" in request.path else asked(request)
+    process = script(CROWDED.replace("ROOM", str(room)))
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "ARE LOST" in errors
+    counts = {}
+    for (how, _), points in product.counts().items():
+        counts[how] = counts.get(how, 0) + points
+    assert sum(counts.values()) == 60
+    assert counts["dropped"] > 0
+    for path in keeping.files():
+        assert all(json.loads(line) for line in path.read_text().splitlines())
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert len(product.values("loss")) == counts.get("kept", 0)
+    assert far.endings[-1] == {"status": "complete"}
 
 
 def test_the_next_run_says_that_something_is_kept(shut_out, product, start, caplog):

@@ -33,7 +33,8 @@ def outcome(path: Path, token: str | None) -> int:
         print(f"{path}: its run goes on, and sends it by itself.")
         return 0
     try:
-        Sending(path, token).run()
+        if not Sending(path, token).run():
+            print(f"{path}: another process is at work on it.")
     except (ConfigurationError, Unreachable, Refused, OSError) as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1
@@ -49,20 +50,38 @@ def destination_of(path: Path) -> Destination:
         raise ConfigurationError(f"This is no file of points that a run kept: {error} is missing in its first line.") from error
 
 
+def endings_in(path: Path) -> list[dict[str, Any]]:
+    """How the run ended, as its file says. Raises OSError."""
+    return [line["ending"] for each in (path, aside_of(path)) if each.exists() for line in lines_of(each) if "ending" in line]
+
+
 class Sending:
     """One file on its way. Raises ConfigurationError and OSError."""
 
     def __init__(self, path: Path, token: str | None) -> None:
         self._to = destination_of(path)
-        self._endings = [line["ending"] for each in (path, aside_of(path)) if each.exists() for line in lines_of(each) if "ending" in line]
+        self._endings: list[dict[str, Any]] = []
         found = credentials(self._to.url, token)
         self._connection = Connection(found.url, found.token)
         self._keep, self._path = Keep(self._to, path), path
         self._losses, self._settled = Losses(), 0
         self._delivery = Delivery(self._connection, self._to.points, self._keep, self._losses, pace=Pace(), voice=Voice(), settled=self._settle)
 
-    def run(self) -> None:
-        """Send the points, then how the run ended, and tell the run what arrived. Raises Unreachable and Refused; what did not arrive is kept."""
+    def run(self) -> bool:
+        """Send the points, then how the run ended, and tell the run what arrived. False where another process is at work on the file.
+
+        Raises Unreachable and Refused; what did not arrive is kept.
+        """
+        if not self._keep.hold():
+            return False
+        try:
+            self._send()
+        finally:
+            self._keep.close()
+        return True
+
+    def _send(self) -> None:
+        self._endings = endings_in(self._path)
         before = self._known()
         try:
             self._send_points()
@@ -72,7 +91,6 @@ class Sending:
             if self._keep:
                 for ending in self._endings:
                     self._keep.add_ending(ending)
-            self._keep.close()
         self._tell(before)
         if self._keep:
             raise Refused(f"{self._to.url} still does not take all of it. The rest is kept.", status=0)
