@@ -541,6 +541,57 @@ def test_points_that_cannot_be_kept_either_are_counted_as_lost(product, start, m
     assert "1 point was dropped" in caplog.text
 
 
+def test_after_a_part_was_sent_the_run_says_how_many_points_are_kept_still(product, start, far, capsys):
+    run = start(pace=rp.Pace(**{**vars(QUICK), "shut_out_s": 0.01}))
+    product.tokens.clear()
+    for step in range(10):
+        run.log({"loss": step})
+        until(lambda step=step: sum(len(keeping.kept_batch(line).batch.content["steps"]) for line in lines_kept()) == step + 1)
+    run.finish()
+    product.tokens.add(TOKEN)
+    asked, taken = far.answer, iter(range(4))
+
+    def answer(request):
+        if "/log-batch/" in request.path and next(taken, None) is None:
+            return 409, {"error": {"code": "archived", "message": "It is archived."}}, {}
+        return asked(request)
+
+    far.answer = answer
+    assert cli.main(["send", "--token", TOKEN]) == 1
+    arrived = len(product.values("loss"))
+    assert 0 < arrived < 10
+    assert sum(points for (how, _), points in product.counts().items() if how == "kept") == 10 - arrived
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.counts() == {}
+    assert product.values("loss") == list(range(10))
+
+
+def lines_kept():
+    return [line for path in keeping.files() for line in keeping.lines_of(path) if "key" in line]
+
+
+def test_points_of_a_run_that_was_deleted_can_be_discarded(shut_out, product, far, capsys):
+    shut_out.finish()
+    (path,) = keeping.files()
+    far.answer = lambda request: (404, {"error": {"code": "not_found", "message": "Nothing here."}}, {})
+    assert cli.main(["send", "--token", TOKEN]) == 1
+    assert f"research-platform send --discard {path}" in capsys.readouterr().err
+    asked = len(far.requests)
+    assert cli.main(["send", "--discard", str(path)]) == 0
+    assert "3 points deleted" in capsys.readouterr().out
+    assert list(keeping.folder().iterdir()) == []
+    assert len(far.requests) == asked
+    assert cli.main(["send", "--discard", str(path)]) == 1
+
+
+def test_the_points_of_a_run_that_goes_on_are_not_discarded(shut_out, capsys):
+    (path,) = keeping.files()
+    assert cli.main(["send", "--discard", str(path)]) == 1
+    assert "its run goes on" in capsys.readouterr().err
+    assert path.exists()
+
+
 def test_a_file_that_is_none_is_refused_with_a_sentence(tmp_path, capsys):
     (tmp_path / "x.jsonl").write_text('{"a": 1}\n')
     assert cli.main(["send", str(tmp_path / "x.jsonl")]) == 1

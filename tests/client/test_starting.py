@@ -220,3 +220,37 @@ def test_a_project_whose_slug_is_not_its_name_is_told(far, start, caplog, monkey
     start(project="C++")
     assert "the slug of the project" in caplog.text
     assert "the slug of the name" not in caplog.text
+
+
+def test_a_machine_whose_name_the_server_refuses_starts_a_run_without_it(far, start, caplog):
+    good = far.answer
+    refused = {"error": {"code": "invalid", "message": "Not so.", "errors": [{"index": None, "field": "host", "code": "max_length", "message": "Too long."}]}}
+    far.answer = lambda request: (422, refused, {}) if request.path == "/api/v1/experiments" and request.json["host"] else good(request)
+    run = start()
+    run.log({"loss": 1})
+    run.finish()
+    assert [request.json["host"] for request in far.of("POST", "/api/v1/experiments")][1:] == [""]
+    assert len({request.headers["idempotency-key"] for request in far.of("POST", "/api/v1/experiments")}) == 2
+    assert far.batches[0].json["host"] == ""
+    assert "the server does not take this machine's name" in caplog.text
+
+
+def test_params_that_hold_themselves_are_refused_with_a_sentence_that_says_which(far, start, caplog):
+    params, run = {"model": {"layers": [1]}}, start()
+    params["model"]["layers"].append(params["model"])
+    with pytest.raises(ValueError, match=r"params\.model\.layers\[1\] holds itself"):
+        start(params=params)
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match=r"params\.deep.* levels deep"):
+        start(params={"deep": deep})
+    run.update(params=params)
+    assert "is not updated (params.model.layers[1] holds itself" in caplog.text
+    assert len(far.of("POST", "/api/v1/experiments")) == 1
+
+
+def test_params_that_hold_one_thing_twice_are_welcome(far, start):
+    same = [1]
+    start(params={"a": same, "b": [same, same]})
+    assert created(far)["params"] == {"a": [1], "b": [[1], [1]]}

@@ -16,7 +16,7 @@ from research_platform.errors import ConfigurationError
 from research_platform.patience import Patience
 
 COMPRESS_FROM_BYTES = 1_024
-BAD_REQUEST, UNAUTHENTICATED, NOT_ALLOWED, REQUEST_TIMEOUT, CONFLICT = 400, 401, 405, 408, 409
+BAD_REQUEST, UNAUTHENTICATED, NOT_FOUND, NOT_ALLOWED, REQUEST_TIMEOUT, CONFLICT = 400, 401, 404, 405, 408, 409
 TOO_LARGE, UNPROCESSABLE, TOO_EARLY, TOO_MANY = 413, 422, 425, 429
 CUT_OFF = ("RemoteDisconnected", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError", "IncompleteRead", "TimeoutError", "timeout")
 BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504

@@ -132,7 +132,12 @@ class Run:
             return
         self.params.update(params or {})
         self.tags.extend(tag for tag in tags if tag not in self.tags)
-        content = {"params": plain(self.params) if params else None, "tags": self.tags if tags else None, "notes": notes}
+        try:
+            said = plain(self.params, "params") if params else None
+        except ValueError as error:
+            self._voice.warn(f"{self.slug} is not updated ({error}).")
+            return
+        content = {"params": said, "tags": self.tags if tags else None, "notes": notes}
         answer = self._patch({key: value for key, value in content.items() if value is not None}, within_s=UPDATE_WITHIN_S)
         if not answer.is_good:
             self._voice.warn(f"{self.slug} is not updated ({answer}).")

@@ -15,6 +15,7 @@ Step = Union[SupportsIndex, float]
 
 STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
 DEPTH_MOST = 20
+NESTED_MOST = 100  # levels of params: the interpreter's own limit is not far beyond
 TEXT = (str, bytes, bytearray)
 
 
@@ -92,18 +93,24 @@ def spelled(value: float) -> float | str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def plain(value: object) -> Json:
-    """`value` as JSON can hold it: arrays and scalars of NumPy and PyTorch by their `tolist`, what JSON does not know as text."""
+def plain(value: object, where: str = "", within: tuple[int, ...] = ()) -> Json:
+    """`value` as JSON can hold it: arrays and scalars of NumPy and PyTorch by their `tolist`, what JSON does not know as text.
+
+    Raises ValueError, which says `where`, for what holds itself or is too deep.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return spelled(value)
+    if id(value) in within or len(within) >= NESTED_MOST:
+        raise ValueError(f"{where:.80} {'holds itself' if id(value) in within else f'is more than {NESTED_MOST} levels deep'}, which JSON cannot say.")
+    inside = (*within, id(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, f"{where}.{key}", inside) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [plain(item, f"{where}[{place}]", inside) for place, item in enumerate(value)]
     as_list = getattr(value, "tolist", None)
-    return plain(as_list()) if callable(as_list) else str(value)
+    return plain(as_list(), where, inside) if callable(as_list) else str(value)
 
 
 def encoded(content: object) -> bytes:
