@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 import research_platform as rp
 from research_platform import cli, keeping
+from research_platform.children import ending_by
 
 from .conftest import TOKEN, until
 
@@ -236,6 +237,10 @@ MODULE = 'import sys, os, signal, time\nrun = rp.init("digits")\nrun.log({"loss"
         ("quit(3)", 3, CRASHED),
         ("raise SystemExit(4)", 4, CRASHED),
         ("raise SystemExit", 0, COMPLETE),
+        ("try: raise SystemExit(4)\nexcept SystemExit as error: kept = error\nraise kept", 4, CRASHED),
+        ("def late():\n  try: raise SystemExit(4)\n  except SystemExit as error: kept = again = error\n  raise kept\nlate()", 4, CRASHED),
+        ("try: raise SystemExit(4)\nexcept SystemExit as error: kept = [error, error]", 0, COMPLETE),
+        ("import numpy; sys.exit(numpy.int64(0))", 1, CRASHED),
         ("kept = SystemExit(9)", 0, COMPLETE),
         ("os._exit(5)", 5, CRASHED),
         ("os._exit(0)", 0, COMPLETE),
@@ -250,6 +255,36 @@ def test_the_exit_code_decides_how_a_run_ended(far, script, leave, code, told):
     process = script(MODULE + leave + "\n")
     assert process.wait(20) == code, process.stderr.read()
     assert logged(far) == [1.0]
+    assert far.endings == [told]
+
+
+TEE = """
+import sys
+class Tee:
+    def __init__(self, *streams): self.streams = streams
+    def write(self, text): return [stream.write(text) for stream in self.streams][0]
+    def flush(self): [stream.flush() for stream in self.streams]
+"""
+INIT = 'run = rp.init("digits")\n'
+LOG = 'run.log({"loss": 1})\n'
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "sys.stderr = Tee(sys.stderr)\n" + INIT + LOG,
+        "sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)\n" + INIT + LOG,
+        INIT + "sys.stderr = Tee(sys.stderr)\n" + LOG,
+        INIT + "sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)\n" + LOG,
+        INIT + LOG + "sys.stderr.close()\n",
+        INIT + LOG + "sys.stderr = None\n",
+        "sys.stderr = None\n" + INIT + LOG,
+    ],
+)
+@pytest.mark.parametrize(("code", "told"), [(3, CRASHED), (0, COMPLETE)])
+def test_a_raised_exit_is_heard_whatever_the_streams_are(far, script, source, code, told):
+    process = script(TEE + source + f"raise SystemExit({code})\n")
+    assert process.wait(20) == code
     assert far.endings == [told]
 
 
@@ -390,6 +425,7 @@ if __name__ == "__main__":
     ("method", "number", "told"),
     [
         ("spawn", signal.SIGKILL, INTERRUPTED),
+        ("forkserver", signal.SIGKILL, INTERRUPTED),
         ("spawn", signal.SIGSEGV, CRASHED),
         pytest.param("fork", signal.SIGKILL, INTERRUPTED, marks=ALONE),
         pytest.param("fork", signal.SIGABRT, CRASHED, marks=ALONE),
@@ -453,7 +489,8 @@ LONG = f'run = rp.init("digits")\nfor i in range({ROWS}): run.log({{"loss": i}},
 BEGUN = "import threading\nrun.close(); run.await_sent(0.01)\n"
 
 
-AT_EXIT = "import atexit; atexit.register(print, 'ending', flush=True)\n"  # the last registered is the first called: what ends the runs is next
+# Says so once its process's end has begun to end it.
+AT_EXIT = "close = run.close\nrun.close = lambda: (close(), print('ending', flush=True))\n"
 
 
 def values_of(lines):
@@ -556,3 +593,11 @@ def test_a_process_ends_its_runs_whatever_time_its_environment_gives(far, script
     assert process.wait(20) == 0
     assert far.endings == [COMPLETE]
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(-9, "interrupted"), (-15, "interrupted"), (143, "interrupted"), (137, "interrupted"), (-11, "crashed"), (3, "crashed"), (None, "crashed")],
+)
+def test_the_exit_code_of_a_child_says_whether_a_signal_ended_it(code, told):
+    assert ending_by(code).failure_kind == told

@@ -16,6 +16,7 @@ from research_platform.columns import Origin, Row
 from research_platform.connection import CONFLICT, UNPROCESSABLE, Answer, Connection, packed
 from research_platform.delivery import is_shut_out
 from research_platform.endings import INTERRUPTED, STOPS, Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
+from research_platform.exits import hear_raised
 from research_platform.heartbeat import Heartbeat
 from research_platform.keeping import Destination, Keep, folder
 from research_platform.losses import DROPPED, KEPT, LEFT_OUT, REFUSED, Losses
@@ -108,6 +109,7 @@ class Run:
         """
         at_s = time.time()
         self._known_error = last_error()
+        hear_raised()
         if not self._takes_points() or not self._is_mapping(metrics):
             return
         try:
