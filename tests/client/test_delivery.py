@@ -60,7 +60,7 @@ def test_pauses_grow_up_to_a_limit():
     assert 600 <= pace.pause_s(0, 86_400) <= 660
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422, 301])
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_refused_batch_is_told_once_and_logging_goes_on(far, start, caplog, status):
     far.plan_for_batches(refused(status), refused(status), RECEIPT)
     run = start()

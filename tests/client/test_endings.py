@@ -2,12 +2,16 @@
 
 import signal
 import sys
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 import research_platform as rp
+from research_platform import cli, keeping
+from research_platform.children import ending_by
 
-from .conftest import until
+from .conftest import TOKEN, until
 
 
 def logged(far):
@@ -233,6 +237,10 @@ MODULE = 'import sys, os, signal, time\nrun = rp.init("digits")\nrun.log({"loss"
         ("quit(3)", 3, CRASHED),
         ("raise SystemExit(4)", 4, CRASHED),
         ("raise SystemExit", 0, COMPLETE),
+        ("try: raise SystemExit(4)\nexcept SystemExit as error: kept = error\nraise kept", 4, CRASHED),
+        ("def late():\n  try: raise SystemExit(4)\n  except SystemExit as error: kept = again = error\n  raise kept\nlate()", 4, CRASHED),
+        ("try: raise SystemExit(4)\nexcept SystemExit as error: kept = [error, error]", 0, COMPLETE),
+        ("import numpy; sys.exit(numpy.int64(0))", 1, CRASHED),
         ("kept = SystemExit(9)", 0, COMPLETE),
         ("os._exit(5)", 5, CRASHED),
         ("os._exit(0)", 0, COMPLETE),
@@ -247,6 +255,36 @@ def test_the_exit_code_decides_how_a_run_ended(far, script, leave, code, told):
     process = script(MODULE + leave + "\n")
     assert process.wait(20) == code, process.stderr.read()
     assert logged(far) == [1.0]
+    assert far.endings == [told]
+
+
+TEE = """
+import sys
+class Tee:
+    def __init__(self, *streams): self.streams = streams
+    def write(self, text): return [stream.write(text) for stream in self.streams][0]
+    def flush(self): [stream.flush() for stream in self.streams]
+"""
+INIT = 'run = rp.init("digits")\n'
+LOG = 'run.log({"loss": 1})\n'
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "sys.stderr = Tee(sys.stderr)\n" + INIT + LOG,
+        "sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)\n" + INIT + LOG,
+        INIT + "sys.stderr = Tee(sys.stderr)\n" + LOG,
+        INIT + "sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)\n" + LOG,
+        INIT + LOG + "sys.stderr.close()\n",
+        INIT + LOG + "sys.stderr = None\n",
+        "sys.stderr = None\n" + INIT + LOG,
+    ],
+)
+@pytest.mark.parametrize(("code", "told"), [(3, CRASHED), (0, COMPLETE)])
+def test_a_raised_exit_is_heard_whatever_the_streams_are(far, script, source, code, told):
+    process = script(TEE + source + f"raise SystemExit({code})\n")
+    assert process.wait(20) == code
     assert far.endings == [told]
 
 
@@ -387,6 +425,7 @@ if __name__ == "__main__":
     ("method", "number", "told"),
     [
         ("spawn", signal.SIGKILL, INTERRUPTED),
+        ("forkserver", signal.SIGKILL, INTERRUPTED),
         ("spawn", signal.SIGSEGV, CRASHED),
         pytest.param("fork", signal.SIGKILL, INTERRUPTED, marks=ALONE),
         pytest.param("fork", signal.SIGABRT, CRASHED, marks=ALONE),
@@ -418,3 +457,147 @@ def test_a_parent_that_starts_children_leaves_as_it_would_otherwise(far, script)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors) == (0, "[1, 2]\n", "")
     assert far.requests == []
+
+
+# A signal while a run is ending
+
+
+@pytest.fixture
+def gate(far):
+    """Holds back the answers to batches until it is opened, or closed for good: then nobody answers."""
+    opened, good = threading.Event(), far.answer
+    opened.is_broken = False
+
+    def answer(request):
+        if "/log-batch/" in request.path:
+            opened.wait(30)
+            return "hang up" if opened.is_broken else good(request)
+        return good(request)
+
+    far.answer = answer
+    yield opened
+    opened.set()
+
+
+def shut(gate):
+    gate.is_broken = True
+    gate.set()
+
+
+ROWS = 20_000
+LONG = f'run = rp.init("digits")\nfor i in range({ROWS}): run.log({{"loss": i}}, step=i)\n'
+BEGUN = "import threading\nrun.close(); run.await_sent(0.01)\n"
+
+
+# Says so once its process's end has begun to end it.
+AT_EXIT = "close = run.close\nrun.close = lambda: (close(), print('ending', flush=True))\n"
+
+
+def values_of(lines):
+    return [value for line in lines if "key" in line for value in keeping.kept_batch(line).batch.content["metrics"]["loss"]]
+
+
+def kept():
+    (path,) = keeping.files()
+    return list(keeping.lines_of(path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("end", ["try: print('ending', flush=True); run.finish()\nexcept BaseException: print('stopped', flush=True); raise\n", AT_EXIT])
+def test_a_signal_while_a_run_is_ending_makes_it_interrupted_and_loses_no_point(far, script, gate, number, end):
+    process = script(LONG + end)
+    assert process.stdout.readline() == "ending\n"
+    until(lambda: far.batches)
+    process.send_signal(number)
+    if end != AT_EXIT:
+        assert process.stdout.readline() == "stopped\n"
+    gate.set()
+    process.wait(20)
+    received = {batch.headers["idempotency-key"]: batch.json for batch in far.batches}
+    assert sorted(value for body in received.values() for value in body["metrics"]["loss"]) == list(range(ROWS))
+    assert far.endings == [INTERRUPTED]
+    assert keeping.files() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("end", ["run.finish()\n", "with run: pass\n", ""])
+def test_a_second_signal_while_a_run_is_ending_keeps_its_points_and_its_end_at_once(far, script, gate, number, end):
+    process = script(LONG + 'print("ending", flush=True)\n' + end)
+    assert process.stdout.readline() == "ending\n"
+    until(lambda: far.batches)
+    with suppress(ProcessLookupError):
+        until(lambda: process.send_signal(number) or time.sleep(0.1) or process.poll() is not None)
+    assert process.returncode != 0
+    assert far.endings == []
+    assert sorted(values_of(kept())) == list(range(ROWS))
+    assert [line["ending"] for line in kept() if "ending" in line] == [INTERRUPTED]
+
+
+def test_what_a_signal_kept_from_being_sent_in_time_is_sent_later_with_the_ending(far, script, gate):
+    process = script(LONG + 'print("ending", flush=True)\nrun.finish()\n', RP_FLUSH_TIMEOUT="3")
+    assert process.stdout.readline() == "ending\n"
+    until(lambda: far.batches)
+    good, far.answer = far.answer, lambda request: "hang up"
+    process.terminate()
+    shut(gate)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert sorted(values_of(kept())) == list(range(ROWS))
+    gate.is_broken, far.answer = False, good
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert far.endings[-1] == INTERRUPTED
+    assert keeping.files() == []
+
+
+def test_finish_may_be_called_again_after_ctrl_c_cut_it_short(far, script, gate):
+    process = script(LONG + 'try: print("ending", flush=True); run.finish()\nexcept KeyboardInterrupt: print("again", flush=True); run.finish()\n')
+    assert process.stdout.readline() == "ending\n"
+    until(lambda: far.batches)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "again\n"
+    gate.set()
+    assert process.wait(20) == 0, process.stderr.read()
+    assert far.endings == [{"status": "complete"}]
+
+
+def test_a_signal_after_the_end_was_told_changes_nothing_of_it(far, script):
+    told, good = threading.Event(), far.answer
+
+    def answer(request):
+        if request.method == "PATCH" and len(far.of("PATCH")) > 1:
+            return 409, {"error": {"code": "conflict", "message": "It is complete already."}}, {}
+        if request.method == "PATCH":
+            told.wait(30)
+        return good(request)
+
+    far.answer = answer
+    process = script('run = rp.init("digits")\nrun.finish()\n')
+    until(lambda: far.endings)
+    process.terminate()
+    until(lambda: len(far.endings) == 2)
+    told.set()
+    process.wait(20)
+    assert far.endings == [COMPLETE, INTERRUPTED]
+    assert "could not be marked" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e10, float("nan"), -1.0])
+def test_a_run_ends_whatever_time_it_is_given(far, start, timeout_s):
+    run = start()
+    run.finish(timeout_s=timeout_s)
+    assert far.endings == [COMPLETE]
+
+
+@pytest.mark.parametrize("timeout", ["1e10", "inf", "1e400"])
+def test_a_process_ends_its_runs_whatever_time_its_environment_gives(far, script, timeout):
+    process = script('rp.init("digits").log({"loss": 1})\n', RP_FLUSH_TIMEOUT=timeout)
+    assert process.wait(20) == 0
+    assert far.endings == [COMPLETE]
+    assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(-9, "interrupted"), (-15, "interrupted"), (143, "interrupted"), (137, "interrupted"), (-11, "crashed"), (3, "crashed"), (None, "crashed")],
+)
+def test_the_exit_code_of_a_child_says_whether_a_signal_ended_it(code, told):
+    assert ending_by(code).failure_kind == told

@@ -299,3 +299,41 @@ def test_a_name_twice_in_one_row_is_told_and_the_later_value_is_kept(far, start,
     run.finish()
     assert far.batches[0].json["metrics"] == {"loss": [2.0]}
     assert "'loss' stands twice in one row" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["0.5", b"1.5", bytearray(b"2"), "1_000", "nan", np.str_("3"), np.array("4"), np.bytes_(b"5")])
+def test_text_is_no_number_though_it_reads_like_one(far, start, caplog, value):
+    run = start()
+    run.log({"text": value, "good": 1})
+    run.finish()
+    assert far.batches[0].json["metrics"] == {"good": [1.0]}
+    assert "is text and not a number" in caplog.text
+
+
+class Unreadable:
+    """Nothing about it can be had."""
+
+    def broken(self, *_):
+        raise RuntimeError("the GPU is lost")
+
+    __float__ = __index__ = __repr__ = __str__ = broken
+
+
+class UnreadableMapping(dict):
+    """A mapping whose values cannot be had."""
+
+    def items(self):
+        raise RuntimeError("the GPU is lost")
+
+
+@pytest.mark.parametrize(
+    "row", [{"a": Unreadable()}, {Unreadable(): 1}, UnreadableMapping(a=1), {"a": UnreadableMapping(b=1)}], ids=["value", "key", "mapping", "inner mapping"]
+)
+def test_logging_never_raises_whatever_is_logged(far, start, caplog, row):
+    run = start()
+    run.log(row)
+    run.log({"loss": 1}, step=Unreadable())
+    run.log({"loss": 2})
+    run.finish()
+    assert [batch.json["metrics"] for batch in far.batches] == [{"loss": [2.0]}]
+    assert len([record for record in caplog.records if "left out" in record.message]) == 2

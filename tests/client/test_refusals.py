@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -191,6 +192,40 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(product, start, names):
     assert product.counts() == {}
 
 
+def test_a_server_that_takes_little_at_a_time_gets_all_of_a_backlog(product, start, far):
+    product.points_most = 10
+    run = start(pace=SLOW)
+    for step in range(4_000):
+        run.log({"loss": step})
+    run.finish()
+    assert product.values("loss") == list(range(4_000))
+    assert product.counts() == {}
+
+
+def test_the_size_that_fits_is_remembered_for_the_batches_that_follow(product, start, far):
+    product.points_most = 10
+    run = start()
+    for step in range(100):
+        run.log({"loss": step})
+    until(lambda: len(product.stored) == 100)
+    before = len(far.batches)
+    for step in range(100, 200):
+        run.log({"loss": step})
+    run.finish()
+    assert product.values("loss") == list(range(200))
+    assert max(len(batch.json["steps"]) for batch in far.batches[before:]) <= 10
+
+
+def test_a_server_to_which_even_one_point_is_too_large_is_not_asked_for_ever(product, start, far):
+    product.points_most = 0
+    run = start(pace=SLOW)
+    for step in range(2_000):
+        run.log({"loss": step})
+    run.finish()
+    assert len(far.batches) < 700
+    assert product.counts() == {("refused", "too_large"): 2_000}
+
+
 def test_a_server_that_does_not_name_the_bad_points_is_asked_for_them(product, start):
     product.names_most, product.says_metric = 5, False
     run = start(pace=SLOW)
@@ -324,6 +359,32 @@ def test_a_writer_that_may_not_write_keeps_its_points(far, start, status, caplog
     assert str(keeping.files()[0]) in told["message"]
 
 
+FOREIGN = [
+    (302, b"", {"Location": "/login"}),
+    (405, b"", {}),
+    (405, {"error": {"code": "method_not_allowed", "message": "Not so."}}, {}),
+    (400, b"<html>Bad request</html>", {}),
+    (400, {"detail": "no"}, {}),
+    (409, b"", {}),
+    (422, b"<html>", {}),
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN, ids=str)
+def test_an_answer_that_says_nothing_against_the_points_keeps_them_and_the_ending(product, start, far, caplog, answer):
+    asked, far.answer = far.answer, lambda request: answer if "/experiments" not in request.path or request.method == "PATCH" else asked(request)
+    run = start()
+    run.log({"loss": 1})
+    run.finish()
+    assert len(kept_files()) == 1
+    assert f"takes no points of this run now ({answer[0]}" in caplog.text
+    assert "1 point was not taken" in caplog.text
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.values("loss") == [1.0]
+    assert far.endings[-1] == {"status": "complete"}
+
+
 def test_a_run_that_is_archived_in_its_midst_keeps_its_points_until_it_is_restored(product, start, far):
     run = start(pace=rp.Pace(**{**vars(QUICK), "shut_out_s": 0.02}))
     product.is_archived = True
@@ -392,6 +453,76 @@ def test_the_file_of_a_run_that_goes_on_is_left_to_it(shut_out, product, capfd):
     assert path.exists()
 
 
+def test_the_file_of_a_run_is_left_to_it_also_while_it_is_set_aside(shut_out, product, start, far, capsys):
+    """The run sends from it, slowly, and keeps more meanwhile."""
+    (path,) = keeping.files()
+    asked, answered = far.answer, threading.Event()
+
+    def slow(request):
+        if "/log-batch/" in request.path:
+            answered.wait(20)
+        return asked(request)
+
+    far.answer = slow
+    product.tokens.add(TOKEN)
+    closing = threading.Thread(target=shut_out.finish)
+    closing.start()
+    until(lambda: keeping.aside_of(path).exists())
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert "its run goes on" in capsys.readouterr().out
+    assert keeping.aside_of(path).exists()
+    answered.set()
+    closing.join()
+    assert product.values("loss") == [0, 1, 2, 3, 4, 5]
+    assert list(keeping.folder().iterdir()) == []
+
+
+def test_a_file_that_is_being_sent_is_left_alone_by_who_comes_second(shut_out, product, capsys):
+    shut_out.finish()
+    (path,) = keeping.files()
+    product.tokens.add(TOKEN)
+    first = keeping.Keep(keeping.Destination(*"abcdef"), path)
+    assert first.hold()
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert path.exists()
+    first.close()
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.values("loss") == [0, 1, 2, 3, 4, 5]
+    assert list(keeping.folder().iterdir()) == []
+
+
+CROWDED = """
+import resource, sys, time
+resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+run = rp.init("digits", pace=rp.Pace(flush_s=0.01, shut_out_s=0.02, heartbeat_s=60))
+for step in range(60):
+    run.log({"loss": step}, step=step)
+    time.sleep(0.01)
+run.finish()
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 3_000])
+def test_a_folder_without_room_keeps_whole_lines_and_the_rest_is_told_as_dropped(product, script, far, room):
+    asked, far.answer = far.answer, lambda request: (302, b"", {}) if "/log-batch/" in request.path else asked(request)
+    process = script(CROWDED.replace("ROOM", str(room)))
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "ARE LOST" in errors
+    counts = {}
+    for (how, _), points in product.counts().items():
+        counts[how] = counts.get(how, 0) + points
+    assert sum(counts.values()) == 60
+    assert counts["dropped"] > 0
+    for path in keeping.files():
+        assert all(json.loads(line) for line in path.read_text().splitlines())
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert len(product.values("loss")) == counts.get("kept", 0)
+    assert far.endings[-1] == {"status": "complete"}
+
+
 def test_the_next_run_says_that_something_is_kept(shut_out, product, start, caplog):
     shut_out.finish()
     product.tokens.add(TOKEN)
@@ -408,6 +539,57 @@ def test_points_that_cannot_be_kept_either_are_counted_as_lost(product, start, m
     run.finish()
     assert "ARE LOST: set RP_UNSENT_DIR" in caplog.text
     assert "1 point was dropped" in caplog.text
+
+
+def test_after_a_part_was_sent_the_run_says_how_many_points_are_kept_still(product, start, far, capsys):
+    run = start(pace=rp.Pace(**{**vars(QUICK), "shut_out_s": 0.01}))
+    product.tokens.clear()
+    for step in range(10):
+        run.log({"loss": step})
+        until(lambda step=step: sum(len(keeping.kept_batch(line).batch.content["steps"]) for line in lines_kept()) == step + 1)
+    run.finish()
+    product.tokens.add(TOKEN)
+    asked, taken = far.answer, iter(range(4))
+
+    def answer(request):
+        if "/log-batch/" in request.path and next(taken, None) is None:
+            return 409, {"error": {"code": "archived", "message": "It is archived."}}, {}
+        return asked(request)
+
+    far.answer = answer
+    assert cli.main(["send", "--token", TOKEN]) == 1
+    arrived = len(product.values("loss"))
+    assert 0 < arrived < 10
+    assert sum(points for (how, _), points in product.counts().items() if how == "kept") == 10 - arrived
+    far.answer = asked
+    assert cli.main(["send", "--token", TOKEN]) == 0
+    assert product.counts() == {}
+    assert product.values("loss") == list(range(10))
+
+
+def lines_kept():
+    return [line for path in keeping.files() for line in keeping.lines_of(path) if "key" in line]
+
+
+def test_points_of_a_run_that_was_deleted_can_be_discarded(shut_out, product, far, capsys):
+    shut_out.finish()
+    (path,) = keeping.files()
+    far.answer = lambda request: (404, {"error": {"code": "not_found", "message": "Nothing here."}}, {})
+    assert cli.main(["send", "--token", TOKEN]) == 1
+    assert f"research-platform send --discard {path}" in capsys.readouterr().err
+    asked = len(far.requests)
+    assert cli.main(["send", "--discard", str(path)]) == 0
+    assert "3 points deleted" in capsys.readouterr().out
+    assert list(keeping.folder().iterdir()) == []
+    assert len(far.requests) == asked
+    assert cli.main(["send", "--discard", str(path)]) == 1
+
+
+def test_the_points_of_a_run_that_goes_on_are_not_discarded(shut_out, capsys):
+    (path,) = keeping.files()
+    assert cli.main(["send", "--discard", str(path)]) == 1
+    assert "its run goes on" in capsys.readouterr().err
+    assert path.exists()
 
 
 def test_a_file_that_is_none_is_refused_with_a_sentence(tmp_path, capsys):

@@ -106,11 +106,26 @@ def test_a_server_that_is_just_starting_is_waited_for(absent):
     assert len(absent.of("POST", "/api/v1/experiments")) == 1
 
 
-def test_a_start_that_may_have_happened_is_not_repeated(far, start):
+@pytest.mark.parametrize("later", [(409, {"error": {"code": "in_flight", "message": "It is being written."}}, {}), "hang up"])
+def test_a_start_whose_answer_was_lost_is_asked_for_again_under_the_same_key_and_leaves_one_run(far, start, later):
+    good, made, answers = far.answer, {}, iter(["hang up", later])
+
+    def answer(request):
+        if request.path == "/api/v1/experiments":
+            made.setdefault(request.headers["idempotency-key"], request.json)
+        return next(answers, None) or good(request)
+
+    far.answer = answer
+    run = start()
+    assert len(far.of("POST", "/api/v1/experiments")) == 3
+    assert len(made) == 1
+    assert run.slug == "lr-3e-4"
+
+
+def test_a_start_that_is_never_answered_raises_in_time(far, start):
     far.answer = lambda request: "hang up"
     with pytest.raises(rp.Unreachable):
-        start()
-    assert len(far.requests) == 1
+        start(pace=rp.Pace(**{**vars(QUICK), "connect_timeout_s": 0.3}))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -205,3 +220,37 @@ def test_a_project_whose_slug_is_not_its_name_is_told(far, start, caplog, monkey
     start(project="C++")
     assert "the slug of the project" in caplog.text
     assert "the slug of the name" not in caplog.text
+
+
+def test_a_machine_whose_name_the_server_refuses_starts_a_run_without_it(far, start, caplog):
+    good = far.answer
+    refused = {"error": {"code": "invalid", "message": "Not so.", "errors": [{"index": None, "field": "host", "code": "max_length", "message": "Too long."}]}}
+    far.answer = lambda request: (422, refused, {}) if request.path == "/api/v1/experiments" and request.json["host"] else good(request)
+    run = start()
+    run.log({"loss": 1})
+    run.finish()
+    assert [request.json["host"] for request in far.of("POST", "/api/v1/experiments")][1:] == [""]
+    assert len({request.headers["idempotency-key"] for request in far.of("POST", "/api/v1/experiments")}) == 2
+    assert far.batches[0].json["host"] == ""
+    assert "the server does not take this machine's name" in caplog.text
+
+
+def test_params_that_hold_themselves_are_refused_with_a_sentence_that_says_which(far, start, caplog):
+    params, run = {"model": {"layers": [1]}}, start()
+    params["model"]["layers"].append(params["model"])
+    with pytest.raises(ValueError, match=r"params\.model\.layers\[1\] holds itself"):
+        start(params=params)
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match=r"params\.deep.* levels deep"):
+        start(params={"deep": deep})
+    run.update(params=params)
+    assert "is not updated (params.model.layers[1] holds itself" in caplog.text
+    assert len(far.of("POST", "/api/v1/experiments")) == 1
+
+
+def test_params_that_hold_one_thing_twice_are_welcome(far, start):
+    same = [1]
+    start(params={"a": same, "b": [same, same]})
+    assert created(far)["params"] == {"a": [1], "b": [[1], [1]]}

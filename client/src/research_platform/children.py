@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import AuthenticationError
@@ -21,7 +22,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from research_platform.connection import Connection, packed
-from research_platform.endings import CRASHED, INTERRUPTED, Ending
+from research_platform.endings import CRASHED, INTERRUPTED, SIGNALLED, Ending
 from research_platform.pace import flush_timeout_s
 from research_platform.signals import ENDING_SIGNALS
 from research_platform.values import encoded
@@ -83,6 +84,7 @@ class Nursery:
                 listening(self)
             begin(self)
             if self.pid is not None:
+                one_at_a_time(self)
                 children[self.pid] = self
 
         BaseProcess.start = start  # type: ignore[method-assign]
@@ -105,29 +107,23 @@ class Nursery:
 
     def _watch(self, line: Any) -> None:  # Any: a Connection, which is no class of its own everywhere
         run: dict[str, Any] = {}
+        popen: Any = None  # Any: one class for each start method
         with suppress(*LOST), line:
             run = json.loads(line.recv_bytes())
-            self._watching[threading.current_thread()] = int(run["pid"])
+            self._watching[threading.current_thread()] = pid = int(run["pid"])
+            # Taken in time: its owner may let go of the child as soon as it has died.
+            popen = getattr(self._children.get(pid), "_popen", None)
             if line.recv_bytes() == DONE:
                 run = {}
         if run:
-            self._end(run)
+            self._end(run, None if popen is None else popen.wait(flush_timeout_s()))
         self._watching.pop(threading.current_thread(), None)
 
-    def _end(self, run: Mapping[str, Any]) -> None:
-        how = ending_by(self._exit_code(int(run["pid"])))
+    def _end(self, run: Mapping[str, Any], code: int | None) -> None:
+        how = ending_by(code)
         body = packed(encoded({"status": how.status, "failure_kind": how.failure_kind}))
         # Where the child ended the run itself, the server says so and nothing changes.
         Connection(run["url"], run["token"]).ask("PATCH", run["path"], body, within_s=flush_timeout_s())
-
-    def _exit_code(self, pid: int) -> int | None:
-        """How the child ended, as multiprocessing counts: a signal is negative; None where nobody can tell. Leaves the child to be waited for by its owner."""
-        try:
-            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        except (ChildProcessError, AttributeError):
-            child: Any = self._children.get(pid)
-            return getattr(getattr(child, "_popen", None), "returncode", None)
-        return None if found is None else found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def _settle(self) -> None:
         """Wait until the runs of children that died are ended."""
@@ -138,10 +134,22 @@ class Nursery:
                 thread.join(max(0.0, until - time.monotonic()))
 
 
+def one_at_a_time(child: BaseProcess) -> None:
+    """Let no two threads ask for the child's exit code at once: only the first of them would get it."""
+    popen: Any = child._popen  # type: ignore[attr-defined]  # one class for each start method
+    lock, known, poll = threading.RLock(), weakref.ref(popen), type(popen).poll
+
+    def polled(*arguments: Any) -> Any:  # Any: as in multiprocessing
+        with lock:
+            return poll(known(), *arguments)
+
+    popen.poll = polled
+
+
 def ending_by(code: int | None) -> Ending:
     """How the runs of a child ended that died with `code`."""
     killed = {*ENDING_SIGNALS, int(getattr(signal, "SIGKILL", 9))}
-    return INTERRUPTED if code is not None and -code in killed else CRASHED
+    return INTERRUPTED if code is not None and (-code in killed or code - SIGNALLED in killed) else CRASHED
 
 
 def is_better_alone(child: BaseProcess) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from research_platform.connection import Connection
 from research_platform.credentials import Credentials, keep
 from research_platform.errors import Refused, ResearchPlatformError, Unreachable
-from research_platform.sending import send
+from research_platform.sending import discard, send
 
 # A token that may only log is still a token: the server knows it and says 403.
 KNOWN = (200, 403)
@@ -20,6 +20,8 @@ KNOWN = (200, 403)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     asked = parser().parse_args(arguments)
+    if asked.verb == "send" and asked.discard:
+        return discard(asked.discard)
     try:
         return send(asked.files, asked.token) if asked.verb == "send" else login(asked.url, asked.token)
     except (ResearchPlatformError, OSError) as error:
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     later = commands.add_parser("send", help="send what runs could not send, and kept")
     later.add_argument("files", nargs="*", type=Path, metavar="FILE", help="such a file; all that are kept here where none is given")
     later.add_argument("--token", help="the API token to send with, in place of the one that is found")
+    later.add_argument("--discard", nargs="+", type=Path, metavar="FILE", help="delete what such a file keeps, and send nothing: for runs that were deleted")
     return top
 
 

@@ -16,7 +16,9 @@ from research_platform.errors import ConfigurationError
 from research_platform.patience import Patience
 
 COMPRESS_FROM_BYTES = 1_024
-UNAUTHENTICATED, REQUEST_TIMEOUT, CONFLICT, TOO_LARGE, UNPROCESSABLE, TOO_EARLY, TOO_MANY = 401, 408, 409, 413, 422, 425, 429
+BAD_REQUEST, UNAUTHENTICATED, NOT_FOUND, NOT_ALLOWED, REQUEST_TIMEOUT, CONFLICT = 400, 401, 404, 405, 408, 409
+TOO_LARGE, UNPROCESSABLE, TOO_EARLY, TOO_MANY = 413, 422, 425, 429
+CUT_OFF = ("RemoteDisconnected", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError", "IncompleteRead", "TimeoutError", "timeout")
 BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504
 
 
@@ -59,6 +61,17 @@ class Answer:
     def is_untouched(self) -> bool:
         """Whether the server certainly did nothing, so that even a request without a key may be repeated."""
         return self.status in (TOO_MANY, 503) or (self.status == 0 and self.reason.startswith("ConnectionRefusedError"))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether somebody was there and the answer did not come, whole or in time: what was asked may have been done."""
+        return self.status == 0 and self.reason.startswith(CUT_OFF)
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether an earlier request under the same key is still at work."""
+        error = self.content.get("error")
+        return self.status == CONFLICT and isinstance(error, Mapping) and error.get("code") == "in_flight"
 
     @property
     def is_proxys(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
 
-from research_platform.connection import CONFLICT, TOO_LARGE, UNAUTHENTICATED, UNPROCESSABLE, Answer, Connection
+from research_platform.connection import BAD_REQUEST, CONFLICT, NOT_ALLOWED, TOO_LARGE, UNAUTHENTICATED, UNPROCESSABLE, Answer, Connection
 from research_platform.keeping import Keep
 from research_platform.losses import KEPT, REFUSED, Losses
 from research_platform.pace import Pace
@@ -16,10 +17,12 @@ from research_platform.voice import Voice
 
 # The same key in flight is over in seconds; a 409 that stays means that the experiment takes no points.
 CONFLICTS_AT_MOST = 12
-# How many requests may look for the bad points of one batch, where the server does not name them.
+# How many refusals may look for the bad points of one batch, where the server does not name them.
+# What arrives meanwhile is no waste, nor is finding the size that fits.
 PARTS_AT_MOST = 300
 SHUT_OUT = {UNAUTHENTICATED: "unauthenticated", 403: "forbidden", 404: "not_found"}
 ARCHIVED = "archived"
+MANY = sys.maxsize
 NO_ROOM = "too_many_names"
 WHAT_TO_DO = (
     "Once it does (a new token goes where the old one came from) they are sent by themselves; after the run's end, `research-platform send` sends them."
@@ -37,6 +40,7 @@ class Delivery:
         self.shut_outs = 0
         self.in_hand: list[Batch] = []
         self.is_hostless = False
+        self._points_most = MANY  # what fits into a request, once the server has said that more does not
         # Metrics that found no room, and until when nobody asks for them again.
         self._roomless: dict[str, tuple[Why, float]] = {}
 
@@ -55,19 +59,22 @@ class Delivery:
 
     def deliver(self, *, is_last: bool = False) -> None:
         """Bring what is in hand to its end, or leave it there where the run is given up. `is_last` asks even a server that takes nothing of this writer."""
-        asked = 0
+        wasted = 0
         while self.in_hand and not self._stopped.is_set():
             first, *others = self.in_hand
             if not self.is_welcome and not is_last:
                 self.keep(first, self._reason)
                 self.in_hand = others
                 continue
+            if first.points > self._points_most and (parts := in_halves(first, by_rows=True)):
+                self.in_hand = [*parts, *others]
+                continue
             answer = self._answered(first)
             if answer is None:
                 return
-            asked += 1
+            wasted += is_waste(answer, first)
             is_last = is_last and not is_shut_out(answer)
-            self.in_hand = [*self._instead(first, answer, asked), *others]
+            self.in_hand = [*self._instead(first, answer, wasted), *others]
 
     def keep(self, batch: Batch, reason: str) -> None:
         """Put a batch where it can be sent from later. Where that is not possible its points are lost."""
@@ -93,14 +100,14 @@ class Delivery:
                 return None
         return None
 
-    def _instead(self, batch: Batch, answer: Answer, asked: int) -> list[Batch]:
+    def _instead(self, batch: Batch, answer: Answer, wasted: int) -> list[Batch]:
         """What is to be sent in the place of `batch`, now that it is answered."""
         if is_receipt(answer):
             self._arrive(batch)
         elif is_shut_out(answer):
             self._be_shut_out(batch, answer)
         elif answer.status in (UNPROCESSABLE, TOO_LARGE):
-            return self._parts(batch, answer, asked)
+            return self._parts(batch, answer, wasted)
         else:
             self._lose((reason_of(answer), str(answer)), batch.points)
         return []
@@ -114,23 +121,26 @@ class Delivery:
     def _be_shut_out(self, batch: Batch, answer: Answer) -> None:
         """It is not about these points: the writer may not write, or the run takes nothing."""
         self.shut_outs += 1
-        self._reason = SHUT_OUT.get(answer.status, ARCHIVED)
+        self._reason = SHUT_OUT.get(answer.status) or (word(f"status_{answer.status}") if is_foreign(answer) else ARCHIVED)
         self._shut_out_until = time.monotonic() + self._pace.shut_out_s
         self.keep(batch, self._reason)
         if self._keep:
             self._voice.once("shut out", f"{self._connection.url} takes no points of this run now ({answer}). They are kept in {self._keep.path}. {WHAT_TO_DO}")
 
-    def _parts(self, batch: Batch, answer: Answer, asked: int) -> list[Batch]:
+    def _parts(self, batch: Batch, answer: Answer, wasted: int) -> list[Batch]:
         """The good points of a refused batch, where the answer names the bad ones; else its halves."""
         content = batch.content
         bad = named_by(answer, content)
         if bad.why or bad.is_host:
             self._learn(bad, answer)
             return self._less(content, bad)
-        found = halves(content, by_rows=answer.status == TOO_LARGE) if asked < PARTS_AT_MOST else []
+        if answer.status == TOO_LARGE:
+            self._points_most = max(1, batch.points // 2)
+        found = in_halves(batch, by_rows=answer.status == TOO_LARGE) if wasted < PARTS_AT_MOST else []
         if not found:
+            self._points_most = MANY  # it is not for its points that a single one is too large
             self._lose((reason_of(answer), str(answer)), batch.points)
-        return [batch_of(half) for half in found]
+        return found
 
     def _less(self, content: Content, bad: Bad) -> list[Batch]:
         """`content` without its bad points, which are lost; nothing where nothing is left."""
@@ -174,7 +184,17 @@ def is_receipt(answer: Answer) -> bool:
 
 def is_shut_out(answer: Answer) -> bool:
     """Whether nothing of this writer is taken, whatever it sends."""
-    return answer.status in SHUT_OUT or (answer.status == CONFLICT and reason_of(answer) == ARCHIVED)
+    return answer.status in SHUT_OUT or (answer.status == CONFLICT and reason_of(answer) == ARCHIVED) or is_foreign(answer)
+
+
+def is_waste(answer: Answer, batch: Batch) -> bool:
+    """Whether an answer brought the batch no further: refused, and not for its size."""
+    return answer.status == UNPROCESSABLE or (answer.status == TOO_LARGE and batch.points <= 1)
+
+
+def in_halves(batch: Batch, *, by_rows: bool) -> list[Batch]:
+    """The batch in two, none where it is one point."""
+    return [batch_of(half) for half in halves(batch.content, by_rows=by_rows)]
 
 
 def is_refusal(answer: Answer, attempt: int) -> bool:
@@ -182,6 +202,13 @@ def is_refusal(answer: Answer, attempt: int) -> bool:
     if answer.status == CONFLICT:
         return attempt >= CONFLICTS_AT_MOST or is_shut_out(answer)
     return not answer.is_passing and not answer.is_good
+
+
+def is_foreign(answer: Answer) -> bool:
+    """Whether the answer says nothing against the points: it is a redirect, or an error of what stands before the server (a page to log in, a proxy)."""
+    if answer.is_good or answer.is_passing or answer.status == TOO_LARGE:
+        return False
+    return answer.status < BAD_REQUEST or answer.status == NOT_ALLOWED or not isinstance(answer.content.get("error"), Mapping)
 
 
 def reason_of(answer: Answer) -> str:

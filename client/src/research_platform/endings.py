@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import parent_process
 from types import FrameType
@@ -16,7 +17,7 @@ from typing import Literal, Protocol
 
 from research_platform.exits import exit_code, is_called_by_python, listen
 from research_platform.pace import flush_timeout_s
-from research_platform.signals import ENDING_SIGNALS, is_free
+from research_platform.signals import ENDING_SIGNALS, held_back, is_free
 
 Status = Literal["complete", "failed"]
 FailureKind = Literal["", "crashed", "interrupted", "diverged"]
@@ -39,8 +40,14 @@ class Terminated(SystemExit):
     """A signal that ends the process, as an exception: the script's own `with` and `finally` blocks run, and so does what waits for the interpreter's exit."""
 
 
+STOPS = (KeyboardInterrupt, Terminated)
+LEAVES = (KeyboardInterrupt, SystemExit)  # what a handler of the script raises, too
+
+
 class Unfinished(Protocol):
-    """A run that may still have to be finished."""
+    """A run that may still have to be finished. `until` is by when, where that has begun."""
+
+    until: float
 
     @property
     def is_ours(self) -> bool:
@@ -58,13 +65,16 @@ class Unfinished(Protocol):
     def finish(self, status: Status | None = None, failure_kind: FailureKind = "", *, timeout_s: float | None = None) -> None:
         """End it."""
 
+    def finish_later(self, how: Ending) -> None:
+        """Keep what it has not sent, and how it ended, without waiting for anything."""
+
 
 def ending_of(error: BaseException | None) -> Ending:
     """How a run ended whose script met `error`."""
-    if isinstance(error, (KeyboardInterrupt, Terminated)):
+    if isinstance(error, STOPS):
         return INTERRUPTED
     if isinstance(error, SystemExit):
-        is_stopped = any(isinstance(cause, (KeyboardInterrupt, Terminated)) for cause in causes(error))
+        is_stopped = any(isinstance(cause, STOPS) for cause in causes(error))
         return ending_with(exit_code(error.code), is_stopped=is_stopped)
     return COMPLETE if error is None else CRASHED
 
@@ -97,7 +107,7 @@ class Endings:
     def __init__(self) -> None:
         self._open: list[Unfinished] = []
         self._ending = COMPLETE
-        self._is_signalled = self._is_hooked = False
+        self.is_signalled = self._is_hooked = False
 
     def watch(self, run: Unfinished) -> None:
         """Finish `run` at the process's end unless it is finished before."""
@@ -127,7 +137,7 @@ class Endings:
         return [run for run in self._open if run.is_ours]
 
     def _start_anew(self) -> None:
-        self._open, self._ending, self._is_signalled, self._known_error = [], COMPLETE, False, last_error()
+        self._open, self._ending, self.is_signalled, self._known_error = [], COMPLETE, False, last_error()
 
     def _heed_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():  # Python allows it nowhere else
@@ -140,7 +150,7 @@ class Endings:
         if not self.ours:  # nothing to save, or a worker forked from the script: die as if this handler were not there
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._is_signalled = True
+        self.is_signalled = True
         raise Terminated(SIGNALLED + number)
 
     def _note_exit(self, error: SystemExit) -> None:
@@ -159,11 +169,35 @@ class Endings:
         self._finish(self._stopped_or(self._ending))
 
     def _stopped_or(self, ending: Ending) -> Ending:
-        return INTERRUPTED if self._is_signalled else ending
+        return INTERRUPTED if self.is_signalled else ending
 
     def _finish(self, ending: Ending) -> None:
-        """End all open runs within one deadline."""
-        finish_together(self.ours, ending, within_s=flush_timeout_s())
+        """End all open runs within one deadline. The first signal makes them interrupted, the second lets nobody wait any longer."""
+        until = deadline(self.ours)
+        try:
+            finish_together(self.ours, ending, within_s=until - time.monotonic())
+        except LEAVES as stop:
+            if ending == INTERRUPTED:
+                self._leave(stop)
+            else:
+                self._finish_stopped(until)
+
+    def _finish_stopped(self, until: float) -> None:
+        try:
+            finish_together(self.ours, INTERRUPTED, within_s=until - time.monotonic())
+        except LEAVES as stop:
+            self._leave(stop)
+
+    def _leave(self, stop: BaseException) -> None:
+        """Keep what can be kept and die of the signal that came: who sends a second one waits no longer."""
+        with held_back():
+            for run in self.ours:
+                run.finish_later(INTERRUPTED)
+            number = signal_of(stop)
+            with suppress(OSError, ValueError, AttributeError):  # a stream that is closed, or none
+                sys.stdout.flush()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 def finish_together(runs: Sequence[Unfinished], ending: Ending, *, within_s: float) -> None:
@@ -175,6 +209,21 @@ def finish_together(runs: Sequence[Unfinished], ending: Ending, *, within_s: flo
         run.await_sent(until - reserve_s(within_s) - time.monotonic())
     for waiting, run in zip(range(len(runs), 0, -1), runs):
         run.finish(ending.status, ending.failure_kind, timeout_s=max(0.0, until - time.monotonic()) / waiting)
+
+
+def deadline(runs: Sequence[Unfinished]) -> float:
+    """By when the process's runs are to be ended. What was begun, and a signal cut short, has what is left of its time."""
+    now = time.monotonic()
+    if runs and all(run.until > now for run in runs):
+        return min(now + flush_timeout_s(), max(run.until for run in runs))
+    return now + flush_timeout_s()
+
+
+def signal_of(stop: BaseException) -> int:
+    """The signal that was raised as `stop`; SIGTERM where a handler of the script raised its own."""
+    if isinstance(stop, KeyboardInterrupt):
+        return int(signal.SIGINT)
+    return int(stop.args[0]) - SIGNALLED if isinstance(stop, Terminated) else int(signal.SIGTERM)
 
 
 def reserve_s(timeout_s: float) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import gc
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -54,7 +53,7 @@ def listen(exiting: Listener, vanishing: Callable[[int], None]) -> None:
     """Have `exiting` called with the SystemExit that ends the interpreter, and `vanishing` with the code before an `os._exit`."""
     Exit.listener = exiting
     replace_exit()
-    hear_raised(exiting)
+    hear_raised()
     vanish: Callable[[int], NoReturn] = os._exit
 
     def leave(status: int) -> NoReturn:
@@ -86,24 +85,47 @@ def replace_exit() -> None:
             prompt.__call__ = leave_prompt  # type: ignore[method-assign]
 
 
-def hear_raised(exiting: Listener) -> None:
-    """Find a `raise SystemExit(1)` that nobody catches: the interpreter flushes the streams once the script has ended, while the error still exists."""
-    stream = sys.stderr
-    if not isinstance(stream, io.TextIOWrapper):
-        return
-    flush = stream.flush
+def hear_raised() -> None:
+    """Find a `raise SystemExit(1)` that nobody catches: the interpreter flushes the streams once the script has ended, while the error still exists.
+
+    To be called again now and then: scripts put streams of their own in the place of those that there were.
+    """
+    for stream in (sys.stderr, sys.stdout):
+        if stream is not None and not hasattr(getattr(stream, "flush", None), "hears"):
+            with suppress(AttributeError, TypeError):  # an object without room for it
+                stream.flush = hearing(stream.flush)  # type: ignore[method-assign]
+
+
+def hearing(flush: Callable[[], None]) -> Callable[[], None]:
+    """A stream's `flush` that looks for such an error where the interpreter itself calls it. It flushes as before, and fails as before."""
 
     def flushed() -> None:
-        flush()
-        if not is_called_by_python():
-            for error in ownerless_exits():
-                exiting(error)
+        try:
+            flush()
+        finally:
+            if not is_called_by_python():
+                for error in exits_in_hand():
+                    Exit.listener(error)
 
-    with suppress(AttributeError):
-        stream.flush = flushed  # type: ignore[method-assign]
+    flushed.hears = True  # type: ignore[attr-defined]  # for whoever looks whether it is there
+    return flushed
 
 
-def ownerless_exits() -> list[SystemExit]:
-    """The SystemExits that exist and that no Python object holds: only the interpreter has them in hand."""
-    found = [each for each in gc.get_objects() if isinstance(each, SystemExit)]
-    return [each for each in found if all(holder is found for holder in gc.get_referrers(each))]
+def exits_in_hand() -> list[SystemExit]:
+    """The SystemExits that somebody holds whom Python does not see: only the interpreter has them in hand. A script may hold them, too."""
+    usual = SystemExit()
+    found = [usual, *(each for each in gc.get_objects() if isinstance(each, SystemExit) and each is not usual)]
+    unseen = [unseen_holders(each) for each in found]
+    return [each for each, holders in zip(found, unseen) if holders > unseen[0]]
+
+
+def unseen_holders(error: SystemExit) -> int:
+    """How many references to `error` belong to no Python object; some more, and the same number for each that is asked about."""
+    seen = sum(max(1, times(holder, error)) for holder in gc.get_referrers(error))
+    return sys.getrefcount(error) - seen
+
+
+def times(holder: object, error: SystemExit) -> int:
+    """How often a container holds `error`; 0 where nobody can look into it."""
+    values = holder.values() if isinstance(holder, dict) else holder if isinstance(holder, (list, tuple)) else ()
+    return sum(1 for each in values if each is error)

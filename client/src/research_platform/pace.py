@@ -8,6 +8,8 @@ import random
 from dataclasses import dataclass, field
 
 FLUSH_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 20.0
+# Longer than anybody waits, and short enough for every clock of the system.
+TIMEOUT_MOST_S = 10_000_000.0
 
 
 def flush_timeout_s() -> float:
@@ -26,7 +28,12 @@ def seconds(name: str, otherwise: float) -> float:
         found = float(os.environ.get(name, otherwise))
     except ValueError:
         return otherwise
-    return max(0.0, found) if math.isfinite(found) else otherwise
+    return otherwise if math.isnan(found) else within_reason(found)
+
+
+def within_reason(timeout_s: float) -> float:
+    """A time to wait that the system can count: none is negative, and for ever is four months."""
+    return min(max(0.0, timeout_s), TIMEOUT_MOST_S)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,15 +15,17 @@ from research_platform.children import Tether
 from research_platform.columns import Origin, Row
 from research_platform.connection import CONFLICT, UNPROCESSABLE, Answer, Connection, packed
 from research_platform.delivery import is_shut_out
-from research_platform.endings import Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
+from research_platform.endings import INTERRUPTED, STOPS, Ending, FailureKind, Status, ending_of, endings, last_error, reserve_s
+from research_platform.exits import hear_raised
 from research_platform.heartbeat import Heartbeat
 from research_platform.keeping import Destination, Keep, folder
 from research_platform.losses import DROPPED, KEPT, LEFT_OUT, REFUSED, Losses
-from research_platform.pace import Pace
+from research_platform.pace import Pace, within_reason
 from research_platform.record import Record
 from research_platform.retrying import persisted
 from research_platform.sender import Sender
-from research_platform.values import Step, encoded, flat, name, number, plain, whole
+from research_platform.signals import held_back
+from research_platform.values import Step, encoded, flat, name, number, plain, shown, whole
 from research_platform.voice import Voice
 
 STATUSES = ("complete", "failed")
@@ -56,6 +59,11 @@ def ending(status: str | None, failure_kind: str) -> Ending:
     return Ending("failed", failure_kind or "crashed")  # type: ignore[arg-type]  # one of FAILURE_KINDS: checked above
 
 
+def words(how: Ending) -> dict[str, object]:
+    """An ending as the server takes it."""
+    return {"status": how.status, **({"failure_kind": how.failure_kind} if how.failure_kind else {})}
+
+
 class Run:
     """One experiment while it runs. Made by `init`; safe for many threads; inert in another process, forked or spawned. A copy is the run itself."""
 
@@ -75,7 +83,10 @@ class Run:
         self._lock = threading.RLock()  # re-entrant: a signal handler of the script may log while the script does
         self._next_step = 0
         self._shape: tuple[str, ...] = ()
-        self._is_finished = self.is_entered = False
+        # Finished: it takes no points. Ended: nothing is left to do. Between the two a signal may come, and `finish` be called again.
+        self._is_finished = self._is_ended = self._is_stopped = self._is_asked = self.is_entered = False
+        self.until = 0.0  # by when it has to be ended, on the clock that only goes on
+        self._ending = threading.RLock()
         self._pid = os.getpid()
         self._known_error = last_error()
 
@@ -98,8 +109,17 @@ class Run:
         """
         at_s = time.time()
         self._known_error = last_error()
+        hear_raised()
         if not self._takes_points() or not self._is_mapping(metrics):
             return
+        try:
+            self._log(metrics, step, at_s)
+        except Exception as error:  # what a script logs is other people's code, and no training may end here
+            said = f"this row cannot be read ({type(error).__name__})"
+            self._voice.once("row", f"{said}, and is left out.")
+            self._losses.note(LEFT_OUT, "row", 1, said)
+
+    def _log(self, metrics: Mapping[str, Any], step: Step | None, at_s: float) -> None:
         try:
             explicit = None if step is None else whole(step)
         except ValueError as error:
@@ -114,33 +134,74 @@ class Run:
             return
         self.params.update(params or {})
         self.tags.extend(tag for tag in tags if tag not in self.tags)
-        content = {"params": plain(self.params) if params else None, "tags": self.tags if tags else None, "notes": notes}
+        try:
+            said = plain(self.params, "params") if params else None
+        except ValueError as error:
+            self._voice.warn(f"{self.slug} is not updated ({error}).")
+            return
+        content = {"params": said, "tags": self.tags if tags else None, "notes": notes}
         answer = self._patch({key: value for key, value in content.items() if value is not None}, within_s=UPDATE_WITHIN_S)
         if not answer.is_good:
             self._voice.warn(f"{self.slug} is not updated ({answer}).")
 
     def finish(self, status: Status | None = None, failure_kind: FailureKind = "", *, timeout_s: float | None = None) -> None:
-        """Send what waits and end the run. May be called again without harm.
+        """Send what waits and end the run. May be called again without harm; where a signal cut it short, that goes on with it.
 
         Waits for at most `timeout_s` (default 30 s, or RP_FLUSH_TIMEOUT), then says how many points were not sent.
         Raises ValueError for a status or failure_kind that there is not.
         """
         how = ending(status, failure_kind)
-        if self._is_finished or not self.is_ours:
+        if not self.is_ours or self._is_ended:
             return
+        self.until = until = time.monotonic() + within_reason(self._pace.flush_timeout_s if timeout_s is None else timeout_s)
+        if not self._ending.acquire(timeout=max(0.0, until - time.monotonic())):  # another thread ends it
+            return
+        try:
+            self._finish(how, until)
+        except STOPS:
+            if self._is_stopped or how == INTERRUPTED:  # the second signal: nobody waits any longer
+                self.finish_later(INTERRUPTED)
+            self._is_stopped = True
+            raise
+        finally:
+            self._ending.release()
+
+    def _finish(self, how: Ending, until: float) -> None:
         self._is_finished = True
-        endings.forget(self)
-        timeout_s = self._pace.flush_timeout_s if timeout_s is None else timeout_s
-        until = time.monotonic() + timeout_s
+        left_s = until - time.monotonic()
         self.close()
-        self.await_sent(timeout_s - reserve_s(timeout_s))
-        self._sender.abandon()
-        self._heartbeat.stop()
-        self._sender.keep_rest()
-        self._report()
+        self.await_sent(left_s - reserve_s(left_s))
+        if self._is_ended:  # a signal handler of the script has done it meanwhile
+            return
+        self._put_away()
         self._end(how, within_s=until - time.monotonic())
-        self._keep.close()
-        self._tether.release()
+        self._let_go()
+
+    def finish_later(self, how: Ending) -> None:
+        """Keep what is not sent, and how the run ended, without waiting for anything: `research-platform send` does the rest."""
+        with held_back():
+            if self._is_ended:
+                return
+            self._is_finished = True
+            self._put_away()
+            with suppress(OSError, RuntimeError):
+                self._keep.add_ending(words(how))
+            self._let_go()
+
+    def _put_away(self) -> None:
+        """Send no more, and keep what was not sent."""
+        with held_back():
+            self._sender.abandon()
+            self._heartbeat.stop()
+            self._sender.keep_rest()
+            self._report()
+
+    def _let_go(self) -> None:
+        with held_back():
+            self._is_ended = True
+            endings.forget(self)
+            self._keep.close()
+            self._tether.release()
 
     def close(self) -> None:
         """Begin to send what waits, without waiting for it: `finish` does."""
@@ -202,7 +263,7 @@ class Run:
             try:
                 found, taken = number(value), name(metric)
             except ValueError as error:
-                self._voice.once(f"value {metric!r}", f"{metric!r:.80}: {error}, and is left out.")
+                self._voice.once(f"value {shown(metric)}", f"{shown(metric)}: {error}, and is left out.")
                 self._losses.note(LEFT_OUT, "name" if is_number(value) else "value", 1, str(error))
                 continue
             if taken in kept:
@@ -230,9 +291,9 @@ class Run:
         }
         told = [f"{counted(points)} {how}" for how, points in lost.items() if points]
         if told:
-            self._voice.warn(f"{self.slug} has ended, but {', '.join(told)}.")
+            self._voice.once("report", f"{self.slug} has ended, but {', '.join(told)}.")
         if kept:
-            self._voice.warn(f"What was not sent is kept in {self._keep.path or folder()}: `research-platform send` sends it.")
+            self._voice.once("report of kept", f"What was not sent is kept in {self._keep.path or folder()}: `research-platform send` sends it.")
 
     def _tell(self) -> None:
         """Let the server know which points did not arrive, where that changed. One that does not know the word is told nothing."""
@@ -242,13 +303,15 @@ class Run:
 
     def _end(self, how: Ending, *, within_s: float) -> None:
         until = time.monotonic() + within_s
-        content = {"status": how.status, **({"failure_kind": how.failure_kind} if how.failure_kind else {})}
+        content, was_asked, self._is_asked = words(how), self._is_asked, True
         said = self._losses.untold()
         answer = self._patch({**content, **({"missing": said} if said else {})}, within_s=within_s)
         if said and answer.status == CONFLICT:  # it has ended otherwise
             self._patch({"missing": said}, within_s=until - time.monotonic())
         elif said and answer.status == UNPROCESSABLE:  # an older server
             answer = self._patch(content, within_s=until - time.monotonic())
+        if answer.status == CONFLICT and was_asked:  # the server has what it was told before a signal cut the answer off
+            return
         if not answer.is_good:
             word = how.failure_kind or how.status
             self._voice.warn(f"{self.slug} could not be marked as {word} ({answer}): mark it on its page, {self.url}{self._kept(content, answer)}.")
@@ -278,7 +341,7 @@ class DistantRun(Run):
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         vars(self).update(known)
-        self._voice, self._pid, self._is_finished, self.is_entered = Voice(), -1, False, False
+        self._voice, self._pid, self._is_finished, self._is_ended, self.is_entered = Voice(), -1, False, False, False
 
 
 def revived(known: dict[str, Any]) -> Run:

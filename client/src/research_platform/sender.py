@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,6 +18,9 @@ from research_platform.losses import DROPPED, KEPT, Losses
 from research_platform.pace import Pace
 from research_platform.parts import Batch
 from research_platform.voice import Voice
+
+# How often whoever waits for the end looks, where the word of it went to somebody else.
+LOOK_S = 0.5
 
 
 class Sender:
@@ -36,7 +40,8 @@ class Sender:
         self._taking = threading.Lock()
         # Waking goes through a queue in C: a KeyboardInterrupt in the midst of an Event's `set` may leave its lock held for ever.
         self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._closing, self._abandoned = threading.Event(), threading.Event()
+        self._is_closing = self._is_abandoned = self._is_over = False
+        self._ends: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="research-platform-sender", daemon=True)
 
     def start(self) -> None:
@@ -60,16 +65,20 @@ class Sender:
 
     def close(self) -> None:
         """Begin to send what waits, and take no more."""
-        self._closing.set()
+        self._is_closing = True
         self._wake()
 
     def await_sent(self, timeout_s: float) -> None:
         """Wait until everything is settled, for at most `timeout_s`."""
-        self._thread.join(max(0.0, timeout_s))
+        # Not by `join`: one that a signal cut short takes the thread for ended from then on.
+        until = time.monotonic() + timeout_s
+        while not self._is_over and time.monotonic() < until:
+            with suppress(Empty):
+                self._ends.get(timeout=max(0.0, min(LOOK_S, until - time.monotonic())))
 
     def abandon(self) -> None:
         """Stop, whatever still waits."""
-        self._abandoned.set()
+        self._is_abandoned = True
         self._delivery.stop()
 
     def keep_rest(self) -> None:
@@ -97,10 +106,17 @@ class Sender:
             self._voice.warn(f"{self._dropped:,} POINTS ARE LOST so far: {self.unsent:,} wait already, because the server does not take them.")
 
     def _work(self) -> None:
-        while not self._abandoned.is_set():
+        try:
+            self._send_all()
+        finally:
+            self._is_over = True
+            self._ends.put(None)
+
+    def _send_all(self) -> None:
+        while not self._is_abandoned:
             self._await_wake()
             self._send_waiting()
-            is_last = self._closing.is_set() and not self._rows
+            is_last = self._is_closing and not self._rows
             if self._keep and (is_last or self._delivery.is_welcome):
                 self._send_kept(is_last=is_last)
             if is_last:
@@ -108,13 +124,13 @@ class Sender:
 
     def _send_waiting(self) -> None:
         """One batch; more only where a backlog or the end of the run asks for it."""
-        while self._rows and not self._abandoned.is_set():
+        while self._rows and not self._is_abandoned:
             with self._taking:
-                if self._abandoned.is_set():
+                if self._is_abandoned:
                     return
                 self._delivery.take(self._next())
             self._delivery.deliver()
-            if self._added - self._taken < self._pace.flush_points and not self._closing.is_set():
+            if self._added - self._taken < self._pace.flush_points and not self._is_closing:
                 return
 
     def _send_kept(self, *, is_last: bool) -> None:
@@ -132,7 +148,7 @@ class Sender:
     def _takes_kept(self, waiting: Iterator[KeptBatch]) -> bool:
         """Take the next of what was kept in hand; False where there is none, or the run is given up."""
         with self._taking:
-            kept = None if self._abandoned.is_set() else next(waiting, None)
+            kept = None if self._is_abandoned else next(waiting, None)
             if kept is None:
                 return False
             self._settled -= kept.batch.points

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Not those of a fault in native code (SIGSEGV, SIGABRT, …): after them no Python runs. SIGINT is a KeyboardInterrupt unless somebody changed that.
@@ -17,6 +20,23 @@ STATUS = Path("/proc/self/status")
 def is_free(number: int) -> bool:
     """Whether the signal would end this process: no handler in Python, none in native code (faulthandler, MPI), not ignored."""
     return signal.getsignal(number) is signal.SIG_DFL and not natively_caught() >> (number - 1) & 1
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let the signals that Python has handlers for wait until the block is left: what it does is not cut in two."""
+    handlers = {number: signal.getsignal(number) for number in ENDING_SIGNALS} if threading.current_thread() is threading.main_thread() else {}
+    heard = {number: handler for number, handler in handlers.items() if callable(handler)}
+    came: list[int] = []
+    for number in heard:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+        for number in came:
+            heard[number](number, None)
 
 
 def natively_caught() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from research_platform import provenance
-from research_platform.connection import Answer, Connection, packed
+from research_platform.connection import UNPROCESSABLE, Answer, Connection, packed
 from research_platform.credentials import credentials
 from research_platform.endings import endings
 from research_platform.errors import ConfigurationError
@@ -48,7 +48,7 @@ def init(
     `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
     not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` are the slugs or UUIDs of what the run
     tests, one or several: linked before it starts, it counts as evidence. `mode` "disabled" (or RP_MODE) makes every call do nothing.
-    Raises ConfigurationError, Unreachable or Refused.
+    Raises ConfigurationError, Unreachable or Refused, and ValueError for params that hold themselves.
     """
     params, tags = params or {}, tags or ()
     if chosen(mode) == "disabled":
@@ -61,7 +61,12 @@ def init(
     content.update(hypotheses=claims(hypotheses))
     host = provenance.host()
     content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
+    content = plain_content(content)
     answer = created(connection, content, pace)
+    if is_about_host(answer):
+        Voice().warn(f"the server does not take this machine's name ({answer}): the run goes without it.")
+        host = ""
+        answer = created(connection, {**content, "host": host}, pace)
     tell(answer)
     return begun(Run(record(answer, url=connection.url), connection, host=host, params=params, tags=tags, pace=pace))
 
@@ -107,13 +112,25 @@ def claims(hypotheses: str | uuid.UUID | Sequence[str | uuid.UUID] | None) -> li
     return [str(one) for one in found if one] or None
 
 
+def plain_content(content: Mapping[str, object]) -> dict[str, object]:
+    """What is said of a run as JSON can hold it. Raises ValueError, which says where, for what holds itself."""
+    return {key: plain(value, key) for key, value in content.items() if value is not None}
+
+
+def is_about_host(answer: Answer) -> bool:
+    """Whether the start is refused for the machine's name alone."""
+    error = answer.content.get("error")
+    found = error.get("errors") if isinstance(error, Mapping) else None
+    return answer.status == UNPROCESSABLE and isinstance(found, list) and {fault.get("field") for fault in found if isinstance(fault, Mapping)} == {"host"}
+
+
 def created(connection: Connection, content: Mapping[str, object], pace: Pace) -> Answer:
     """The server's answer to a new experiment, asked for under one key: repeated where the server made none, or knows the key and makes no second one."""
-    body = packed(encoded({key: plain(value) for key, value in content.items() if value is not None}))
+    body = packed(encoded(content))
     headers = {"Idempotency-Key": uuid.uuid4().hex}
     return persisted(
         lambda left_s: connection.ask("POST", "/api/v1/experiments", body, headers=headers, within_s=left_s),
-        worth_repeating=lambda answer: answer.is_untouched or answer.is_proxys,
+        worth_repeating=lambda answer: answer.is_untouched or answer.is_proxys or answer.is_cut_off or answer.is_in_flight,
         within_s=pace.connect_timeout_s,
         pace=pace,
     )

@@ -15,14 +15,27 @@ Step = Union[SupportsIndex, float]
 
 STEP_LEAST, STEP_MOST = -(2**63), 2**63 - 1
 DEPTH_MOST = 20
+NESTED_MOST = 100  # levels of params: the interpreter's own limit is not far beyond
+TEXT = (str, bytes, bytearray)
 
 
 def number(value: SupportsFloat) -> float:
     """`value` as a float; an array or tensor of one element is that element. Raises ValueError where it is none."""
     try:
-        return float(element(value))
+        one = element(value)
+        if not isinstance(one, TEXT):
+            return float(one)
     except Exception as error:  # __float__ is other people's code (a lost GPU raises its own kind), and no training may end here
-        raise ValueError(f"{value!r:.80} is not a number") from error
+        raise ValueError(f"{shown(value)} is not a number") from error
+    raise ValueError(f"{shown(value)} is text and not a number")
+
+
+def shown(value: object) -> str:
+    """Something logged, in a few words; its type where it cannot say itself."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # __repr__ is other people's code too
+        return f"<{type(value).__name__}>"
 
 
 def whole(step: Step) -> int:
@@ -44,7 +57,7 @@ def index(step: Step) -> int:
             raise TypeError("a fraction")
         return int(as_float)
     except Exception as error:  # __index__ is other people's code too
-        raise ValueError(f"the step {step!r:.80} is not a whole number") from error
+        raise ValueError(f"the step {shown(step)} is not a whole number") from error
 
 
 def element(value: Any) -> Any:  # Any: other people's arrays and tensors, and what they hold
@@ -67,7 +80,7 @@ def flat(values: Mapping[Any, Any], *, depth: int = 0) -> Iterator[tuple[Any, An
 def name(metric: object) -> str:
     """`metric` as the server keeps it: 1 to 250 bytes of UTF-8, stripped and composed. Raises ValueError where it cannot be a metric's name."""
     if not isinstance(metric, str):
-        raise ValueError(f"{metric!r:.80} is not a metric's name")
+        raise ValueError(f"{shown(metric)} is not a metric's name")
     return kept(metric)
 
 
@@ -80,18 +93,24 @@ def spelled(value: float) -> float | str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def plain(value: object) -> Json:
-    """`value` as JSON can hold it: arrays and scalars of NumPy and PyTorch by their `tolist`, what JSON does not know as text."""
+def plain(value: object, where: str = "", within: tuple[int, ...] = ()) -> Json:
+    """`value` as JSON can hold it: arrays and scalars of NumPy and PyTorch by their `tolist`, what JSON does not know as text.
+
+    Raises ValueError, which says `where`, for what holds itself or is too deep.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return spelled(value)
+    if id(value) in within or len(within) >= NESTED_MOST:
+        raise ValueError(f"{where:.80} {'holds itself' if id(value) in within else f'is more than {NESTED_MOST} levels deep'}, which JSON cannot say.")
+    inside = (*within, id(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, f"{where}.{key}", inside) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [plain(item, f"{where}[{place}]", inside) for place, item in enumerate(value)]
     as_list = getattr(value, "tolist", None)
-    return plain(as_list()) if callable(as_list) else str(value)
+    return plain(as_list(), where, inside) if callable(as_list) else str(value)
 
 
 def encoded(content: object) -> bytes:
