@@ -13,7 +13,7 @@ from experiments.compare.grouping import KEYS_MOST, PARAM, SEED, TAG, Grouping, 
 from experiments.compare.runs import Column, Run
 from experiments.models import Experiment
 from experiments.notation.colours import COLOURS, style, styles_of
-from experiments.notation.params import by_name, distinct
+from experiments.notation.params import distinct
 from experiments.readings.arm_names import arm_names, telling
 from experiments.readings.spread import Spread, spread_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from os.path import commonprefix
 
 from experiments.models import Change, Experiment
 from experiments.notation.params import by_name, distinct, written_apart
@@ -38,7 +37,7 @@ def shared_name(runs: Sequence[Experiment]) -> str:
     if len(names) == 1:
         return names[0]
     ends = set.intersection(*({word.end() for word in WORD.finditer(name)} for name in names))
-    whole = max((end for end in ends if end <= len(commonprefix(names))), default=0)
+    whole = max((end for end in ends if end <= begun_alike(names)), default=0)
     words = list(WORD.finditer(names[0][:whole]))
     while words and words[-1][0].casefold() in COUNTING:
         words.pop()
@@ -80,7 +79,7 @@ def cut_apart(texts: Sequence[str]) -> list[str]:
     brief = [text if len(text) <= TELLING_CHARACTERS else f"{text[: TELLING_CHARACTERS - 1]}…" for text in texts]
     alike = {text: {other for other, cut in zip(texts, brief, strict=True) if cut == shown and other != text} for text, shown in zip(texts, brief, strict=True)}
     return [
-        window(text, max(len(commonprefix([text, other])) for other in alike[text])) if alike[text] else shown for text, shown in zip(texts, brief, strict=True)
+        window(text, max(begun_alike([text, other]) for other in alike[text])) if alike[text] else shown for text, shown in zip(texts, brief, strict=True)
     ]
 
 
@@ -89,3 +88,8 @@ def window(text: str, at: int) -> str:
     start = max(at - BEFORE, 0)
     end = start + TELLING_CHARACTERS - 2
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
+
+
+def begun_alike(texts: Sequence[str]) -> int:
+    """How many characters all of them begin with."""
+    return next((n for n, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), min(map(len, texts)))

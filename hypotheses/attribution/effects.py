@@ -17,8 +17,8 @@ from experiments.arms import is_spelled_out
 from experiments.models import Change, Experiment, changes
 from experiments.notation.equality import is_same
 from experiments.notation.params import distinct
-from experiments.readings.numbers import Numbers
 from experiments.readings.arm_names import arm_name
+from experiments.readings.numbers import Numbers
 from hypotheses.drawings import scales
 from hypotheses.judging.attribution import Effect, LackOfFit, attribute, lack_of_fit
 from hypotheses.judging.evidence import Direction

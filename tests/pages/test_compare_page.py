@@ -20,8 +20,8 @@ from experiments.compare.outlook import Outlook, outlook
 from experiments.compare.runs import best_of
 from experiments.models import Experiment
 from experiments.notation.params import flat
-from experiments.readings.selection import select
 from experiments.readings.arm_names import arm_name, cut_apart
+from experiments.readings.selection import select
 from metrics import process
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric
