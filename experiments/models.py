@@ -133,7 +133,12 @@ class Experiment(models.Model):
     replicate_group = models.CharField(max_length=200, blank=True, help_text="Runs with one group are replicates of each other.")
     replicate_key = models.CharField(max_length=200, blank=True, editable=False)
     placed_key = models.CharField(
-        max_length=200, default="", db_default="", blank=True, editable=False, help_text="The replicate_key that this version worked out: another wrote it if it differs."
+        max_length=200,
+        default="",
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="What this version worked out; where it differs, another wrote it.",
     )
     seed = models.BigIntegerField(null=True, blank=True)
     host = models.CharField(max_length=255, blank=True)

@@ -121,7 +121,9 @@ def put_in_place(runs: Model, moved_arms: Model, project_id: uuid.UUID, seeds: S
         write_down(moved_arms, project_id, found.values())
     moved = [pk for pk, each in found.items() if each.new_key != each.old_key]
     is_told = key_written(runs)
-    keyed = [runs(pk=pk, **{"replicate_key": each.new_key, is_told: each.new_key}) for pk, each in found.items() if each.is_misplaced or each.new_key != each.old_key]
+    keyed = [
+        runs(pk=pk, **{"replicate_key": each.new_key, is_told: each.new_key}) for pk, each in found.items() if each.is_misplaced or each.new_key != each.old_key
+    ]
     runs.objects.bulk_update(keyed, sorted({"replicate_key", is_told}), batch_size=BATCH)
     changed = [runs(pk=pk, features_diff=each.difference) for pk, each in found.items() if each.difference is not None]
     runs.objects.bulk_update(changed, ["features_diff"], batch_size=BATCH)

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="experiment",
             name="placed_key",
-            field=models.CharField(blank=True, db_default="", default="", editable=False, help_text="The replicate_key that this version worked out: another wrote it if it differs.", max_length=200),
+            field=models.CharField(blank=True, db_default="", default="", editable=False, help_text="What this version worked out; where it differs, another wrote it.", max_length=200),
         ),
         migrations.RunPython(say_that_all_are_in_place, migrations.RunPython.noop, elidable=True),
     ]

@@ -61,16 +61,21 @@ def counted(runs: Sequence[Experiment]) -> str:
 
 
 def telling(parts: Sequence[Sequence[Experiment]]) -> list[list[str]]:
-    """What tells groups apart, for each in words: the first params that all of its runs have with one value, and other runs with another. No seeds."""
+    """What tells groups apart, for each in words: the first params that all runs of a group have with one value, and other runs with another. No seeds.
+
+    Params that do so in every group, where there are such; else those of each.
+    """
     seeds = parts[0][0].project.seeds
     all_params = [[by_name(run.params) for run in part] for part in parts]
+    names = dict.fromkeys(name for own in all_params for params in own for name in params if not seeds.has(name))
+    texts = {name: [{distinct(params.get(name)) for params in own} for own in all_params] for name in names}
+    varying = {name: found for name, found in texts.items() if len(set[str]().union(*found)) > 1}
+    sure = [name for name, found in varying.items() if all(len(each) == 1 for each in found)]
     said: list[list[str]] = [[] for _ in parts]
-    for name in dict.fromkeys(name for own in all_params for params in own for name in params if not seeds.has(name)):
-        found = [{distinct(params.get(name)) for params in own} for own in all_params]
-        if len(set[str]().union(*found)) > 1:
-            sure = [n for n, values in enumerate(found) if len(values) == 1 and len(said[n]) < TELLING_MOST]
-            for n, text in zip(sure, cut_apart(written_apart([all_params[n][0].get(name) for n in sure])), strict=True):
-                said[n].append(f"{name} {text}")
+    for name in sure or varying:
+        told = [n for n, each in enumerate(varying[name]) if len(each) == 1 and len(said[n]) < TELLING_MOST]
+        for n, text in zip(told, cut_apart(written_apart([all_params[n][0].get(name) for n in told])), strict=True):
+            said[n].append(f"{name} {text}")
     return said
 
 
@@ -78,9 +83,7 @@ def cut_apart(texts: Sequence[str]) -> list[str]:
     """Texts in TELLING_CHARACTERS each, cut with a mark; those that would be cut to the same show where they differ."""
     brief = [text if len(text) <= TELLING_CHARACTERS else f"{text[: TELLING_CHARACTERS - 1]}…" for text in texts]
     alike = {text: {other for other, cut in zip(texts, brief, strict=True) if cut == shown and other != text} for text, shown in zip(texts, brief, strict=True)}
-    return [
-        window(text, max(begun_alike([text, other]) for other in alike[text])) if alike[text] else shown for text, shown in zip(texts, brief, strict=True)
-    ]
+    return [window(text, max(begun_alike([text, other]) for other in alike[text])) if alike[text] else shown for text, shown in zip(texts, brief, strict=True)]
 
 
 def window(text: str, at: int) -> str:
