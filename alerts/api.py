@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from accounts.services import team_named
 from alerts import lifecycle as alerts
 from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
 from alerts.sending import channels, outbox
+from config.web.query import AnyOf, ChosenFrom
 from config.web.rest import StrictSerializer
 from experiments.models import Experiment
 from projects.api import OfProject
@@ -49,12 +49,10 @@ class AlertRow(serializers.ModelSerializer[Alert]):
 class AlertFilter(OfProject):
     """How a list of alerts is narrowed."""
 
-    status = django_filters.ChoiceFilter(
-        choices=[(word, word) for word in STATUSES], method="of_status", label="waiting: open, neither acknowledged nor silenced."
-    )
-    kind = django_filters.MultipleChoiceFilter(choices=Kind.choices, label="Repeat it for any of several.")
-    severity = django_filters.MultipleChoiceFilter(choices=Severity.choices, label="Repeat it for any of several.")
-    experiment = django_filters.UUIDFilter(method="of_experiment", label="UUID of the experiment.")
+    status = ChosenFrom(choices=[(word, word) for word in STATUSES], method="of_status", label="waiting: open, neither acknowledged nor silenced.")
+    kind = AnyOf(choices=Kind.choices, label="Repeat it for any of several.")
+    severity = AnyOf(choices=Severity.choices, label="Repeat it for any of several.")
+    experiment = django_filters.CharFilter(method="of_experiment", label="UUID, slug or exact name of the experiment.")
 
     def of_status(self, rows: AlertQuerySet, name: str, word: str) -> AlertQuerySet:
         """Those in one state."""
@@ -66,9 +64,9 @@ class AlertFilter(OfProject):
         more = {"open": Q(), "acknowledged": Q(acknowledged_at__isnull=False), "silenced": Q(silenced_until__gt=now)}
         return rows.open().filter(more[word])
 
-    def of_experiment(self, rows: AlertQuerySet, name: str, reference: uuid.UUID) -> AlertQuerySet:
-        """Those of one experiment. Raises NotFound."""
-        return rows.filter(experiment=Experiment.objects.visible_to(caller(self.request)).named(str(reference)))
+    def of_experiment(self, rows: AlertQuerySet, name: str, reference: str) -> AlertQuerySet:
+        """Those of one experiment. Raises NotFound, or Conflict where several have the name."""
+        return rows.filter(experiment=self.within(Experiment.objects.visible_to(caller(self.request))).named(reference))
 
 
 class Silence(StrictSerializer):

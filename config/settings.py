@@ -226,6 +226,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "config.web.htmx.SignedOutMiddleware",
     "config.web.answers.RefusalMiddleware",
+    "config.slashes.EscapedSlashesMiddleware",
 ]
 if CORS_ALLOWED_ORIGINS:  # before the short way for points, whose answers need its headers too
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")

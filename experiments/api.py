@@ -32,8 +32,8 @@ from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.web.names import NameField
 from config.web.pagination import CursorPages
-from config.web.query import Repeated, TrueOrFalse
-from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys
+from config.web.query import AnyOf, Repeated, TrueOrFalse
+from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys, refuse_twice
 from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle, writer
 from experiments.content import Fields
@@ -311,12 +311,16 @@ def change(experiment: Experiment, asked: dict[str, Any], *, by: User) -> None: 
 class ExperimentFilter(OfProject):
     """How a list of experiments is narrowed."""
 
-    status = django_filters.MultipleChoiceFilter(
+    status = AnyOf(
         choices=[(word, word) for word in STATUSES], method="in_status", label="Repeat it for any of several. Those that are `stalled` are `running`, too."
     )
     tag = Repeated(method="tagged", label="Repeat it for all of several.")
-    parent = django_filters.UUIDFilter(field_name="parent_experiment_id", method="below", label="UUID of the experiment that they were changed from.")
-    root = django_filters.UUIDFilter(field_name="root_experiment_id", method="below", label="UUID of the experiment that their lineage began with.")
+    parent = django_filters.CharFilter(
+        field_name="parent_experiment_id", method="below", label="UUID, slug or exact name of the experiment that they were changed from."
+    )
+    root = django_filters.CharFilter(
+        field_name="root_experiment_id", method="below", label="UUID, slug or exact name of the experiment that their lineage began with."
+    )
     replicate_key = django_filters.CharFilter(
         method="of_arm", label="As a row has it: runs that differ in their seed alone. One that rows had before arms were put together anew finds them, too."
     )
@@ -326,15 +330,16 @@ class ExperimentFilter(OfProject):
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte", label="Made at this moment or later, ISO 8601.")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt", label="Made before this moment, ISO 8601.")
 
-    def below(self, experiments: QuerySet[Experiment], name: str, reference: uuid.UUID) -> QuerySet[Experiment]:
-        """Those below one experiment. Raises NotFound."""
-        above = Experiment.objects.visible_to(caller(self.request)).named(str(reference))
+    def below(self, experiments: QuerySet[Experiment], name: str, reference: str) -> QuerySet[Experiment]:
+        """Those below one experiment. Raises NotFound, or Conflict where several have the name."""
+        above = self.within(Experiment.objects.visible_to(caller(self.request))).named(reference)
         return experiments.filter(**{name: above.pk})
 
     def of_arm(self, experiments: QuerySet[Experiment], name: str, key: str) -> QuerySet[Experiment]:
         """Those of one arm, by the key that it has or had."""
-        moved = MovedArm.objects.filter(old_key=key).values_list("new_key", flat=True)
-        return experiments.filter(replicate_key__in=[key, *moved])
+        keys = spellings(key)
+        moved = MovedArm.objects.filter(old_key__in=keys).values_list("new_key", flat=True)
+        return experiments.filter(replicate_key__in=[*keys, *moved])
 
     def in_status(self, experiments: QuerySet[Experiment], name: str, words: list[str]) -> QuerySet[Experiment]:
         """Those in any of the statuses."""
@@ -364,6 +369,7 @@ class ExperimentOrdering(StableOrdering):
         text = request.query_params.get(self.ordering_param, "")
         if not is_by_metrics(text):
             return super().get_ordering(request, queryset, view)
+        refuse_twice(listed(text))
         refuse_keys([word for word in listed(text) if not word.removeprefix("-").startswith(METRICS)], [*self.keys(view), f"{METRICS}<name>"])
         return ["-created_at", "pk"]
 

@@ -25,7 +25,7 @@ Status, Event = Experiment.Status, ExperimentEvent.Kind
 SLUG_ATTEMPTS = 50
 STATE = ("status", "failure_kind", "started_at", "finished_at")
 DERIVING = frozenset({"parent_experiment", "params", "features_diff", "replicate_group"})
-DERIVED = ("root_experiment", "features_diff", "features_diff_given", "replicate_key")
+DERIVED = ("root_experiment", "features_diff", "features_diff_given", "replicate_key", "placed_key")
 
 
 # Beginning ---------------------------------------------------------------------------------------------------------------------------------

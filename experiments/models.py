@@ -81,6 +81,10 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         held = Membership.objects.filter(user=models.OuterRef("writer_token__user"), team=models.OuterRef("project__team"))
         return self.select_related("writer_token__user").annotate(writer_role=models.Subquery(held.values("role")[:1]))
 
+    def misplaced(self) -> Self:
+        """Those whose replicate_key a version wrote that has another notion of equal params, while both ran."""
+        return self.exclude(placed_key=models.F("replicate_key"))
+
     def running(self) -> Self:
         """Those that run now."""
         return self.filter(status=Experiment.Status.RUNNING)
@@ -128,6 +132,14 @@ class Experiment(models.Model):
     notes = models.TextField(blank=True)
     replicate_group = models.CharField(max_length=200, blank=True, help_text="Runs with one group are replicates of each other.")
     replicate_key = models.CharField(max_length=200, blank=True, editable=False)
+    placed_key = models.CharField(
+        max_length=200,
+        default="",
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="What this version worked out; where it differs, another wrote it.",
+    )
     seed = models.BigIntegerField(null=True, blank=True)
     host = models.CharField(max_length=255, blank=True)
     git_commit = models.CharField(max_length=64, blank=True)
@@ -163,6 +175,7 @@ class Experiment(models.Model):
             models.Index(fields=["project", "status"], name="experiment_status"),
             models.Index(fields=["project", "replicate_key"], name="experiment_replicates"),
             models.Index(fields=["project", "-number"], name="experiment_number"),
+            models.Index(fields=["project"], name="experiment_misplaced", condition=~models.Q(placed_key=models.F("replicate_key"))),
         ]
 
     def __str__(self) -> str:
@@ -215,7 +228,7 @@ class Experiment(models.Model):
         if not self.features_diff_given:
             self.features_diff = {} if parent is None else difference(parent.params, self.params, seeds)
         above = canonical_params(self.params, seeds) if parent is None else parent.replicate_key
-        self.replicate_key = self.replicate_group or key_of(self.project_id, above, self.features_diff, seeds)
+        self.replicate_key = self.placed_key = self.replicate_group or key_of(self.project_id, above, self.features_diff, seeds)
 
     def derive_descendants(self) -> list[Experiment]:
         """Bring what follows from this one in line with it in all descendants; those that became others. A query or two for CHUNK of them."""
@@ -295,7 +308,7 @@ class Experiment(models.Model):
         return self.writers
 
 
-FOLLOWING = ("root_experiment_id", "features_diff", "replicate_key")
+FOLLOWING = ("root_experiment_id", "features_diff", "replicate_key", "placed_key")
 
 
 def children_of(parents: Sequence[Experiment]) -> Iterator[Experiment]:

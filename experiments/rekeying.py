@@ -1,4 +1,7 @@
-"""All runs of a project put into arms anew: by another notion of equal params, or by other seeds. What moved is written down (`MovedArm`)."""
+"""All runs of a project put into arms anew: by another notion of equal params, or by other seeds. What moved is written down (`MovedArm`).
+
+A version from before, which goes on for a while beside this one, leaves `placed_key` as it was: such runs are found by it, and put in place too.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,32 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from config.celery import nudge
-from experiments.arms import canonical_params, difference, key_of
+from experiments.arms import Params, canonical_params, difference, key_of
 from experiments.models import Experiment, MovedArm
+from experiments.notation.params import distinct
 from hypotheses.claims import wanting
 from hypotheses.models import Hypothesis
-from projects.models import Project
+from projects.models import Project, ProjectQuerySet
 from projects.seeds import Seeds
 
 logger = logging.getLogger(__name__)
 REKEY = "experiments.tasks.rekey"
 BATCH = 1000
 PASSES = 10
+SEEDS_BEFORE = {"seed", "random_seed", "replicate"}
 Model = Any  # a model, or one as a migration has it
 
 
 @dataclass(slots=True)
 class Placing:
-    """One run, and what follows for it. `difference` is None where somebody gave it, or where it is what is stored."""
+    """One run, and what follows for it. `difference` is None where somebody gave it, or where it is what is stored.
+
+    `is_misplaced`: a version from before wrote its key; `is_found_given`: and its features_diff is one that somebody gave, which that version does not tell.
+    """
 
     parent: uuid.UUID | None
     group: str
@@ -38,6 +47,8 @@ class Placing:
     changes: dict[str, Any]  # Any: whatever JSON holds
     difference: dict[str, Any] | None
     old_key: str
+    is_misplaced: bool
+    is_found_given: bool
     new_key: str = ""
 
 
@@ -46,15 +57,31 @@ def placings(runs: Model, project_id: uuid.UUID, seeds: Seeds) -> dict[uuid.UUID
     mine = runs.objects.filter(project_id=project_id)
     parents = mine.filter(pk__in=mine.filter(parent_experiment__isnull=False).values("parent_experiment_id"))
     params_of = dict(parents.order_by().values_list("pk", "params").iterator(chunk_size=BATCH))
-    fields = ("pk", "parent_experiment_id", "replicate_group", "replicate_key", "features_diff_given", "features_diff", "params")
+    fields = ("pk", "parent_experiment_id", "replicate_group", "replicate_key", key_written(runs), "features_diff_given", "features_diff", "params")
     found: dict[uuid.UUID, Placing] = {}
-    for pk, parent, group, key, is_given, stored, params in mine.order_by().values_list(*fields).iterator(chunk_size=BATCH):
-        worked_out = stored if is_given else difference(params_of.get(parent, {}), params, seeds) if parent else {}
-        above = "" if parent else canonical_params(params, seeds)
-        found[pk] = Placing(parent, group, above, worked_out, None if worked_out == stored else worked_out, key)
+    for pk, parent, group, key, written, is_given, stored, params in mine.order_by().values_list(*fields).iterator(chunk_size=BATCH):
+        above = params_of.get(parent, {}) if parent else None
+        follows = difference(above, params, seeds) if above is not None else {}
+        is_found_given = key != written and not is_given and stored not in ({}, follows, worked_out_before(above, params))
+        changes = stored if is_given or is_found_given else follows
+        root = "" if parent else canonical_params(params, seeds)
+        found[pk] = Placing(parent, group, root, changes, None if changes == stored else changes, key, key != written, is_found_given)
     for pk in found:
         place(pk, found, project_id, seeds)
     return found
+
+
+def key_written(runs: Model) -> str:
+    """The field that tells whether this version wrote a run's key; the key itself in a migration from before there was one."""
+    return "placed_key" if any(field.name == "placed_key" for field in runs._meta.get_fields()) else "replicate_key"
+
+
+def worked_out_before(above: Params | None, params: Params) -> dict[str, Any] | None:  # Any: whatever JSON holds
+    """What changed against the parent, as versions worked it out that knew three seeds, at the top alone. None for a root."""
+    if above is None:
+        return None
+    names = sorted({*above, *params} - SEEDS_BEFORE)
+    return {name: {"from": above.get(name), "to": params.get(name)} for name in names if distinct(above.get(name)) != distinct(params.get(name))}
 
 
 def place(pk: uuid.UUID, found: Mapping[uuid.UUID, Placing], project_id: uuid.UUID, seeds: Seeds) -> None:
@@ -93,13 +120,16 @@ def put_in_place(runs: Model, moved_arms: Model, project_id: uuid.UUID, seeds: S
     with transaction.atomic():  # before the runs: whoever dies between leaves every old key with its new one
         write_down(moved_arms, project_id, found.values())
     moved = [pk for pk, each in found.items() if each.new_key != each.old_key]
-    changed = [pk for pk, each in found.items() if each.difference is not None]
-    for first in range(0, len(moved), BATCH):
-        rows = [runs(pk=pk, replicate_key=found[pk].new_key) for pk in moved[first : first + BATCH]]
-        runs.objects.bulk_update(rows, ["replicate_key"])
-    for first in range(0, len(changed), BATCH):
-        rows = [runs(pk=pk, features_diff=found[pk].difference) for pk in changed[first : first + BATCH]]
-        runs.objects.bulk_update(rows, ["features_diff"])
+    is_told = key_written(runs)
+    keyed = [
+        runs(pk=pk, **{"replicate_key": each.new_key, is_told: each.new_key}) for pk, each in found.items() if each.is_misplaced or each.new_key != each.old_key
+    ]
+    runs.objects.bulk_update(keyed, sorted({"replicate_key", is_told}), batch_size=BATCH)
+    changed = [runs(pk=pk, features_diff=each.difference) for pk, each in found.items() if each.difference is not None]
+    runs.objects.bulk_update(changed, ["features_diff"], batch_size=BATCH)
+    given = [pk for pk, each in found.items() if each.is_found_given]
+    for first in range(0, len(given), BATCH):
+        runs.objects.filter(pk__in=given[first : first + BATCH]).update(features_diff_given=True)
     return moved
 
 
@@ -146,10 +176,15 @@ def rekey(project: Project) -> list[uuid.UUID]:
     return list(found)
 
 
+def due() -> ProjectQuerySet:
+    """The projects that are marked, and those with runs that a version from before put into arms."""
+    return Project.objects.filter(Q(keys_due_at__isnull=False) | Q(pk__in=Experiment.objects.misplaced().order_by().values("project")))
+
+
 def rekey_due(**narrowed: uuid.UUID) -> int:
-    """Do so for every project that is marked, or one of them, and have its hypotheses judged by the arms that there are then; how many runs moved."""
+    """Do so for every project that is due, or one of them, and have its hypotheses judged by the arms that there are then; how many runs moved."""
     count = 0
-    for project in Project.objects.filter(**narrowed).exclude(keys_due_at=None).order_by("keys_due_at"):
+    for project in due().filter(**narrowed).order_by("keys_due_at", "pk"):
         moved = rekey(project)
         if moved:
             logger.info("%d runs of the project %s (%s) are in other arms now", len(moved), project, project.pk)

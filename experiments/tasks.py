@@ -8,5 +8,5 @@ from experiments.rekeying import REKEY, rekey_due
 
 @app.task(name=REKEY)
 def rekey() -> str:
-    """Put the runs of every project whose setting of seeds changed into arms anew."""
+    """Put the runs of every project into arms anew whose setting of seeds changed, or where a version from before made some."""
     return f"Moved {rekey_due()} runs."

@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from alerts.checks.every_minute import check_health
 from config.celery import app, nudge
-from experiments import deletion
-from experiments.rekeying import REKEY
+from experiments import deletion, rekeying
 from hypotheses.claims.wanting import JUDGE
 from hypotheses.models import Hypothesis
 from metrics import process
@@ -19,7 +18,6 @@ from metrics.clock.occurrences import Turn, left_undone, once
 from metrics.upkeep import aggregation, expiry
 from metrics.upkeep import reconcile as reconciling
 from metrics.upkeep import retention as retaining
-from projects.models import Project
 
 Task = Any  # Celery's task comes without types
 
@@ -77,6 +75,6 @@ def swept(turn: Turn) -> str:
     process.open_repository()
     purged, settled = deletion.purge(), reconciling.review()
     due = [*left_undone(timezone.now()), *([JUDGE] if Hypothesis.objects.due(at=timezone.now()).exists() else [])]
-    due += [REKEY] if Project.objects.exclude(keys_due_at=None).exists() else []
+    due += [rekeying.REKEY] if rekeying.due().exists() else []
     asked = [name for name in due if nudge(name)]
     return f"Purged {purged} experiments, settled {settled} differences, asked for {len(asked)} tasks."

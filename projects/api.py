@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import django_filters
 from django.db import IntegrityError, transaction
@@ -97,6 +97,9 @@ class ProjectChange(StrictSerializer):
     )
 
 
+Rows = TypeVar("Rows", bound=QuerySet[Any])  # Any: rows of any model with a project
+
+
 class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """A list of what projects hold. One that is not there is 404: an empty list would say that it is, and holds nothing."""
 
@@ -105,6 +108,11 @@ class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes withou
     def of_project(self, rows: QuerySet[Any], name: str, reference: str) -> QuerySet[Any]:  # Any: rows of any model with a project
         """Those of one project. Raises NotFound, or Conflict where several of the caller's have the name."""
         return rows.filter(project=Project.objects.visible_to(caller(self.request)).named(reference))
+
+    def within(self, rows: Rows) -> Rows:
+        """Those of the list's project where one is asked for: a name may be another's elsewhere. Raises NotFound."""
+        reference = self.data.get("project")
+        return rows.filter(project=Project.objects.visible_to(caller(self.request)).named(reference)) if reference else rows
 
 
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types

@@ -25,13 +25,13 @@ from config.web import files
 from config.web.client_wheel import wheels
 from config.web.going_back import asked_page
 from config.web.htmx import HtmxHttpRequest, partial
-from config.web.ignored import ignored
+from config.web.ignored import ignored, odd
 from experiments.language.names import as_typed, completions
 from experiments.language.terms import LONGEST
 from experiments.readings.numbers import Numbers
 from experiments.table import files as exporting
 from experiments.table.filtering import Insistent, known
-from experiments.table.query import STATUSES, WORDS, TableQuery
+from experiments.table.query import STATUSES, WORDS, SortKey, TableQuery, clean
 from experiments.table.rows import FIRST, ExperimentTable
 from hypotheses.claims.epochs import redefining
 from hypotheses.models import Hypothesis
@@ -61,6 +61,7 @@ def project_list(request: HtmxHttpRequest) -> HttpResponse:
         "recent": overview.recent(asking),
         "decided": overview.decided(asking),
         "may_make": bool(writable_teams(asking)),
+        "ignored": ignored(request.GET, ()),
     }
     return render(request, partial("projects/project_list.html", "lines", request), content | first_steps(request))
 
@@ -76,7 +77,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
         for said in about_slug(made.name, made.slug, field="name"):
             messages.info(request, said["message"])
         return redirect(OpenProject(made, Role.EDITOR).url)
-    return render(request, "projects/project_form.html", {"form": form}, status=422 if form.errors else 200)
+    return render(request, "projects/project_form.html", {"form": form, "ignored": ignored(request.GET, ())}, status=422 if form.errors else 200)
 
 
 @login_required
@@ -88,7 +89,8 @@ def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
     if request.method == "POST" and form.is_valid():
         services.edit(opened.project, by=caller(request).user, **form.cleaned_data)
         return redirect(opened.url)
-    return render(request, "projects/project_form.html", {"form": form, "opened": opened}, status=422 if form.errors else 200)
+    content = {"form": form, "opened": opened, "ignored": ignored(request.GET, ())}
+    return render(request, "projects/project_form.html", content, status=422 if form.errors else 200)
 
 
 @login_required
@@ -108,7 +110,7 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if request.GET.get("compare", "") in [str(count) for count in FIRST]:
         return compared(opened, table, int(request.GET["compare"]))
     content = {"opened": opened, "tab": "experiments", "table": table, "rows": table.rows, "numbers": numbers, "statuses": STATUSES}
-    content["ignored"] = ignored(request.GET, PAGE_WORDS)
+    content["ignored"] = ignored(request.GET, PAGE_WORDS, odd_values(request.GET, table))
     content["explore_url"] = opened.address("experiments:explore")
     content |= {"is_part": bool(request.htmx), "is_added": "add" in request.GET or ("arrange" in request.GET and request.htmx.trigger != LIVE)}
     if request.htmx and table.trouble:
@@ -118,6 +120,20 @@ def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     if request.htmx and request.htmx.trigger != LIVE:
         push_url(response, opened.url + table.query.string())
     return response
+
+
+def odd_values(asked: QueryDict, table: ExperimentTable) -> list[str]:
+    """What the address gives to words that the table knows, and that means nothing there."""
+    columns, sorts = table.columns, [str(replace(key, is_descending=False)) for key in table.asked.sort_keys]
+    shown = [key for key in (*asked.getlist("columns"), *asked.getlist("pin")) if columns.column(columns.resolved(clean(key)))]
+    sortable = {key.key for key in table.sort_keys} | {key for key, column in columns.menu.items() if column.is_sortable} | {"name"}
+    return [
+        *odd("status", asked.getlist("status"), STATUSES),
+        *odd("sort", sorts if asked.get("sort") else (), {*map(str, map(SortKey, sortable))}),
+        *odd("columns", asked.getlist("columns"), {*shown, *columns.menu}),
+        *odd("pin", asked.getlist("pin"), {*shown, *columns.menu}),
+        *odd("page", asked.getlist("page"), (str(table.query.page),)),
+    ]
 
 
 def compared(opened: OpenProject, table: ExperimentTable, count: int) -> HttpResponse:
@@ -242,7 +258,13 @@ def metric_lines(request: HttpRequest, opened: OpenProject) -> dict[str, Any]:  
     page = Paginator(mine, METRICS_A_PAGE).get_page(request.GET.get("page"))
     names = experiment_counts(opened, numbers)
     lines = [(metric, None if numbers.is_away else names.get(metric.name, 0)) for metric in page]
-    return {"lines": lines, "page": page, "q": text, "numbers": numbers}
+    return {
+        "lines": lines,
+        "page": page,
+        "q": text,
+        "numbers": numbers,
+        "ignored": ignored(request.GET, ("q", "page"), odd("page", request.GET.getlist("page"), (str(page.number),))),
+    }
 
 
 def experiment_counts(opened: OpenProject, numbers: Numbers) -> dict[str, int]:
@@ -303,4 +325,4 @@ def next_page(request: HttpRequest, opened: OpenProject) -> str:
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Experiments, projects and metrics by name."""
-    return render(request, "projects/search.html", {"found": find(caller(request), request.GET.get("q", ""))})
+    return render(request, "projects/search.html", {"found": find(caller(request), request.GET.get("q", "")), "ignored": ignored(request.GET, ("q",))})

@@ -148,9 +148,9 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
     if isinstance(error, RECORD_AWAY):
         return record_away(request, error)
     if isinstance(error, ModelInvalid):
-        return json_answer(request, Invalid("Not valid: nothing was saved.", model_faults(error)))
+        return json_answer(request, invalid(request, model_faults(error)))
     if isinstance(error, exceptions.ValidationError):
-        return json_answer(request, Invalid("Not valid: nothing was saved.", field_faults(error.detail)))
+        return json_answer(request, invalid(request, field_faults(error.detail)))
     if isinstance(error, exceptions.ParseError):
         return json_answer(request, Refused(f"The body cannot be read: {error.detail}"))
     response = exception_handler(error, context)
@@ -163,6 +163,12 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
         code = Forbidden.code
     response.data = body(request_id(request), code=code, message=message)
     return response
+
+
+def invalid(request: HttpRequest, faults: list[Fault]) -> Invalid:
+    """The refusal of what was sent; of what was only asked, in the words of the first fault."""
+    is_asked = request.method in ("GET", "HEAD") and faults
+    return Invalid(f"Not valid: {faults[0].field}: {faults[0].message}" if is_asked else "Not valid: nothing was saved.", faults)
 
 
 def model_faults(error: ModelInvalid) -> list[Fault]:

@@ -30,6 +30,7 @@ class Pages(PageNumberPagination):
     page_size_query_param = "page_size"
     page_size_query_description = f"Rows a page, 1 to {PAGE_SIZE_MOST}; 50 where not given."
     max_page_size = PAGE_SIZE_MOST
+    invalid_page_message = "There is no page {page_number!r}: pages count from 1, and `next` of each answer leads to the one after, as long as there is one."
 
     def get_page_size(self, request: Request) -> int:
         """Rows a page. Raises Invalid."""

@@ -8,6 +8,7 @@ from typing import Any
 import django_filters
 from django.forms import CharField, ValidationError
 from django.forms.widgets import TextInput
+from django_filters import fields as filter_fields
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.filters import OrderingFilter
@@ -90,6 +91,49 @@ def unknown_word(word: str, words: Words) -> Fault:
 
 class Repeated(django_filters.CharFilter):  # type: ignore[misc]  # comes without types
     """A filter whose word may come several times."""
+
+
+class OneOf:
+    """What a field of choices says of a word that is none: the nearest, and all there are."""
+
+    choices: Any  # Any: Django's own type
+
+    def refuse_word(self, word: str) -> None:
+        """Raise ValidationError where the word is no choice."""
+        words = [str(value) for value, _ in self.choices if str(value)]
+        if word not in words:
+            near = nearest(word, words)
+            raise ValidationError(f"There is no {word[:SHOWN_MOST]!r}.{meant(near)} There are {', '.join(words)}.", code="unknown_word")
+
+
+class ManyWords(OneOf, filter_fields.MultipleChoiceField):  # type: ignore[misc]  # comes without types
+    """Several of some words."""
+
+    def validate(self, value: Sequence[str]) -> None:
+        """Raise ValidationError for a word that is none of them."""
+        for word in value:
+            self.refuse_word(word)
+
+
+class OneWord(OneOf, filter_fields.ChoiceField):  # type: ignore[misc]  # comes without types
+    """One of some words."""
+
+    def validate(self, value: str) -> None:
+        """Raise ValidationError for a word that is none of them."""
+        if value:
+            self.refuse_word(value)
+
+
+class AnyOf(django_filters.MultipleChoiceFilter):  # type: ignore[misc]  # comes without types
+    """A filter by any of some words."""
+
+    field_class = ManyWords
+
+
+class ChosenFrom(django_filters.ChoiceFilter):  # type: ignore[misc]  # comes without types
+    """A filter by one of some words."""
+
+    field_class = OneWord
 
 
 class Truth(CharField):

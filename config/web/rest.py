@@ -81,6 +81,7 @@ class StableOrdering(OrderingFilter):
         """The fields themselves: none is left out in silence."""
         asked = list(fields)
         refuse_keys(asked, self.keys(view))
+        refuse_twice(asked)
         return asked
 
     def keys(self, view: Any) -> list[str]:  # Any: a DRF list view
@@ -101,3 +102,12 @@ def refuse_keys(asked: Sequence[str], keys: Sequence[str]) -> None:
             near = nearest(name, keys)
             message = f"There is no order by {name[:100]!r}.{meant(near)} There are {', '.join(keys)}."
             raise Invalid(message, [Fault(None, "ordering", "unknown_key", message, suggestion=key[: len(key) - len(name)] + near if near else None)])
+
+
+def refuse_twice(asked: Sequence[str]) -> None:
+    """Raise Invalid for the first key that an order names twice: one would count."""
+    names = [key.removeprefix("-") for key in asked]
+    twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
+    if twice is not None:
+        message = f"The order names {twice[:100]!r} twice, and one would count: leave one out."
+        raise Invalid(message, [Fault(None, "ordering", "repeated", message)])

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from experiments.arms import canonical_changes, canonical_params, is_spelled_out
 from experiments.models import Experiment
-from experiments.notation.equality import is_nothing
-from experiments.notation.params import written
-from experiments.readings.spread import shared_name
+from experiments.notation.params import written_apart
+from experiments.readings.arm_names import arm_names
 from experiments.table.filtering import order_of, param_at
 
 KEYS_MOST = 2
@@ -24,7 +22,7 @@ Value = tuple[int, float, str]
 
 @dataclass(frozen=True)
 class Key:
-    """What runs are grouped by, as the address says it: `seed` (all but the seed is equal), `replicate_group`, `param:<name>` or `tag:<name>`."""
+    """What runs are grouped by, as the address says it: `seed` (replicates: one arm), `replicate_group`, `param:<name>` or `tag:<name>`."""
 
     text: str
 
@@ -48,41 +46,23 @@ class Key:
     def value(self, experiment: Experiment) -> Value:
         """What the runs of one group share, in the order in which groups stand: numbers by size, then text, then what is absent."""
         if self.text == SEED:
-            return (1, 0.0, same_but_seed(experiment))
+            return (1, 0.0, experiment.replicate_key)
         if self.text == REPLICATE_GROUP:
             return (1, 0.0, experiment.replicate_group) if experiment.replicate_group else (2, 0.0, "")
         if self.text.startswith(TAG):
             return (0, 0.0, "") if any(tag.name == self.name for tag in experiment.tags.all()) else (2, 0.0, "")
         return order_of(param_at(experiment.params, self.name.split(".")))
 
-    def names(self, experiments: Sequence[Experiment]) -> str:
-        """What the runs of one group are called."""
-        first = experiments[0]
+    def names(self, parts: Sequence[Sequence[Experiment]]) -> list[str]:
+        """What the groups are called beside each other; floats have the digits that tell them apart."""
         if self.text == SEED:
-            return shared_name(experiments)
+            return arm_names(parts)
         if self.text == REPLICATE_GROUP:
-            return first.replicate_group or "no replicate group"
+            return [part[0].replicate_group or "no replicate group" for part in parts]
         if self.text.startswith(TAG):
-            return self.name if self.value(first)[0] == 0 else f"not {self.name}"
-        return f"{self.name} {written(param_at(first.params, self.name.split('.')))}"
-
-
-def same_but_seed(experiment: Experiment) -> str:
-    """Equal for runs whose params are equal but for the seed, whose other changes are, and that nobody put into groups of their own.
-
-    A run without params, seeds aside, is a replicate of what its replicate_key says.
-    """
-    seeds = experiment.project.seeds
-    params = canonical_params(experiment.params, seeds)
-    if params == "{}":
-        return experiment.replicate_key
-    other = {feature: change for feature, change in experiment.features_diff.items() if is_nothing(experiment.params.get(feature)) and is_set(change)}
-    return "\x1f".join((params, canonical_changes(other, seeds), experiment.replicate_group))
-
-
-def is_set(change: object) -> bool:
-    """Whether a change of features_diff set something; a param that went away shows in the params already."""
-    return not is_nothing(change["to"] if is_spelled_out(change) else change)
+            return [self.name if self.value(part[0])[0] == 0 else f"not {self.name}" for part in parts]
+        texts = written_apart([param_at(part[0].params, self.name.split(".")) for part in parts])
+        return [f"{self.name} {text}" for text in texts]
 
 
 @dataclass(frozen=True)

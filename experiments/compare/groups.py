@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from experiments.compare.grouping import KEYS_MOST, PARAM, SEED, TAG, Grouping, Key, Value
 from experiments.compare.runs import Column, Run
+from experiments.models import Experiment
 from experiments.notation.colours import COLOURS, style, styles_of
-from experiments.notation.params import by_name, distinct
-from experiments.readings.spread import Spread, shared_name, spread_of
+from experiments.notation.params import distinct
+from experiments.readings.arm_names import arm_names, telling
+from experiments.readings.spread import Spread, spread_of
 
 CHOICES_MOST = 200
 Thing = TypeVar("Thing")
-TELLING_MOST, TELLING_CHARACTERS = 2, 40
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def groups_of(runs: Sequence[Run], grouping: Grouping) -> list[Group]:
     values = {run.slot: tuple(key.value(run.experiment) for key in grouping.keys) for run in runs}
     parts = gathered(runs, lambda run: values[run.slot])
     parts.sort(key=lambda part: [0 if key.text == SEED else value for key, value in zip(grouping.keys, values[part[0].slot], strict=True)])
-    names = named_apart([" · ".join(key.names([run.experiment for run in part]) for key in grouping.keys) for part in parts], parts)
+    experiments = [[run.experiment for run in part] for part in parts]
+    names = named_apart([" · ".join(each) for each in zip(*(key.names(experiments) for key in grouping.keys), strict=True)], experiments)
     styles = styles_for(parts, [values[part[0].slot] for part in parts], grouping)
     return [group_of(f"group-{n}", *each) for n, each in enumerate(zip(names, parts, styles, strict=True))]
 
@@ -75,7 +77,7 @@ def group_of(id_: str, name: str, part: Sequence[Run], style: str) -> Group:
     return Group(id_, name, [replace(run, style=own, group=id_) for run in part], own)
 
 
-def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[str]:
+def named_apart(names: Sequence[str], parts: Sequence[Sequence[Experiment]]) -> list[str]:
     """The names of groups, each once: those that several share say first which of their params differ, or are numbered."""
     apart = list(names)
     for shared in gathered(range(len(names)), names.__getitem__):
@@ -86,16 +88,6 @@ def named_apart(names: Sequence[str], parts: Sequence[Sequence[Run]]) -> list[st
         for count, n in enumerate(same[1:], start=2):
             apart[n] = f"{apart[n]} ({count})"
     return apart
-
-
-def telling(parts: Sequence[Sequence[Run]]) -> list[list[str]]:
-    """What tells groups apart, for each in words: the first params of which every run of a group has one value, but not all groups the same. No seeds."""
-    seeds = parts[0][0].experiment.project.seeds
-    all_params = [[by_name(run.experiment.params) for run in part] for part in parts]
-    names = dict.fromkeys(name for own in all_params for params in own for name in params if not seeds.has(name))
-    texts = {name: [{distinct(params.get(name)) for params in own} for own in all_params] for name in names}
-    chosen = [name for name, found in texts.items() if all(len(each) == 1 for each in found) and len(set().union(*found)) > 1][:TELLING_MOST]
-    return [[f"{name} {next(iter(texts[name][n]))[:TELLING_CHARACTERS]}" for name in chosen] for n in range(len(parts))]
 
 
 def styles_for(parts: Sequence[Sequence[Run]], values: Sequence[tuple[Value, ...]], grouping: Grouping) -> list[str]:
@@ -114,7 +106,8 @@ def replicates_of(runs: Sequence[Run]) -> list[Group]:
     if all(len(part) == 1 for part in parts):
         return []
     drawn = ["base" if any(run.is_baseline for run in part) else part[0].style for part in parts]
-    names = named_apart([shared_name([run.experiment for run in part]) for part in parts], parts)
+    experiments = [[run.experiment for run in part] for part in parts]
+    names = named_apart(arm_names(experiments), experiments)
     return [Group(f"arm-{n}", *each) for n, each in enumerate(zip(names, parts, drawn, strict=True))]
 
 

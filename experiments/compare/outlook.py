@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
+from config.web.ignored import odd
 from experiments.compare import grouping
-from experiments.compare.grouping import PLAIN, Grouping
+from experiments.compare.grouping import BANDS, CENTRES, PLAIN, REPLICATE_GROUP, SEED, SHOWN, Grouping, Key
 from experiments.readings import sections
 from experiments.readings.sections import Sought, sought
 
@@ -63,6 +64,18 @@ def outlook(query: QueryDict) -> Outlook:
         is_by_mention=query.get("rows") == "mention",
         tips=tuple(name for name in query.getlist("tip") if name != NO_TIP) if "tip" in query else None,
     )
+
+
+def odd_values(query: QueryDict) -> list[str]:
+    """What the address gives to words of charts and groups, and that means nothing."""
+    return [
+        *odd("x", query.getlist("x"), (*X, METRIC)),
+        *odd("smooth", [text for text in query.getlist("smooth") if not is_number(text)], ()),
+        *odd("group", [text for text in query.getlist("group") if Key.read(text) is None], (SEED, REPLICATE_GROUP)),
+        *odd("as", query.getlist("as"), SHOWN),
+        *odd("centre", query.getlist("centre"), CENTRES),
+        *odd("band", query.getlist("band"), BANDS),
+    ]
 
 
 def axis(query: QueryDict) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
@@ -12,15 +14,17 @@ from django_htmx.http import HttpResponseClientRefresh
 from config.errors import Invalid, Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest, partial
-from config.web.ignored import ignored
+from config.web.ignored import ignored, odd
 from experiments.compare import files as comparison_tables
 from experiments.compare.comparison import Comparison, version_of
+from experiments.compare.grouping import PARAM, REPLICATE_GROUP, SEED, TAG, Key
 from experiments.compare.outlook import WORDS as OUTLOOK_WORDS
-from experiments.compare.outlook import Outlook, outlook
+from experiments.compare.outlook import Outlook, odd_values, outlook
 from experiments.compare.side_by_side import SideBySide
 from experiments.compare.tooltip_params import TooltipParams
 from experiments.models import Experiment
 from experiments.notation.numerals import decimals_of
+from experiments.notation.params import by_name
 from experiments.readings.measured import measured
 from experiments.readings.numbers import Numbers
 from experiments.readings.parts import UNCHANGED, is_for_metrics, metrics_part
@@ -28,6 +32,7 @@ from experiments.readings.selection import LEAST, MOST, Selection, select
 from experiments.scatter.axes import WORDS as AXES_WORDS
 from experiments.scatter.axes import choices_of, chosen, points_of
 from experiments.scatter.section import ScatterSection
+from experiments.table.filtering import param_at
 from projects.opened import OpenProject, open_project
 
 WORDS = ("e", "format", "table", *OUTLOOK_WORDS, *AXES_WORDS)
@@ -47,8 +52,9 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         return answer
     if not selection.is_enough:
         return choose(request, opened, selection, look)
-    page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look, "ignored": ignored(request.GET, WORDS)}
+    page = {"opened": opened, "tab": "compare", "selection": selection, "most": MOST, "look": look}
     comparison = Comparison(opened.project, selection, look)
+    page["ignored"] = ignored(request.GET, WORDS, [*odd_values(request.GET), *odd_names(comparison)])
     if "format" in request.GET:
         return exported(opened, comparison, request.GET.get("table", ""), request.GET["format"])
     page |= {"comparison": comparison, "found": comparison.found, "is_part": bool(request.htmx)}
@@ -62,6 +68,27 @@ def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
     side = SideBySide(comparison)
     page |= {"explored": section_of(comparison, request.GET), "side": side, "tips": TooltipParams(side)}
     return render(request, partial("experiments/compare/compare.html", "differences", request), page)
+
+
+def odd_names(comparison: Comparison) -> list[str]:
+    """What the address calls by names that nothing of the comparison has: a baseline, runs that are hidden, what runs are grouped by."""
+    rows, look = comparison.selection.experiments, comparison.look
+    metrics = {metric.name for metric in comparison.measured.metrics}
+    return [
+        *odd("base", [look.baseline] if look.baseline not in {str(row.pk) for row in rows} else (), {row.slug for row in rows}),
+        *odd("hide", sorted(look.hidden), {row.slug for row in rows}),
+        *odd("order", [look.order] if not comparison.measured.is_store_away else (), metrics),
+        *odd_keys([key for key in look.grouping.keys if key.text not in (SEED, REPLICATE_GROUP)], rows),
+    ]
+
+
+def odd_keys(keys: Sequence[Key], rows: Sequence[Experiment]) -> list[str]:
+    """The params and tags that runs are grouped by, and that none of them has."""
+    if not keys:
+        return []
+    known = {f"{PARAM}{name}" for row in rows for name in by_name(row.params)} | {f"{TAG}{tag.name}" for row in rows for tag in row.tags.all()}
+    nested = {key.text for key in keys if key.text.startswith(PARAM) and any(param_at(row.params, key.name.split(".")) is not None for row in rows)}
+    return odd("group", [key.text for key in keys], known | nested)
 
 
 def unchanged(selection: Selection, seen: str) -> HttpResponse | None:
@@ -90,7 +117,7 @@ def choose(request: HtmxHttpRequest, opened: OpenProject, selection: Selection, 
     leading = read.metrics[0] if read.metrics else None
     rows = [(row, read.value(row, leading) if leading else None) for row in offered]
     page = {"opened": opened, "tab": "compare", "selection": selection, "look": look, "least": LEAST, "most": MOST, "leading": leading, "rows": rows}
-    page["ignored"] = ignored(request.GET, WORDS)
+    page["ignored"] = ignored(request.GET, WORDS, odd_values(request.GET))
     page["decimals"] = decimals_of(value for _, value in rows)
     return render(request, "experiments/compare/choose.html", page)
 

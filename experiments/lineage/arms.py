@@ -9,8 +9,9 @@ from functools import cached_property
 
 from experiments.lineage import layout
 from experiments.models import Change, Experiment
+from experiments.readings.arm_names import arm_name
 from experiments.readings.measured import is_failed
-from experiments.readings.spread import Spread, shared_name, spread_of
+from experiments.readings.spread import Spread, spread_of
 from experiments.stalled import state_of
 from projects.models import Project
 
@@ -31,8 +32,8 @@ class Arm:
 
     @cached_property
     def name(self) -> str:
-        """What the replicates' names share."""
-        return shared_name(self.runs)
+        """What is true of all of them."""
+        return arm_name(self.runs)
 
     @property
     def slug(self) -> str:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.access import caller
 from accounts.models import Role, User
 from config.errors import Invalid
+from config.web.ignored import ignored
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
 from experiments.page.forms import ExperimentForm, NewExperimentForm
@@ -31,7 +32,8 @@ def new(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse
         form.initial["parent"] = request.GET["parent"]
     if request.method == "POST" and form.is_valid() and (made := created(form, opened, by=caller(request).user)):
         return redirect(opened.experiment_url(made))
-    return render(request, "experiments/page/experiment_new.html", {"opened": opened, "tab": "experiments", "form": form}, status=422 if form.errors else 200)
+    content = {"opened": opened, "tab": "experiments", "form": form, "ignored": ignored(request.GET, ("parent",))}
+    return render(request, "experiments/page/experiment_new.html", content, status=422 if form.errors else 200)
 
 
 def created(form: NewExperimentForm, opened: OpenProject, *, by: User) -> Experiment | None:
@@ -52,7 +54,7 @@ def edit(request: HttpRequest, team_slug: str, project_slug: str, experiment_slu
     if request.method == "POST" and form.is_valid() and is_edited(form, experiment, by=caller(request).user):
         messages.success(request, "Saved.")
         return redirect(opened.experiment_url(experiment))
-    content = {"opened": opened, "tab": "experiments", "form": form, "experiment": experiment, "name": name}
+    content = {"opened": opened, "tab": "experiments", "form": form, "experiment": experiment, "name": name, "ignored": ignored(request.GET, ())}
     return render(request, "experiments/page/experiment_edit.html", content, status=422 if form.errors else 200)
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from config.web.htmx import HtmxHttpRequest, partial
 from config.web.ignored import ignored
 from experiments.compare.outlook import WORDS as OUTLOOK_WORDS
-from experiments.compare.outlook import outlook
+from experiments.compare.outlook import odd_values, outlook
 from experiments.models import Experiment
 from experiments.page.overview import Overview
 from experiments.readings.parts import UNCHANGED, is_for_metrics, metrics_part
@@ -30,7 +30,7 @@ def experiment(request: HtmxHttpRequest, team_slug: str, project_slug: str, expe
     look = outlook(request.GET)
     overview = Overview(rows.prefetch_related("tags").named(experiment_slug), look.sought)
     page = {"opened": opened, "tab": "experiments", "overview": overview, "experiment": overview.experiment, "look": look, "found": overview.found}
-    page["ignored"] = ignored(request.GET, WORDS)
+    page["ignored"] = ignored(request.GET, WORDS, odd_values(request.GET))
     if is_for_metrics(request):
         return metrics_part(request, "experiments/page/_metrics.html", page, overview.found)
     template, seen = partial("experiments/page/experiment.html", "live", request), request.GET.get("seen", "")

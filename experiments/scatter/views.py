@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from config.errors import Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest
-from config.web.ignored import ignored
+from config.web.ignored import ignored, odd
 from experiments.language.terms import FilterError
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import select
@@ -47,7 +47,7 @@ def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
         "statuses": STATUSES,
         "most": DRAWN_MOST,
         "filter_query": filter_query(query),
-        "ignored": ignored(request.GET, (*TABLE_WORDS, *AXES_WORDS)),
+        "ignored": ignored(request.GET, (*TABLE_WORDS, *AXES_WORDS), odd("status", request.GET.getlist("status"), STATUSES)),
     }
     return render(request, "experiments/scatter/explore.html", page)
 

@@ -100,6 +100,8 @@ def value_of(experiment: Experiment, column: Column, cell: Cell, kind: pa.DataTy
         return param_value(cell.value, kind)
     if cell.kind == "metric":
         return None if cell.value is None else float(cell.value)
+    if column.kind == "seed":
+        return cell.value if cell.value is None or -(2**63) <= cell.value < 2**63 else None
     return RECORD_VALUES[column.kind](experiment)
 
 
@@ -123,7 +125,6 @@ def took_s(experiment: Experiment) -> float | None:
 RECORD_VALUES: dict[str, Callable[[Experiment], Any]] = {
     "status": state_of,
     "changed": lambda experiment: clean(json.dumps(experiment.features_diff, ensure_ascii=False)) if experiment.features_diff else None,
-    "seed": lambda experiment: experiment.seed,
     "took": took_s,
     "created": lambda experiment: experiment.created_at,
     "last_point": lambda experiment: experiment.last_point_at,

@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 COMPLETED_MOST = 200
 NAN = "NaN"
 STORE_AWAY = "The metric store is away: a filter by metrics works again when it is back."
-FIELD_OF = {"params": ("params",), "name": ("name",), "notes": ("notes",), "host": ("host",), "group": ("replicate_group",), "seed": ("seed",),
+FIELD_OF = {"params": ("params",), "name": ("name",), "notes": ("notes",), "host": ("host",), "group": ("replicate_group",), "seed": ("seed", "params"),
             "created": ("created_at",), "status": ("status", "failure_kind"), "tags": (), "metrics": ()}  # fmt: skip
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}  # Any: numbers or moments
 
@@ -106,6 +106,12 @@ class Rows:
         at = self.fields.index(field) + 1
         return [decoded(row[at]) for row in self.table] if field == "params" else [row[at] for row in self.table]
 
+    @cached_property
+    def seeds(self) -> list[int | None]:
+        """The seed of each: the one it was given, else the one that its params tell of."""
+        at, params, names = self.fields.index("seed") + 1, self.fields.index("params") + 1, self.project.seeds
+        return [row[at] if row[at] is not None else names.told(decoded(row[params])) for row in self.table]
+
     def readings(self, metric: str, how: str) -> tuple[Floats, Mask]:
         """One number of a metric for all, NaN where it has none, and which have the metric. One question to the store for a metric."""
         if metric not in self.asked:
@@ -169,6 +175,8 @@ class Rows:
 
     def values(self, subject: Subject) -> Iterable[Any]:
         """What the record holds of a subject. Any: params hold whatever JSON holds."""
+        if subject.root == "seed":
+            return self.seeds
         column = self.column(FIELD_OF[subject.root][0])
         return (param_at(params, subject.path) for params in column) if subject.root == "params" else column
 

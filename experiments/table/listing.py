@@ -16,6 +16,7 @@ import numpy as np
 from django.db.models import QuerySet
 
 from config.errors import Fault, Invalid, NotFound
+from config.names import known_spelling, tidied
 from config.web.words import listed, meant, nearest
 from experiments.language.names import spelled
 from experiments.language.terms import AGGREGATES
@@ -61,22 +62,23 @@ def number_of(project: Project, word: str, aggregations: Mapping[str, str]) -> N
     """The number that a word names. Raises NotFound."""
     found = number_named(word, aggregations)
     if found is None:
-        near = nearest(word.strip('`"'), aggregations)
+        near = nearest(tidied(word.strip('`"')), aggregations)
         message = f"{project} has no metric {word[:250]!r}.{meant(near)} GET /api/v1/projects/{project.slug}/metrics lists them."
         raise NotFound(message, [Fault(None, "metrics", "unknown", message, suggestion=spelled(near) if near else None)])
     return found
 
 
 def number_named(word: str, aggregations: Mapping[str, str]) -> Number | None:
-    """The number that a word names; None where there is no such metric."""
+    """The number that a word names, however its letters are composed; None where there is no such metric."""
     quoted = QUOTED.fullmatch(word)
     if quoted:
-        name, how = quoted["name"], quoted["how"] or ""
+        name, how = known_spelling(quoted["name"], aggregations.__contains__), quoted["how"] or ""
         return Number(word, name, how or aggregations[name]) if name in aggregations else None
     name, _, how = word.rpartition(".")
+    name, whole = (known_spelling(each, aggregations.__contains__) for each in (name, word))
     if how in AGGREGATES and name in aggregations:
         return Number(word, name, how)
-    return Number(word, word, aggregations[word]) if word in aggregations else None
+    return Number(word, whole, aggregations[whole]) if whole in aggregations else None
 
 
 def is_by_metrics(text: str) -> bool:

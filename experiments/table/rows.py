@@ -21,7 +21,7 @@ from experiments.notation.numerals import decimals_of
 from experiments.readings.numbers import Numbers
 from experiments.table.cells import Cell, Heading, Row, Trouble, readings
 from experiments.table.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns
-from experiments.table.filtering import Rows, expression_of, fields_of, in_order, in_status, ranked
+from experiments.table.filtering import FIELD_OF, Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
 from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
@@ -32,7 +32,7 @@ FILES = {"shown columns": "", "everything": "of=everything&"}
 FIRST = (5, 10, 25, 50, 100)
 REFERENCE_MOST = 36
 RUNNING_COUNTED = 1000
-SORTS = {"name": "name", "status": "status", "seed": "seed", "created": "created_at", "last_point": "last_point_at", "host": "host"}
+SORTS = {"name": "name", "status": "status", "created": "created_at", "last_point": "last_point_at", "host": "host"}
 
 
 class ExperimentTable:
@@ -89,7 +89,7 @@ class ExperimentTable:
     @cached_property
     def all_rows(self) -> Rows:
         """Every experiment found, with the fields that filter and sorting read."""
-        fields = {"params" if key.key.startswith("param:") else SORTS.get(key.key, "pk") for key in self.sort_keys} - {"pk"}
+        fields = {field for key in self.sort_keys for field in read_by(key.key)}
         return Rows(self.project, self.found, self.numbers, fields | fields_of(self.expression))
 
     @cached_property
@@ -264,6 +264,8 @@ class ExperimentTable:
         kind, _, name = key.partition(":")
         if kind in NUMBERS:
             return self.all_rows.readings(name, self.columns.metrics[name].aggregation if kind == "metric" else kind)[0]
+        if kind == "seed":
+            return ranked(self.all_rows.seeds)
         if kind == "param":
             return ranked([params.get(name) for params in self.all_rows.column("params")])
         return ranked([value or None if kind == "host" else value for value in self.all_rows.column(SORTS[kind])])
@@ -281,6 +283,9 @@ class ExperimentTable:
         """One column of the page."""
         if column.kind == "param":
             return [Cell("param", column.style, experiment.params.get(column.name)) for experiment in experiments]
+        if column.kind == "seed":
+            seeds = self.project.seeds
+            return [Cell("seed", column.style, experiment.seed_by(seeds)) for experiment in experiments]
         if column.kind == "at":
             return self.at_best(column, experiments)
         if column.kind in NUMBERS:
@@ -301,6 +306,13 @@ class ExperimentTable:
         decimals = decimals_of(values)
         title = f"{column.name} where {column.best} was best"
         return [Cell("metric", column.style, value, decimals, "" if value is None else f"{value!r}, {title}") for value in values]
+
+
+def read_by(key: str) -> Sequence[str]:
+    """The fields that a sort key reads; none for what the metric store knows."""
+    if key == "seed":
+        return FIELD_OF["seed"]
+    return ("params",) if key.startswith("param:") else [SORTS[key]] if key in SORTS else ()
 
 
 def records(ids: Sequence[uuid.UUID]) -> list[Experiment]:

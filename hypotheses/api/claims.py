@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import django_filters
@@ -18,10 +17,11 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role
-from accounts.slugs import about_slug
+from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.names import known_spelling
 from config.web.names import NameField
+from config.web.query import AnyOf
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
@@ -157,28 +157,29 @@ def content(asked: dict[str, Any], project: Project) -> dict[str, Any]:  # Any: 
 class HypothesisFilter(OfProject):
     """How a list of hypotheses is narrowed."""
 
-    status = django_filters.MultipleChoiceFilter(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
+    status = AnyOf(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
     metric = django_filters.CharFilter(method="of_metric", label="A target metric.")
-    experiment = django_filters.UUIDFilter(method="of_experiment", label="A linked run, by its UUID.")
+    experiment = django_filters.CharFilter(method="of_experiment", label="A linked run, by its UUID, slug or exact name.")
     search = django_filters.CharFilter(method="matching", label="Text in title, claim or rationale.")
 
     def of_metric(self, hypotheses: QuerySet[Hypothesis], name: str, metric: str) -> QuerySet[Hypothesis]:
         """Those with this target. Raises NotFound where no project of the caller, or none of those asked for, has the metric."""
         metrics = ProjectMetric.objects.filter(project__in=self.projects())
-        if not metrics.filter(name=metric).exists():
+        known = set(metrics.filter(name__in=spellings(metric)).values_list("name", flat=True))
+        if not known:
             near = nearest(metric, metrics.order_by("name").values_list("name", flat=True).distinct()[:COMPARED_MOST])
             message = f"There is no metric {metric!r}, or it is not yours.{meant(near)}"
             raise NotFound(message, [Fault(None, "metric", "unknown", message, suggestion=near or None)])
-        return hypotheses.filter(targets__metric__name=metric)
+        return hypotheses.filter(targets__metric__name=known_spelling(metric, known.__contains__))
 
     def projects(self) -> list[Project]:
         """The caller's projects, those of the list's project alone where one is asked for."""
         mine = Project.objects.visible_to(caller(self.request))
         return [mine.named(self.data["project"])] if self.data.get("project") else list(mine)
 
-    def of_experiment(self, hypotheses: QuerySet[Hypothesis], name: str, reference: uuid.UUID) -> QuerySet[Hypothesis]:
-        """Those that one run is linked to. Raises NotFound."""
-        return hypotheses.filter(links__experiment=Experiment.objects.visible_to(caller(self.request)).named(str(reference)))
+    def of_experiment(self, hypotheses: QuerySet[Hypothesis], name: str, reference: str) -> QuerySet[Hypothesis]:
+        """Those that one run is linked to. Raises NotFound, or Conflict where several have the name."""
+        return hypotheses.filter(links__experiment=self.within(Experiment.objects.visible_to(caller(self.request))).named(reference))
 
     def matching(self, hypotheses: QuerySet[Hypothesis], name: str, text: str) -> QuerySet[Hypothesis]:
         """Those that hold the text."""

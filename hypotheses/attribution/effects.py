@@ -17,8 +17,8 @@ from experiments.arms import is_spelled_out
 from experiments.models import Change, Experiment, changes
 from experiments.notation.equality import is_same
 from experiments.notation.params import distinct
+from experiments.readings.arm_names import arm_name
 from experiments.readings.numbers import Numbers
-from experiments.readings.spread import shared_name
 from hypotheses.drawings import scales
 from hypotheses.judging.attribution import Effect, LackOfFit, attribute, lack_of_fit
 from hypotheses.judging.evidence import Direction
@@ -268,9 +268,7 @@ class Attribution:
         first = rows[0]
         parent = self.every.get(first.parent_experiment_id) if first.parent_experiment_id else None
         changed = tuple(changes(first.features_diff)) if parent else ()
-        return Node(
-            key, parent.replicate_key if parent else "", first.slug, shared_name(rows), tuple(self.values[row.pk] for row in rows), changed, has_children
-        )
+        return Node(key, parent.replicate_key if parent else "", first.slug, arm_name(rows), tuple(self.values[row.pk] for row in rows), changed, has_children)
 
     @property
     def ends(self) -> list[Node]:

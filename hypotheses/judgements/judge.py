@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +17,9 @@ from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from experiments.arms import as_json
 from experiments.models import Experiment, MovedArm
+from experiments.notation.params import by_name
 from experiments.rekeying import rekey_due
 from hypotheses.claims import verdict_alerts, wanting
 from hypotheses.judgements import failing
@@ -38,9 +42,10 @@ PENDING_S, PAUSE_S = 5.0, 0.05
 KEPT_S = 60  # what was read, at most: a run's name may change without a mark. The key counts up where what is kept, or its module, changes its form.
 NAMED_MOST = 5
 JOINED = (
-    "Arms were joined since the last judgement: runs whose params are equal, 64 and 64.0 among them, seeds aside, are replicates."
-    " Concerned are {count}, with the runs {named}. What was judged before stands as it was written."
+    "Arms were joined since the last judgement: runs whose params are equal,{spelled} seeds aside, are replicates."
+    " Concerned {arms}. What was judged before stands as it was written."
 )
+SPELLED = " 64 and 64.0 among them,"
 SEEN = ("wants", "status", "epoch", "epoch_began_at", "frozen_at", "require", "baseline", "baseline_experiment", "paired", "kept_seeds")
 # What is not the hypothesis's own fault: a store or a database that is away, or a row that is gone.
 PASSING = (StoreError, OperationalError, Hypothesis.DoesNotExist)
@@ -253,8 +258,26 @@ def tell_joined(hypothesis: Hypothesis, case: Case, *, since: datetime | None) -
     for old, new in moved.order_by("old_key").values_list("old_key", "new_key"):
         joined.setdefault(new, []).append(old)
     if joined:
-        named = ", ".join(sorted({runs[arm].name for arm in joined})[:NAMED_MOST])
-        wanting.note(hypothesis, HypothesisEvent.Kind.METHOD, JOINED.format(count=len(joined), named=named), joined=joined)
+        spelled = SPELLED if are_spelled_otherwise(hypothesis, joined) else ""
+        sentence = JOINED.format(spelled=spelled, arms=arms_of([runs[arm].name for arm in joined]))
+        wanting.note(hypothesis, HypothesisEvent.Kind.METHOD, sentence, joined=joined)
+
+
+def are_spelled_otherwise(hypothesis: Hypothesis, arms: Collection[str]) -> bool:
+    """Whether runs of one of these arms have params that are equal by value alone, and not only the seeds told them apart."""
+    seeds, found = hypothesis.project.seeds, defaultdict[str, set[str]](set)
+    rows = Experiment.objects.filter(project=hypothesis.project_id, replicate_key__in=arms).order_by().values_list("replicate_key", "params")
+    for arm, params in rows.iterator(chunk_size=1000):
+        found[arm].add(as_json(by_name(seeds.without(params))))
+    return any(len(spellings) > 1 for spellings in found.values())
+
+
+def arms_of(names: Sequence[str]) -> str:
+    """Arms in words, by a run of each."""
+    named, more = sorted(set(names))[:NAMED_MOST], len(set(names)) - NAMED_MOST
+    if len(names) == 1:
+        return f"is the arm of {names[0]}"
+    return f"are {len(names)} arms, those of {', '.join(named)}{f' and {more} more' if more > 0 else ''}"
 
 
 def keep_baseline(hypothesis: Hypothesis, case: Case) -> None:

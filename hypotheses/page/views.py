@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Role
 from config.web.htmx import HtmxHttpRequest, partial
-from config.web.ignored import ignored
+from config.web.ignored import ignored, odd
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import MOST
@@ -39,8 +39,10 @@ NOTHING: list[histories.Past] = []
 def hypotheses(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Every claim of a project, and what it knows by them."""
     opened = open_project(request, team_slug, project_slug)
-    content = {"opened": opened, "tab": "hypotheses", "table": ClaimTable(opened.project, request.GET), "statuses": Hypothesis.Status.choices}
-    content["ignored"] = ignored(request.GET, LIST_WORDS)
+    table = ClaimTable(opened.project, request.GET)
+    content = {"opened": opened, "tab": "hypotheses", "table": table, "statuses": Hypothesis.Status.choices}
+    statuses = odd("status", request.GET.getlist("status"), Hypothesis.Status.values)
+    content["ignored"] = ignored(request.GET, LIST_WORDS, [*statuses, *odd("page", request.GET.getlist("page"), (str(table.page.number),))])
     template = partial("hypotheses/hypotheses.html", "claims", request)
     return render(request, template, content | ({} if "#" in template else {"known": known(opened.project)}))
 

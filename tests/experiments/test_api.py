@@ -425,7 +425,7 @@ def test_a_list_is_narrowed_and_ordered(editor, several, team):
 
 
 @pytest.mark.parametrize(
-    "query", [{"status": "done"}, {"parent": "x"}, {"created_after": "yesterday"}, {"search": "\x00"}, {"project": "\x00"}, {"replicate_key": "\x00"}]
+    "query", [{"status": "done"}, {"created_before": "x"}, {"created_after": "yesterday"}, {"search": "\x00"}, {"project": "\x00"}, {"replicate_key": "\x00"}]
 )
 def test_a_filter_that_makes_no_sense_is_422(editor, project, query):
     assert faults(editor.get(URL, query))

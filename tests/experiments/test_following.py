@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 
-from experiments import lifecycle
+from experiments import lifecycle, rekeying
 from experiments.arms import digest
 from experiments.models import Experiment, MovedArm, current_keys
 from hypotheses.models import Hypothesis, Link, Rule
@@ -161,6 +164,48 @@ def test_runs_that_the_version_before_makes_meanwhile_are_put_in_place_by_the_ne
     assert project.keys_due_at is not None
     import_module("experiments.tasks").rekey()
     assert Experiment.objects.get(slug="float").replicate_key == Experiment.objects.get(slug="whole").replicate_key
+
+
+@pytest.fixture
+def before(project: Project) -> Any:
+    """The model of a run as the version before has it; what it writes leaves placed_key to the database."""
+    state = MigrationLoader(connection).project_state([("experiments", "0007_writer")])
+    return state.apps.get_model("experiments", "Experiment")
+
+
+def test_a_run_that_the_version_before_makes_long_after_the_upgrade_is_put_in_place_by_the_next_sweep(project: Project, before: Any, erin):
+    ours = lifecycle.create(project, by=erin, name="ours", params={"n": 64})
+    assert not rekeying.due().exists()
+    before.objects.create(project_id=project.pk, name="theirs", slug="theirs", params={"n": 64.0}, replicate_key="as before")
+    assert [found.pk for found in rekeying.due()] == [project.pk]
+    assert rekeying.rekey_due() == 1
+    theirs = Experiment.objects.get(slug="theirs")
+    assert (theirs.replicate_key, theirs.placed_key) == (ours.replicate_key, ours.replicate_key)
+    assert [*MovedArm.objects.values_list("old_key", "new_key")] == [("as before", ours.replicate_key)]
+    assert not rekeying.due().exists()
+    row = before.objects.get(slug="ours")
+    row.replicate_key = "edited as before"
+    row.save()
+    assert (rekeying.rekey_due(), arms(project), rekeying.due().exists()) == (1, 1, False)
+
+
+def test_changes_that_somebody_gave_to_the_version_before_stay_given_and_those_that_it_worked_out_follow(project: Project, before: Any, erin):
+    root = lifecycle.create(project, by=erin, name="root", params={"n": 64, "trainer": {"seed": 1}})
+    about = {"project_id": project.pk, "parent_experiment_id": root.pk, "params": {"n": 65, "trainer": {"seed": 2}}, "replicate_key": "as before"}
+    before.objects.create(**about, name="given", slug="given", features_diff={"augmented": True})
+    seeds = {"from": {"seed": 1}, "to": {"seed": 2}}
+    before.objects.create(**about, name="told", slug="told", features_diff={"n": {"from": 64, "to": 65}, "trainer": seeds})
+    assert rekeying.rekey_due() == 2
+    found = {run.slug: (run.features_diff_given, run.features_diff) for run in Experiment.objects.exclude(pk=root.pk)}
+    assert found == {"given": (True, {"augmented": True}), "told": (False, {"n": {"from": 64, "to": 65}})}
+    assert not rekeying.due().exists()
+
+
+def test_runs_that_are_out_of_place_are_found_by_an_index_of_their_own(project: Project):
+    Experiment.objects.bulk_create([Experiment(project=project, name=f"r{n}", slug=f"r{n}", replicate_key="k", placed_key="k") for n in range(500)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    assert "experiment_misplaced" in Experiment.objects.misplaced().order_by().values("project").explain()
 
 
 def test_deleting_a_project_takes_its_moved_arms_along(project: Project, old):

@@ -181,3 +181,60 @@ def test_a_list_with_numbers_asks_the_record_as_often_for_many_rows_as_for_one(a
     with CaptureQueriesContext(connection) as many:
         rows(api, metrics="accuracy,loss", ordering="metrics.loss", page_size=4)
     assert len(many) <= len(one)
+
+
+NFD, NFC = "e\u0301", "\u00e9"
+
+
+def test_metrics_and_groups_are_found_however_their_letters_are_composed_and_padded(api, project, log):
+    run = Experiment.objects.create(project=project, name="a", replicate_group=f"caf{NFC}")
+    log(run, {NFC: [1, 2], f"{NFC}.max": [3, 3]})
+    for word in (NFD, f"`{NFD}`", f"` {NFD} `", f"{NFD}.max", f"`{NFD}`.max", f"`{NFD}.max`"):
+        assert names(api, ordering=f"-metrics.{word}") == ["a"]
+        assert list(rows(api, metrics=word)[0]["metrics"]) == [word]
+    assert rows(api, metrics=f"` {NFD} `.max")[0]["metrics"] == {f"` {NFD} `.max": 2}
+    assert rows(api, metrics=f"`{NFD}.max`")[0]["metrics"] == {f"`{NFD}.max`": 3}
+    assert names(api, replicate_key=f" caf{NFD} ") == ["a"]
+    assert api.get("/api/v1/hypotheses", {"metric": f" {NFD} "}).status_code == 200
+
+
+def test_a_word_that_is_no_choice_is_refused_with_the_nearest_and_all_there_are(api, project):
+    answer = api.get(URL, {"status": "runing"})
+    (fault,) = answer.json()["error"]["errors"]
+    assert (answer.status_code, fault["field"]) == (422, "status")
+    assert fault["message"].startswith("There is no 'runing'. Did you mean 'running'? There are planned, running, ")
+    assert answer.json()["error"]["message"] == f"Not valid: status: {fault['message']}"
+    for path, word, near in (("hypotheses", "suported", "supported"), ("alerts", "opn", "open")):
+        answer = api.get(f"/api/v1/{path}", {"status": word})
+        assert answer.status_code == 422
+        assert f"Did you mean '{near}'?" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("path", "word"), [("experiments", "parent"), ("experiments", "root"), ("hypotheses", "experiment"), ("alerts", "experiment")])
+def test_lists_are_narrowed_by_an_experiments_uuid_slug_or_name_and_one_that_is_not_there_is_404(api, project, team, path, word):
+    above = Experiment.objects.create(project=project, name="The Root")
+    Experiment.objects.create(project=Project.objects.create(team=team, name="other"), name="The Root")
+    Experiment.objects.create(project=project, name="below", parent_experiment=above)
+    found = []
+    for reference in (str(above.pk), above.slug, "The Root"):
+        answer = api.get(f"/api/v1/{path}", {word: reference, "project": "digits"})
+        assert answer.status_code == 200, answer.content
+        found.append([row.get("name") for row in answer.json()["results"]])
+    assert found[0] == found[1] == found[2]
+    assert ("below" in found[0]) is (path == "experiments")
+    assert api.get(f"/api/v1/{path}", {word: "The Root"}).status_code == 409
+    missing = api.get(f"/api/v1/{path}", {word: "zz"})
+    assert (missing.status_code, "There is no experiment 'zz'" in missing.json()["error"]["message"]) == (404, True)
+
+
+@pytest.mark.parametrize("ordering", ["name,-name", "name,name", "metrics.loss,-metrics.loss", "-created_at,name,created_at"])
+def test_an_order_that_names_a_key_twice_is_refused(api, runs, ordering):
+    answer = api.get(URL, {"project": "digits", "ordering": ordering})
+    assert (answer.status_code, answer.json()["error"]["errors"][0]["code"]) == (422, "repeated")
+
+
+@pytest.mark.parametrize("page", ["999", "0", "abc"])
+def test_a_page_that_is_not_there_is_told_with_its_number(api, runs, page):
+    answer = api.get(URL, {"page": page})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].startswith(f"There is no page '{page}': pages count from 1")

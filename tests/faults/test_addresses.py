@@ -56,3 +56,17 @@ def test_every_name_works_in_every_address(server):
         status, text, disposition = ask("GET", f"/api/v1/metrics/points/digits?{query}&experiments=run")
         assert (status, text.count("\n"), "attachment" in disposition) == (200, 2, True), name
     assert ask("POST", "/api/v1/metrics/log/digits/run?wiat=visible", {"metric_name": "loss", "metric_value": 1})[0] == 422
+
+
+def test_projects_and_experiments_whose_names_have_slashes_are_addressed_by_them_escaped(server):
+    ask = asked(server)
+    for project in ("org/two", "org/llm", "50% /2F"):
+        assert ask("POST", "/api/v1/experiments", {"project": project, "create_project": True, "name": "a/b c"})[0] == 201
+        escaped = quote(project, safe="")
+        assert ask("GET", f"/api/v1/projects/{escaped}")[1]["name"] == project
+        assert ask("POST", f"/api/v1/metrics/log/{escaped}/a%2fb%20c?wait=visible", {"metric_name": "val/loss", "metric_value": 7})[0] == 200
+        for metric in ("val/loss", "val%2Floss"):
+            assert ask("GET", f"/api/v1/metrics/timeseries/{escaped}/a%2Fb%20c/{metric}")[1]["points"][0]["value"] == 7
+        assert ask("PATCH", f"/api/v1/projects/{escaped}/metrics/val%2Floss", {"direction": "minimize"})[0] == 200
+    assert ask("GET", "/api/v1/projects/org/llm")[0] == 404
+    assert ask("GET", "/api/v1/projects/org%252Fllm")[0] == 404

@@ -68,6 +68,7 @@ def test_a_verdict_on_half_of_a_baseline_is_judged_on_the_whole_and_the_history_
     assert baseline(split) == ["base", "base 1", "base 2", "base 3"]
     (said,) = methods(split)
     assert said.startswith("Arms were joined since the last judgement: runs whose params are equal, 64 and 64.0 among them, seeds aside, are replicates.")
+    assert " Concerned is the arm of base. " in said
     settled(split)
     assert methods(split) == [said]
     assert api_for(erin).get(f"/api/v1/hypotheses/{split.pk}/evidence").json()["moved_arms"] == {}  # the arm of the linked runs did not move
@@ -148,3 +149,25 @@ def test_a_judgement_that_comes_before_the_runs_are_in_place_puts_them_there_fir
     assert baseline(claim) == ["base", "odd"]
     project.refresh_from_db()
     assert project.keys_due_at is None
+
+
+def test_the_history_says_nothing_of_spellings_where_seeds_alone_joined_arms(claim, root, ran, project):
+    wide = [Experiment.objects.create(project=project, name=f"f{n}", parent_experiment=root, params={"width": 64, "rng_seed": n}, seed=n) for n in range(2)]
+    Experiment.objects.filter(pk=wide[1].pk).update(replicate_key="as before")
+    link(claim, wide)
+    for run in [root, *wide]:
+        ran(run, noisy(0.9))
+    settled(claim)
+    migrate()
+    claim.refresh_from_db()
+    settled(claim)
+    assert methods(claim) == [
+        "Arms were joined since the last judgement: runs whose params are equal, seeds aside, are replicates."
+        " Concerned is the arm of f0. What was judged before stands as it was written."
+    ]
+
+
+def test_arms_are_counted_in_words_that_are_right_for_one_and_many():
+    assert judgements.arms_of(["f0"]) == "is the arm of f0"
+    assert judgements.arms_of(["b", "a"]) == "are 2 arms, those of a, b"
+    assert judgements.arms_of([f"r{n}" for n in range(7)]) == "are 7 arms, those of r0, r1, r2, r3, r4 and 2 more"

@@ -20,8 +20,8 @@ from experiments.compare.outlook import Outlook, outlook
 from experiments.compare.runs import best_of
 from experiments.models import Experiment
 from experiments.notation.params import flat
+from experiments.readings.arm_names import arm_name, cut_apart
 from experiments.readings.selection import select
-from experiments.readings.spread import shared_name
 from metrics import process
 from metrics.store import freshness
 from projects.models import Project, ProjectMetric
@@ -353,12 +353,34 @@ def test_the_best_is_told_from_finite_values_by_direction(values, sign, best):
         (["lr 0.2 · s1", "lr 0.2 · s10"], "lr 0.2"),
         (["resnet-seed1", "resnet-seed2"], "resnet"),
         (["biases 1", "biases 2"], "biases"),
-        (["1", "2"], "1"),
+        (["lr 1e-3, s1", "lr 1e-3, s2"], "lr 1e-3"),
+        (["same", "same"], "same"),
         (["alone · s1"], "alone · s1"),
+        (["1", "2"], "2 runs: 1 …"),
+        (["run 1", "run 2"], "2 runs: run 1 …"),
+        (["run", "root2"], "2 runs: run …"),
+        (["lr1 s1", "lr1 s2", "lr2 s4"], "3 runs: lr1 s1 …"),
+        (["lr=0.1", "lr=0.2"], "2 runs: lr=0.1 …"),
+        (["lr1e-3 s1", "lr1e-4 s1"], "2 runs: lr1e-3 s1 …"),
+        (["brave-otter", "calm-fox"], "2 runs: brave-otter …"),
     ],
 )
-def test_an_arm_is_named_by_what_its_runs_share(names, arm):
-    assert shared_name([Experiment(name=name) for name in names]) == arm
+def test_an_arm_is_named_by_whole_words_that_are_true_of_all_its_runs(names, arm):
+    assert arm_name([Experiment(name=name) for name in names]) == arm
+
+
+def test_an_arm_whose_names_share_nothing_is_named_by_what_all_its_runs_changed():
+    made = [{"lr": {"from": 0.1, "to": 0.2}, "depth": depth, "wide": True} for depth in (1, 2)]
+    runs = [Experiment(name=name, features_diff=diff) for name, diff in zip(("brave-otter", "calm-fox"), made, strict=True)]
+    assert arm_name(runs) == "lr 0.2 · wide true"
+
+
+def test_long_values_are_cut_with_a_mark_and_show_where_they_differ():
+    short, one, other = "adam", "/data/" + "a" * 50 + "/one/" + "b" * 50, "/data/" + "a" * 50 + "/two/" + "b" * 50
+    assert cut_apart([short, one]) == [short, one[:39] + "…"]
+    told = cut_apart([short, one, other, one])
+    assert (len(set(told)), "/one/b" in told[1], "/two/b" in told[2], told[1] == told[3]) == (3, True, True, True)
+    assert max(map(len, told)) == 40
 
 
 def test_nested_params_are_opened_by_dots_and_empty_objects_stay():

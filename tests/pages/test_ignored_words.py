@@ -14,7 +14,8 @@ from tests.pages.test_query_counts import World
 
 pytestmark = pytest.mark.differs_on_servers("pages ask the record and the metric store")
 PROJECT = "/projects/vision-team/digits/"
-PAGES = ["", "compare?e=run-0,run-1", "compare", "lineage", "hypotheses/", "explore", "alerts/", "experiments/run-0/"]
+PAGES = ["", "compare?e=run-0,run-1", "compare", "lineage", "hypotheses/", "explore", "alerts/", "experiments/run-0/", "metrics/"]
+FORMS = ["edit", "new-experiment", "experiments/run-0/edit"]
 SAID = "Ignored in the address"
 
 
@@ -37,7 +38,7 @@ def test_many_words_are_counted():
     assert ignored([f"w{number}" for number in range(7)], ()).endswith("w4=, and 2 more.")
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/alerts/"])
+@pytest.mark.parametrize("path", [*PAGES, *FORMS, "/alerts/", "/", "/search", "/projects/new"])
 def test_a_page_says_which_words_of_its_address_it_ignored(browser: Client, path: str):
     address = path if path.startswith("/") else PROJECT + path
     assert SAID not in browser.get(address).content.decode()
@@ -64,3 +65,48 @@ def test_no_link_and_no_form_of_a_page_leads_to_words_that_are_ignored(browser: 
         if SAID in answer.content.decode():
             told[link] = re.search(SAID + "[^<]*", answer.content.decode())[0]  # type: ignore[index]  # it is there
     assert told == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("?status=runing", "status=runing (did you mean status=running?)"),
+        ("?sort=foo", "sort=foo"),
+        ("?sort=-creatd,name", "sort=creatd (did you mean sort=created?)"),
+        ("?columns=zz&columns=status", "columns=zz"),
+        ("?page=abc", "page=abc"),
+        ("?page=999", "page=999"),
+        ("hypotheses/?page=abc", "page=abc"),
+        ("?columns=param:lrr", "columns=param:lrr (did you mean columns=param:lr?)"),
+        ("hypotheses/?status=suported", "status=suported (did you mean status=supported?)"),
+        ("explore?status=runing", "status=runing (did you mean status=running?)"),
+        ("metrics/?page=999", "page=999"),
+        ("compare?e=run-0,run-1&x=foo", "x=foo"),
+        ("compare?e=run-0,run-1&base=nosuch", "base=nosuch"),
+        ("compare?e=run-0,run-1&base=run-9", "base=run-9 (did you mean base=run-1?)"),
+        ("compare?e=run-0,run-1&group=param:zz", "group=param:zz"),
+        ("compare?e=run-0,run-1&group=sed", "group=sed (did you mean group=seed?)"),
+        ("compare?e=run-0,run-1&hide=nosuch", "hide=nosuch"),
+        ("compare?e=run-0,run-1&order=nosuch", "order=nosuch"),
+        ("compare?e=run-0,run-1&smooth=abc", "smooth=abc"),
+        ("compare?e=run-0,run-1&as=pie&band=<b>", "as=pie, band=&lt;b&gt;"),
+        ("experiments/run-0/?x=tme", "x=tme (did you mean x=time?)"),
+    ],
+)
+def test_a_page_says_which_values_of_its_address_it_ignored(browser: Client, asked: str, said: str):
+    answer = browser.get(PROJECT + asked)
+    assert answer.status_code == 200
+    assert f"{SAID}: {said}." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "?status=running&sort=-seed,name&columns=seed&columns=host&page=1",
+        "?sort=param:lr&columns=param:lr&pin=param:lr",
+        "compare?e=run-0,run-1&x=time&base=run-1&hide=run-1&group=seed&group=param:lr&smooth=0.5&as=dash&band=se&centre=median",
+        "metrics/?page=1&q=",
+    ],
+)
+def test_values_that_are_known_are_not_told(browser: Client, asked: str):
+    assert SAID not in browser.get(PROJECT + asked).content.decode()

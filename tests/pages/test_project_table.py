@@ -230,3 +230,19 @@ def test_what_changed_against_the_parent_is_shown(browser_for, bob, experiment):
     text = browser_for(bob).get(BASE).content.decode()
     assert 'lr <span class="was">0.1</span>0.2' in text
     assert ">root</span>" in text
+
+
+def test_the_seed_that_params_tell_of_is_shown_filtered_sorted_and_sent_in_files(erin, browser_for, project, api_for):
+    told = [{"trainer": {"seed": 3}}, {"random_state": 1}, {"lr": 1}, {"seed": 10**30}]
+    for n, params in enumerate(told):
+        Experiment.objects.create(project=project, name=f"run {n}", params=params)
+    Experiment.objects.create(project=project, name="run 4", params={"seed": 7}, seed=2)
+    browser = browser_for(erin)
+    page = browser.get(BASE, {"sort": "seed", "columns": "seed"})
+    assert names(page) == ["run 1", "run 4", "run 0", "run 3", "run 2"]
+    assert [row.cells[0].value for row in page.context["table"].rows] == [1, 2, 3, 10**30, None]
+    assert names(browser.get(BASE, {"q": "seed = 3 or seed = 2"})) == ["run 4", "run 0"]
+    file = b"".join(browser.get(BASE, {"sort": "seed", "columns": "seed", "format": "csv"})).decode()
+    assert [line.rsplit(",", 1)[1] for line in file.split("\r\n" if "\r" in file else "\n") if "run-" in line] == ["1", "2", "3", "", ""]
+    rows = api_for(erin).get("/api/v1/experiments", {"project": "digits", "where": "seed = 1"}).json()["results"]
+    assert [row["slug"] for row in rows] == ["run-1"]

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config.errors import Invalid
-from experiments.compare.grouping import same_but_seed
+from experiments.compare.grouping import Key
 from experiments.models import Experiment, MovedArm
 from experiments.rekeying import keys_above, keys_by
 from experiments.scatter.axes import choices_of
@@ -125,7 +125,7 @@ def test_seeds_that_are_nested_or_named_otherwise_keep_no_replicates_apart(proje
         make(project, f"{name}", {"lr": 1, "trainer": {"seed": n, "steps": 9}, "random_state": n, "Seed": n, "args.seed": n, "seed_everything": n})
     (runs,) = arms(project)
     assert len(runs) == 2
-    assert len({same_but_seed(run) for run in Experiment.objects.filter(project=project).select_related("project")}) == 1
+    assert len({Key("seed").value(run) for run in Experiment.objects.filter(project=project)}) == 1
 
 
 def test_a_change_of_nested_seeds_alone_is_no_change(project: Project):
