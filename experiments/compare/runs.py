@@ -9,7 +9,7 @@ from functools import cached_property
 
 from experiments.compare.outlook import Outlook
 from experiments.models import Experiment
-from experiments.notation.colours import BASE, styles_of
+from experiments.notation.colours import styles_of
 from experiments.notation.numerals import decimals_of
 from experiments.notation.params import by_name, distinct
 from experiments.readings.measured import Measured, is_failed, replicate_counts
@@ -47,9 +47,11 @@ class Run:
 def runs_of(project: Project, experiments: Sequence[Experiment], look: Outlook) -> list[Run]:
     """The experiments as runs; the baseline, drawn in ink, is the one that the outlook names, else the first."""
     baseline = next((e for e in experiments if look.baseline in (e.slug, str(e.pk))), experiments[0])
-    replicates, others = replicate_counts(project, experiments), [e for e in experiments if e.pk != baseline.pk]
-    styles = {baseline.pk: BASE} | dict(zip([e.pk for e in others], styles_of([e.number for e in others]), strict=True))
-    return [Run(e, slot, e.pk == baseline.pk, e.slug in look.hidden, replicates[e.replicate_key], styles[e.pk]) for slot, e in enumerate(experiments)]
+    replicates, styles = replicate_counts(project, experiments), styles_of([e.number for e in experiments])
+    return [
+        Run(e, slot, e.pk == baseline.pk, e.slug in look.hidden, replicates[e.replicate_key], "base" if e.pk == baseline.pk else styles[slot])
+        for slot, e in enumerate(experiments)
+    ]
 
 
 @dataclass(frozen=True)

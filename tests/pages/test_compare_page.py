@@ -198,13 +198,6 @@ def test_replicates_are_said_and_summed_up_as_arms(bob, browser_for, project, lo
     assert "−0.3000 better" in arm
 
 
-def test_ten_runs_beside_the_baseline_are_solid(bob, browser_for, project, log):
-    for n in range(12):
-        log(Experiment.objects.create(project=project, name=f"solid {n}"), {"loss": [1.0]})
-    dashed = {many: browser_for(bob).get(url(project, "&".join(f"e=solid-{n}" for n in range(many)))).content.decode().count(" dash2") for many in (11, 12)}
-    assert (dashed[11], dashed[12] > 0) == (0, True)
-
-
 def test_a_seed_that_only_the_params_tell_is_shown(bob, browser_for, project, log):
     for n in range(2):
         log(Experiment.objects.create(project=project, name=f"told {n}", params={"lr": 1, "trainer": {"seed": 40 + n}}), {"loss": [1.0]})
