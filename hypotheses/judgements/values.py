@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hypotheses.judging.comparison import LARGEST
 from hypotheses.judging.series import LAST_POINTS, NON_FINITE_SHARE, TAIL_POINTS, aggregate, tail_length, tail_noise
 from hypotheses.weighing.cases import Value
-from metrics.store.repeats import repeated_steps
+from metrics.store.repeats import repeated_now
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, SeriesKey, Summaries, Summary
 
@@ -69,7 +69,7 @@ def read_tails(repository: MetricRepository, place: Place, summaries: Summaries,
         since = min(low for low, _ in group)
         found = repository.tails(place, [run for _, run in group], metrics, since=since)
         ends |= {key: End(values.tolist(), is_whole=since <= known[key].first_step) for key, values in found.items() if key in known}
-    several = {(run, metric) for metric in metrics for run in repeated_steps(repository, place, list(summaries), metric)}
+    several = repeated_now(repository, place, list(summaries), metrics)
     short = {key[0]: None for key, one in known.items() if is_short(ends.get(key, NO_END), one, is_repeated=key in several)}
     whole = repository.tails(place, list(short), metrics, since=FIRST_STEP) if short else {}
     return ends | {key: End(values.tolist(), is_whole=True) for key, values in whole.items()}

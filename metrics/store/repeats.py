@@ -18,7 +18,7 @@ from metrics.store import repeat_rows
 from metrics.store.caching import cached
 from metrics.store.repeat_rows import FIRST, LAST, Counted, Unsure
 from metrics.store.repository import MetricRepository
-from metrics.store.shapes import Place
+from metrics.store.shapes import Place, SeriesKey
 
 KEPT_S = 7 * 24 * 3600
 Repeats = dict[uuid.UUID, int]
@@ -26,7 +26,17 @@ Repeats = dict[uuid.UUID, int]
 
 def repeated_steps(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID], metric: str) -> Repeats:
     """In how many of its steps each series holds several values; those that never do are left out."""
-    unsure = unsure_of(repository, place, ids).get(metric, {})
+    return told(repository, place, metric, unsure_of(repository, place, ids).get(metric, {}))
+
+
+def repeated_now(repository: MetricRepository, place: Place, ids: Sequence[uuid.UUID], metrics: Sequence[str]) -> set[SeriesKey]:
+    """The series of these metrics in which a step holds several values, without an answer that was kept."""
+    unsure = repeat_rows.unsure(repository, place, ids)
+    return {(one, metric) for metric in metrics for one in told(repository, place, metric, unsure.get(metric, {}))}
+
+
+def told(repository: MetricRepository, place: Place, metric: str, unsure: Mapping[uuid.UUID, Unsure]) -> Repeats:
+    """Of those that may, the series that do, counted where it is not known."""
     known = {one: series.repeats for one, series in unsure.items() if series.repeats is not None}
     return {one: count for one, count in (known | count_up(repository, place, metric, unsure)).items() if count}
 

@@ -51,8 +51,9 @@ class Workers(Served):
         self.run([sys.executable, "-c", PREPARE, str(self.data_dir / "credentials.json"), f"http://127.0.0.1:{self.port}", *commands])
 
     def run(self, command: list[str]) -> None:
-        """A command in the server's environment, to its end."""
-        subprocess.run(command, cwd=ROOT, env=environment(self.settings), check=True, timeout=START_S * 2, stdout=self.output, stderr=subprocess.STDOUT)
+        """A command in the server's environment, to its end. Fails with what it said."""
+        done = subprocess.run(command, cwd=ROOT, env=environment(self.settings), check=False, timeout=START_S * 2, stdout=self.output, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{command[-2:]} ended with {done.returncode}:\n{self.printed()}"
 
     def spawn(self, **settings: str) -> None:
         """Start the master and do not wait for it."""
