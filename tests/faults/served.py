@@ -31,7 +31,9 @@ class Served:
     """`serve` on `data_dir`. Every start is on the same port, so that clients find it again."""
 
     def __init__(self, data_dir: Path, *, arguments: tuple[str, ...] = ("--no-demo",), **settings: str) -> None:
-        self.data_dir, self.arguments, self.settings = data_dir, arguments, settings
+        self.data_dir, self.arguments = data_dir, arguments
+        # Stores of its own, also where the tests themselves are on servers: another test's admin is in theirs.
+        self.settings = {"DATABASE_URL": "", "REDIS_URL": "", "CLICKHOUSE_HOST": "", **settings}
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads would stop the server
