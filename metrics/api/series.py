@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -165,6 +166,7 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
         raise charts.wrong("live", "live is 1, or left out.")
     if x == crossing.KIND:
         crossed = crossing.read_asked(query)
+        crossed = replace(crossed, x_metric=as_kept(owner, crossed.x_metric))
         # A page asks with `live`, for what its address says: its chart tells that no run has such an x.
         refuse_unknown_metrics(owner, [metric] if "live" in query else [metric, crossed.x_metric])
         return crossing.comparison(process.repository(), place, chosen, metric, crossed)

@@ -204,6 +204,13 @@ def test_a_chart_costs_the_store_two_questions_and_a_visible_write_is_seen(api, 
     assert api.get(address).json()["x"] == [5.0, 9.0]
 
 
+@pytest.mark.parametrize("spelling", ["e\u0301", " \u00e9 "])
+def test_the_metric_of_x_is_found_however_its_name_is_composed(api, experiment, log, spelling):
+    log(experiment, {"loss": [1.0], "\u00e9": [5.0]})
+    found = api.get("/api/v1/metrics/compare/digits", {"metric": "loss", "experiments": "baseline", "x": "metric", "x_metric": spelling}).json()
+    assert (found["x"], found["x_metric"]) == ([5.0], "\u00e9")
+
+
 def test_a_stranger_crosses_nothing(store, api_for, carol, experiment):
     assert api_for(carol).get("/api/v1/metrics/compare/digits?metric=loss&experiments=baseline&x=metric&x_metric=tokens").status_code == 404
 
