@@ -24,7 +24,7 @@ HEAD_BYTES = 65_536
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its file there safely
 
 bind = f"127.0.0.1:{settings.PORT}"
-worker_class = "operations.gunicorn_worker.PatientThreads"
+worker_class = "operations.web_server.gunicorn_worker.WebServerWorker"
 workers = settings.WEB_CONCURRENCY
 threads = settings.SERVER_THREADS
 # Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
@@ -64,7 +64,7 @@ def post_worker_init(worker: Any) -> None:
     from metrics import process
     from operations.health import tell_what_is_missing  # Django is set up only by now
     from operations.memory import keep_what_is_loaded
-    from operations.web_server import SWITCH_S
+    from operations.web_server.server import SWITCH_S
 
     sys.setswitchinterval(SWITCH_S)
     try:

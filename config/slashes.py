@@ -38,7 +38,7 @@ class EscapedSlashesMiddleware:
 
 def looked_up(request: HttpRequest) -> str:
     """The path as addresses are looked up by it; as it is where no slash was escaped, and where the server does not tell what was sent."""
-    sent = request.META.get("RAW_URI") or request.META.get("REQUEST_URI") or ""  # as gunicorn and cheroot call it
+    sent = request.META.get("RAW_URI") or request.META.get("REQUEST_URI") or ""  # as web servers call it
     if not request.path_info.startswith(API) or not ESCAPED.search(sent):
         return request.path_info
     raw = sent.partition("?")[0] if sent.startswith("/") else urlsplit(sent).path

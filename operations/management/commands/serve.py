@@ -28,7 +28,7 @@ from metrics.clickhouse.migrate import migrate
 from metrics.clock.clockwork import Clockwork
 from operations.demo import claims
 from operations.management.commands.migrate_clickhouse import advice
-from operations.web_server import bound_server, serve
+from operations.web_server.server import bound_server, serve
 
 ROOM_TO_START_BYTES = 50_000_000
 # Its threads were asked to stop when the server was: this is for the statement that the schedule has under way.

@@ -1,0 +1,46 @@
+"""The bytes of bodies that this process holds at once, as sent and decompressed: bounded, so that many large ones together cannot take its memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.errors import Unavailable
+
+MOST_BYTES = 200_000_000
+RETRY_AFTER_S = 2
+
+
+class Flight:
+    """A count of bytes with a bound; safe between threads."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self.most = most
+        self.held = 0
+        self.lock = threading.Lock()
+
+    def take(self, count: int) -> None:
+        """Count bytes that are held from now on. Raises Unavailable, with nothing counted, where they are too many beside those of others."""
+        with self.lock:
+            if self.held and self.held + count > self.most:
+                message = "The server has its hands full with other large requests: nothing was written. Send this one again in a moment."
+                raise Unavailable(message, code="busy", retry_after_s=RETRY_AFTER_S)
+            self.held += count
+
+    def give(self, count: int) -> None:
+        """They are held no more."""
+        with self.lock:
+            self.held -= count
+
+    @contextmanager
+    def holding(self, count: int) -> Iterator[None]:
+        """Count them for the time of a block. Raises Unavailable."""
+        self.take(count)
+        try:
+            yield
+        finally:
+            self.give(count)
+
+
+FLIGHT = Flight()

@@ -1,0 +1,226 @@
+"""One connection: its requests, one after the other, and its answers."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, WSGITask
+
+from config.errors import Refused, Unavailable
+from config.logs import access_log
+from config.web.answers import API, refusal
+from config.web.request_id import named
+from metrics import meters
+from operations.web_server.requests import LEAST_RATE, Request, environ_of, refusal_of
+
+if TYPE_CHECKING:
+    from operations.web_server.server import WebServer
+
+logger = logging.getLogger(__name__)
+# An answer is watched in spans of this length, each of which must bring LEAST_RATE.
+SPAN_S = 10.0
+# Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
+IDLE_S = 75.0
+# Whoever was turned away in the middle of a body is still read from for so long, or its answer would be lost with what is on its way.
+LINGER_S = 10.0
+
+
+class Answer(WSGITask):  # type: ignore[misc]  # waitress comes without types
+    """The application's answer."""
+
+    def finish(self) -> None:
+        """End it, and send what lies ready from this thread: the one with the sockets has enough to do."""
+        super().finish()
+        self.channel.send_ready()
+
+
+class Refusal(ErrorTask):  # type: ignore[misc]  # as above
+    """The answer to a request that was turned away. The connection ends with it: what follows on it could be anything."""
+
+    def execute(self) -> None:
+        """Send it, and note it as any other."""
+        request, refused = self.request, refusal_of(self.request.error)
+        path = getattr(request, "path", "")
+        request_id = named(request.headers.get("X_REQUEST_ID", ""))
+        status, headers, body = refusal(refused, request_id)
+        if not path.startswith(API):
+            headers, body = headers | {"Content-Type": "text/plain; charset=utf-8"}, f"{refused}\n".encode(errors="replace")
+        self.status, self.content_length = f"{status} {refused.code}", len(body)
+        self.response_headers.extend([*headers.items(), ("X-Request-ID", request_id), ("Cache-Control", "no-store")])
+        self.set_close_on_finish()
+        self.write(body)
+        seconds = time.monotonic() - request.began
+        meters.note_request(status, seconds)
+        access_log.line(getattr(request, "command", "?"), path, status, seconds, request_id=request_id)
+
+
+class Behind:
+    """What a channel needs of its server; whatever wakes the thread with the sockets says which channel it is about."""
+
+    def __init__(self, server: WebServer, channel: Channel) -> None:
+        self.adj, self.application, self.add_task = server.adj, server.application, server.add_task
+        self.server_name, self.effective_port, self.active_channels = server.server_name, server.effective_port, server.active_channels
+        self.pull_trigger = channel.wake
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]  # as above
+    """A connection. Read and closed by the thread with the sockets alone."""
+
+    task_class = Answer
+    error_task_class = Refusal
+    parser_class = Request
+
+    def __init__(self, server: WebServer, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002  # Any, map: waitress' own signature
+        self.web_server = server
+        self.is_parked = False  # whether nobody looks for what it sends
+        self.was_turned_away = False
+        self.lingers_until = 0.0
+        self.quiet_since = time.monotonic()
+        self.sent = 0
+        self.span_began, self.span_sent = self.quiet_since, 0
+        self.knock: Knock | None = None
+        super().__init__(server, sock, addr, adj, map=map)
+        self.server = Behind(server, self)
+
+    def wake(self) -> None:
+        """Have the thread with the sockets look at it, where there is anything to look at."""
+        if self.is_parked or self.total_outbufs_len or self.close_when_flushed or self.will_close:
+            self.web_server.wake(self)
+
+    def readable(self) -> bool:
+        """Whether more may be read."""
+        if self.lingers_until:
+            return not self.will_close
+        return self.knock is None and bool(super().readable())
+
+    def handle_read(self) -> None:
+        """Read. Whoever lingers is not listened to; who sends much is asked for first."""
+        self.quiet_since = time.monotonic()
+        if self.lingers_until:
+            self.recv(self.adj.recv_bytes)
+            return
+        super().handle_read()
+        request = self.request
+        if request is not None and request.is_asked_for and self.knock is None:
+            self.knock = Knock(self, request)
+            self.server.add_task(self.knock)
+
+    def let_in(self, knock: Knock) -> None:
+        """Go on with a request whose sender is known, or turn it away."""
+        request, self.knock = knock.request, None
+        if request is not self.request:
+            return
+        held = request.asked()
+        if knock.refused is not None:
+            self.turn_away(request, knock.refused)
+        else:
+            if request.expect_continue:
+                self.send_continue()
+            self.received(held)
+
+    def turn_away(self, request: Request, refused: Refused) -> None:
+        """Answer a request that is still coming in with a refusal."""
+        with self.requests_lock:
+            request.turn_away(refused)
+            self.request = None
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
+
+    def service(self) -> None:
+        """Answer the first request, in a thread that answers."""
+        self.was_turned_away = self.requests[0].error is not None
+        super().service()
+        self.quiet_since = time.monotonic()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send, and count."""
+        count: int = super().send(data, do_close=do_close)
+        self.sent += count
+        return count
+
+    def send_ready(self) -> None:
+        """Send what lies ready, from the thread that answers."""
+        with self.outbuf_lock:
+            if self.total_outbufs_len and self.connected:
+                self._flush_exception(self._flush_some, do_close=False)
+
+    def handle_write(self) -> None:
+        """Send what lies ready. Where that was the last, close; who was turned away and may still be sending gets the time to read why."""
+        if not (self.close_when_flushed and self.was_turned_away):
+            super().handle_write()
+            return
+        self._flush_exception(self._flush_some)
+        if not self.will_close and not self.total_outbufs_len:
+            self.linger()
+        if self.will_close:
+            self.handle_close()
+
+    def linger(self) -> None:
+        """Say that nothing more comes from here, and wait for the other end to see it."""
+        self.close_when_flushed = False
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.will_close = True
+        else:
+            self.lingers_until = time.monotonic() + LINGER_S
+
+    def look_at(self, now: float, *, is_stopping: bool) -> None:
+        """End what takes too long, at `now` (monotonic seconds): a request, an answer, silence."""
+        if self.lingers_until:
+            self.will_close = self.will_close or now > self.lingers_until
+        elif self.total_outbufs_len:
+            self.will_close = self.will_close or not self.is_fast_enough(now)
+        elif not self.requests:
+            self.span_began, self.span_sent = now, self.sent
+            if self.request is None or not self.request.is_begun:
+                self.will_close = is_stopping or now - self.quiet_since > IDLE_S
+            elif (slow := self.request.overdue(now)) is not None:
+                self.turn_away(self.request, slow)
+
+    def is_fast_enough(self, now: float) -> bool:
+        """Whether the answer that lies ready is taken, judged at the end of each span."""
+        if now - self.span_began < SPAN_S:
+            return True
+        is_taken = self.sent - self.span_sent >= LEAST_RATE * SPAN_S
+        self.span_began, self.span_sent = now, self.sent
+        return is_taken
+
+    def handle_close(self) -> None:
+        """Close, and let go of what came of a request."""
+        request, self.request = self.request, None
+        if request is not None:
+            request.close()
+        super().handle_close()
+
+    def del_channel(self, map: Any = None) -> None:  # noqa: A002  # Any: waitress' own signature
+        """Be forgotten, before the socket's number is another's."""
+        self.web_server.forget(self._fileno)
+        super().del_channel(map)
+
+
+class Knock:
+    """The question who sends a large body, answered by a thread that answers while nothing of it is read."""
+
+    def __init__(self, channel: Channel, request: Request) -> None:
+        self.channel, self.request = channel, request
+        self.refused: Refused | None = None
+
+    def service(self) -> None:
+        """Ask."""
+        try:
+            self.channel.web_server.gate(environ_of(self.request))
+        except Refused as refused:
+            self.refused = refused
+        except Exception:
+            logger.exception("Who sends a large body could not be asked for.")
+            self.refused = Unavailable("The server could not find out who sends this: try again in a moment.")
+        self.channel.web_server.wake(self.channel, knock=self)
+
+    def cancel(self) -> None:
+        """The server stops: nobody asks any more."""

@@ -1,0 +1,135 @@
+"""One request as it comes in: its head judged before its body is read, its bytes counted, and what turns it away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import Error
+
+from config.errors import BadRequest, Refused, TooLarge
+from config.web.in_flight import FLIGHT
+from config.web.purposes import refuse_length
+
+HEAD_BYTES = 65_536
+# From this size on who sends a body is asked for before it is read.
+ANYONES_BYTES = 65_536
+HEAD_S = 10.0
+BODY_S = 300.0
+# The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least.
+GRACE_S = 10.0
+LEAST_RATE = 10_000
+BROKE_OFF = "The body broke off before its end: nothing was written."
+
+
+class TooSlow(Refused):
+    """A body that does not come."""
+
+    status = 408
+    code = "too_slow"
+
+
+class HeadTooLarge(Refused):
+    """A request line and headers over the limit."""
+
+    status = 431
+    code = "head_too_large"
+
+
+class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes without types
+    """A request being read. `error` says why it is turned away, from then on its connection is of no more use."""
+
+    def __init__(self, adj: Any) -> None:  # Any: waitress' own settings
+        super().__init__(adj)
+        self.began = time.monotonic()
+        self.is_begun = False
+        self.is_asked_for = False  # whether somebody finds out who sends it
+        self.is_continue_awaited = False
+        self.held = b""  # what came meanwhile
+        self.counted = 0
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head. Raises waitress' ParsingError for one that two readers could read differently."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(str(error)) from error
+        self.path = "/" + self.path.lstrip("/")
+        if self.chunked or (self.version != "1.1" and "TRANSFER_ENCODING" in self.headers):
+            raise ParsingError("Send the body with a Content-Length, not chunked.")
+
+    def received(self, data: bytes) -> int:
+        """Take what came; how many bytes of it were this request's."""
+        self.is_begun = True
+        if self.is_asked_for:
+            self.held += data
+            return len(data)
+        was_head = not self.headers_finished
+        before = self.body_bytes_received
+        consumed: int = super().received(data)
+        if was_head and self.headers_finished and not self.completed:
+            self.judge_head()
+        elif self.body_bytes_received > before and self.error is None:
+            self.count(self.body_bytes_received - before)
+        return consumed
+
+    def judge_head(self) -> None:
+        """Turn away, before its body comes, what is too large; and see that it is asked for who sends what is large."""
+        try:
+            refuse_length(self.content_length, self.path)
+        except TooLarge as refused:
+            self.turn_away(refused)
+        self.is_asked_for = self.error is None and self.content_length > ANYONES_BYTES
+        self.is_continue_awaited, self.expect_continue = self.expect_continue, self.expect_continue and not self.is_asked_for
+
+    def asked(self) -> bytes:
+        """It is known who sends it: what came meanwhile, to be taken now. The body's time begins."""
+        held, self.held = self.held, b""
+        self.is_asked_for, self.expect_continue, self.began = False, self.is_continue_awaited, time.monotonic()
+        return held
+
+    def count(self, more: int) -> None:
+        """Count bytes as held, or turn the request away where this process holds too many."""
+        try:
+            FLIGHT.take(more)
+        except Refused as refused:
+            self.turn_away(refused)
+        else:
+            self.counted += more
+
+    def turn_away(self, refused: Refused) -> None:
+        """Answer with a refusal, whatever is still to come."""
+        self.error, self.completed, self.expect_continue = refused, True, False
+
+    def overdue(self, now: float) -> Refused | None:
+        """Why it has taken too long, at `now` (monotonic seconds); None while it has not."""
+        taken = now - self.began
+        if self.is_asked_for:
+            return None
+        if not self.headers_finished:
+            return TooSlow(f"The head of the request did not come within {HEAD_S:.0f} seconds.") if taken > HEAD_S else None
+        is_slow = taken > GRACE_S and self.body_bytes_received < (taken - GRACE_S) * LEAST_RATE
+        return TooSlow(BROKE_OFF) if is_slow or taken > BODY_S else None
+
+    def close(self) -> None:
+        """Let go of the body."""
+        super().close()
+        FLIGHT.give(self.counted)
+        self.counted = 0
+
+
+def refusal_of(error: Error | Refused) -> Refused:
+    """waitress' own errors as the product's."""
+    if isinstance(error, Refused):
+        return error
+    if error.code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return HeadTooLarge(f"The address and the headers have more than {HEAD_BYTES:,} bytes: ask for less at once.")
+    return BadRequest(f"The request cannot be read: {error.body}")
+
+
+def environ_of(request: Request) -> Mapping[str, str]:
+    """As much of WSGI's environ as tells who sends a request."""
+    return {"REQUEST_METHOD": request.command, "PATH_INFO": request.path} | {f"HTTP_{name}": value for name, value in request.headers.items()}
