@@ -19,6 +19,7 @@ from config.environment import addresses, folders, production
 from config.environment.reading import choice, env, number, switch
 from config.errors import SetupError
 from config.logs import logs
+from config.web.bodies import purposes
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
@@ -214,6 +215,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.web.request_id.RequestIdMiddleware",
     "config.logs.access_log.AccessLogMiddleware",
+    "config.web.caching.CachingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -221,6 +223,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.web.bodies.judging.BodiesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -317,7 +320,8 @@ SECURE_HSTS_SECONDS = number(env.int, "HSTS_SECONDS", 2_592_000 if IS_PRODUCTION
 PROXY_TRUSTED = switch("PROXY_TRUSTED", False)
 if PROXY_TRUSTED:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_MEMORY_SIZE = METRICS_MAX_BODY_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = purposes.FORM_BYTES
+FILE_UPLOAD_HANDLERS = ["config.web.bodies.judging.NoFiles"]
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 # Files the browser gets

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -20,7 +20,7 @@ from rest_framework import status as http
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, Unavailable
+from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable
 from config.web.request_id import request_id
 
 logger = logging.getLogger(__name__)
@@ -198,8 +198,10 @@ def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 400."""
-    return answer(request, Refused("This request cannot be read."))
+    """Django's 400. What is refused for its content says why; what Django found suspicious does not."""
+    if isinstance(exception, RequestDataTooBig):
+        return answer(request, TooLarge("The form is too large: shorten what is written."))
+    return answer(request, Refused(getattr(exception, "said", "This request cannot be read.")))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -13,11 +13,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from config.errors import BadRequest, Fault, Invalid, TooLarge
-from config.web.bodies import body_of, decompressed
+from config.errors import BadRequest, Fault, Invalid
+from config.web.bodies.purposes import most_bytes, refuse_length
+from config.web.bodies.reading import body_of, decompressed, room_for_values
 from config.web.words import meant, nearest
 
-BODY_BYTES = 4_000_000
+# Values of one JSON body: far more than the params of a run may have.
+VALUES = 400_000
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -31,15 +33,11 @@ class RecordParser(BaseParser):
         request: Request = (parser_context or {})["request"]
         if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
             raise BadRequest("Send the body with a Content-Length, not chunked.")
-        body = decompressed(within(body_of(lambda: stream.read(BODY_BYTES + 1))), request.headers.get("Content-Encoding", "").strip().lower())
-        return loaded(within(body))
-
-
-def within(body: bytes) -> bytes:
-    """The body itself. Raises TooLarge past the cap."""
-    if len(body) > BODY_BYTES:
-        raise TooLarge(f"The body is larger than {BODY_BYTES:,} bytes: params and notes are for settings and words, log values as metrics.")
-    return body
+        most = most_bytes(request.path_info)
+        sent = body_of(lambda: stream.read(most + 1))
+        refuse_length(len(sent), request.path_info)
+        with decompressed(sent, request.headers.get("Content-Encoding", "").strip().lower(), most=most) as body, room_for_values(body, most=VALUES):
+            return loaded(body)
 
 
 def loaded(body: bytes) -> Any:  # Any: whatever JSON holds

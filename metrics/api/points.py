@@ -43,7 +43,7 @@ class Log(Endpoint):
     def answered(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """The acknowledgement or the refusal."""
         try:
-            done = shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=lambda: request.body, request_id=request_id(request))
+            done = shortcut.taken(request.META, **kwargs, is_single=self.is_single, read=request.read, request_id=request_id(request))
             headers, body = shortcut.acknowledged(done)
         except Refused as refused:
             return json_answer(request, refused)

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from config.errors import Fault, Invalid, Unavailable
-from config.web.bodies import decompressed
+from config.web.bodies.reading import decompressed, room_for_values
 from metrics import meters, process
 from metrics.ingest.grants import writable_series
 from metrics.ingest.quota import QUOTA
@@ -20,6 +20,9 @@ from metrics.spool.batches import Receipt, Series
 
 VISIBLE_WAIT_S = 10.0
 KEY_LENGTH = 200
+# What a point in a row has at the most, with commas in its name and host: a body of more values is no points, and is not built.
+VALUES_OF_A_POINT = 16
+LEAST_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,12 @@ def is_visible(receipt: Receipt, series: Series) -> bool:
 
 def validated(submission: Submission) -> Points:
     """The body as points. Raises BadRequest, TooLarge, UnknownEncoding or Invalid."""
-    body = decompressed(submission.body, submission.encoding)
-    now_us = time.time_ns() // 1000
-    if submission.is_single:
-        return decoding.one(body, now_us=now_us)
-    return decoding.many(body, now_us=now_us, limits=Limits(points=settings.METRICS_MAX_POINTS))
+    now_us, limits = time.time_ns() // 1000, Limits(points=settings.METRICS_MAX_POINTS)
+    with (
+        decompressed(submission.body, submission.encoding, most=settings.METRICS_MAX_BODY_BYTES) as body,
+        room_for_values(body, most=VALUES_OF_A_POINT * max(limits.points, LEAST_POINTS)),
+    ):
+        return decoding.one(body, now_us=now_us) if submission.is_single else decoding.many(body, now_us=now_us, limits=limits)
 
 
 def scoped_key(submission: Submission, series: Series) -> str | None:

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from django.conf import settings
 
-from config.errors import BadRequest, Fault, Invalid, Refused, TooLarge
+from config.errors import BadRequest, Fault, Invalid, Refused
 from config.logs import access_log
 from config.web.answers import broken, refusal
-from config.web.bodies import body_of
+from config.web.bodies import purposes
+from config.web.bodies.reading import body_of
 from config.web.query import refuse_unknown
 from config.web.request_id import named
 from metrics import meters
@@ -102,8 +102,8 @@ def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, r
 def refuse_length(environ: Environ) -> None:
     """Raise TooLarge or BadRequest where the body's declared length says already that it cannot be taken."""
     declared = environ.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > settings.METRICS_MAX_BODY_BYTES:
-        raise TooLarge(f"The body has {declared} bytes, the limit is {settings.METRICS_MAX_BODY_BYTES}: send it in parts.")
+    if declared.isdigit():
+        purposes.refuse_length(int(declared), purposes.POINTS)
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
         raise BadRequest("Send the body with a Content-Length, not chunked.")
 

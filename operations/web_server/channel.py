@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
@@ -49,7 +50,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]  # as above
         status, headers, body = refusal(refused, request_id)
         if not path.startswith(API):
             headers, body = headers | {"Content-Type": "text/plain; charset=utf-8"}, f"{refused}\n".encode(errors="replace")
-        self.status, self.content_length = f"{status} {refused.code}", len(body)
+        self.status, self.content_length = f"{status} {HTTPStatus(status).phrase}", len(body)
         self.response_headers.extend([*headers.items(), ("X-Request-ID", request_id), ("Cache-Control", "no-store")])
         self.set_close_on_finish()
         self.write(body)
@@ -74,7 +75,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
     error_task_class = Refusal
     parser_class = Request
 
-    def __init__(self, server: WebServer, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002  # Any, map: waitress' own signature
+    def __init__(self, server: WebServer, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # Any, map: waitress' own signature
         self.web_server = server
         self.is_parked = False  # whether nobody looks for what it sends
         self.was_turned_away = False
@@ -198,7 +199,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
             request.close()
         super().handle_close()
 
-    def del_channel(self, map: Any = None) -> None:  # noqa: A002  # Any: waitress' own signature
+    def del_channel(self, map: Any = None) -> None:  # Any: waitress' own signature
         """Be forgotten, before the socket's number is another's."""
         self.web_server.forget(self._fileno)
         super().del_channel(map)

@@ -11,12 +11,10 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
 from config.errors import BadRequest, Refused, TooLarge
-from config.web.in_flight import FLIGHT
-from config.web.purposes import refuse_length
+from config.web.bodies.in_flight import FLIGHT
+from config.web.bodies.purposes import ANYONES_BYTES, refuse_length
 
 HEAD_BYTES = 65_536
-# From this size on who sends a body is asked for before it is read.
-ANYONES_BYTES = 65_536
 HEAD_S = 10.0
 BODY_S = 300.0
 # The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least.
@@ -45,7 +43,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     def __init__(self, adj: Any) -> None:  # Any: waitress' own settings
         super().__init__(adj)
         self.began = time.monotonic()
-        self.is_begun = False
+        self.is_begun = self.expect_continue = False
         self.is_asked_for = False  # whether somebody finds out who sends it
         self.is_continue_awaited = False
         self.held = b""  # what came meanwhile
@@ -53,11 +51,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the head. Raises waitress' ParsingError for one that two readers could read differently."""
+        if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
+            raise ParsingError("A header goes on in the next line: write it in one.")
         try:
             super().parse_header(header_plus)
         except ValueError as error:
             raise ParsingError(str(error)) from error
-        self.path = "/" + self.path.lstrip("/")
+        self.path: str = "/" + self.path.lstrip("/")
         if self.chunked or (self.version != "1.1" and "TRANSFER_ENCODING" in self.headers):
             raise ParsingError("Send the body with a Content-Length, not chunked.")
 
@@ -83,7 +83,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
         except TooLarge as refused:
             self.turn_away(refused)
         self.is_asked_for = self.error is None and self.content_length > ANYONES_BYTES
-        self.is_continue_awaited, self.expect_continue = self.expect_continue, self.expect_continue and not self.is_asked_for
+        if self.is_asked_for:
+            self.is_continue_awaited, self.expect_continue = self.expect_continue, False
 
     def asked(self) -> bytes:
         """It is known who sends it: what came meanwhile, to be taken now. The body's time begins."""

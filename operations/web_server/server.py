@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 from waitress import wasyncore

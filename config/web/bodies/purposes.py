@@ -6,6 +6,8 @@ from django.conf import settings
 
 from config.errors import TooLarge
 
+# From this size on a body is read only of somebody who is known.
+ANYONES_BYTES = 65_536
 SIGNING_IN_BYTES = 16_000
 FORM_BYTES = 2_000_000
 RECORD_BYTES = 4_000_000

@@ -1,0 +1,273 @@
+"""What the web server does with what comes over its sockets, before the product sees a request. The application here says what it was given."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from config.errors import Unauthenticated
+from config.web.bodies.in_flight import FLIGHT
+from operations.web_server import channel, requests
+from operations.web_server.server import WebServer
+from tests.waiting import until
+
+POST = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n"
+LOG = "/api/v1/metrics/log/digits/e"
+
+
+class Answering:
+    """A WSGI application that answers what it read, or waits until it may."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.may_go_on = threading.Event()
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The method, the path and the length of the body."""
+        body = environ["wsgi.input"].read()
+        self.seen.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/waits":
+            self.may_go_on.wait(20)
+        said = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)}".encode()
+        if environ["PATH_INFO"] == "/much":
+            said = b"x" * 30_000_000
+        start_response("200 OK", [("Content-Length", str(len(said))), ("Content-Type", "text/plain")])
+        return [said]
+
+
+def strangers_refused(environ: Mapping[str, str]) -> None:
+    """Let in whoever has any token."""
+    if "HTTP_AUTHORIZATION" not in environ:
+        raise Unauthenticated("No token came.")
+
+
+@pytest.fixture
+def application() -> Answering:
+    """The application behind the server."""
+    return Answering()
+
+
+@pytest.fixture
+def server(application: Answering) -> Iterator[WebServer]:
+    """A server with two threads that answer."""
+    made = WebServer(application, socket.create_server(("127.0.0.1", 0)), threads=2, gate=strangers_refused)
+    running = threading.Thread(target=made.run)
+    running.start()
+    yield made
+    application.may_go_on.set()
+    made.stop()
+    running.join(10)
+    assert not running.is_alive()
+    assert FLIGHT.held == 0
+
+
+@contextlib.contextmanager
+def connected(server: WebServer) -> Iterator[socket.socket]:
+    """A connection."""
+    with socket.create_connection(server.bind_addr, timeout=20) as made:
+        yield made
+
+
+def all_answers(connection: socket.socket) -> bytes:
+    """Everything that comes until the server hangs up."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def answered(server: WebServer, sent: bytes) -> bytes:
+    """What comes back for those bytes, until the server hangs up."""
+    with connected(server) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return all_answers(connection)
+
+
+def one_answer(connection: socket.socket) -> bytes:
+    """One answer with a body of a known length, whole."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(65_536)
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Length: 4\r\nContent-Length: 5\r\n",
+        "Content-Length: 4, 4\r\n",
+        "Content-Length : 4\r\n",
+        "Content-Length: +4\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Content-Length: 4\nX: y\r\n",
+        " Content-Length: 4\r\n",
+    ],
+)
+def test_a_head_that_two_readers_could_read_differently_is_refused_and_the_connection_ends(server, application, head):
+    answer = answered(server, f"POST /a HTTP/1.1\r\nHost: x\r\n{head}\r\nabcdGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 501"))
+    assert answer.count(b"HTTP/1.") == 1
+    assert application.seen == []
+
+
+def test_a_request_inside_the_body_of_a_refused_one_is_never_answered(server, application):
+    inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = answered(server, (POST.format("/sign-in", 20_000, "") + inner * 500).encode())
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"close" in answer.lower()
+    assert application.seen == []
+
+
+@pytest.mark.parametrize(("path", "most"), [("/sign-in", 16_000), ("/api/v1/auth/token", 16_000), ("/projects/new", 2_000_000), ("/api/v1/experiments", 4_000_000)])
+def test_a_body_is_limited_by_what_its_address_is_for(server, path, most):
+    answer = answered(server, POST.format(path, most + 1, "").encode())
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert f"{most:,}".encode() in answer
+    with connected(server) as connection:
+        connection.sendall(POST.format(path, most, "Authorization: Bearer x\r\n").encode() + b"y" * most)
+        assert one_answer(connection).endswith(f"POST {path} {most}".encode())
+
+
+def test_points_may_be_a_hundred_megabytes_and_no_more(server):
+    answer = answered(server, POST.format(LOG, 100_000_001, "").encode())
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_large"
+
+
+def test_a_large_body_of_a_stranger_is_refused_before_it_comes(server, application):
+    with connected(server) as connection:
+        connection.sendall(POST.format(LOG, 50_000_000, "").encode())
+        answer = one_answer(connection)
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"No token came." in answer
+    assert application.seen == []
+
+
+def test_somebody_who_waits_for_100_continue_is_told_who_is_no_stranger_and_refused_without_it(server):
+    with connected(server) as connection:
+        connection.sendall(POST.format(LOG, 100_000, "Expect: 100-continue\r\n").encode())
+        assert all_answers(connection).startswith(b"HTTP/1.1 401")
+    with connected(server) as connection:
+        connection.sendall(POST.format(LOG, 100_000, "Expect: 100-continue\r\nAuthorization: Bearer x\r\n").encode())
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"y" * 100_000)
+        assert one_answer(connection).endswith(b"100000")
+
+
+def test_a_known_senders_large_body_and_what_follows_it_are_answered_in_turn(server):
+    one = (POST.format(LOG, 100_000, "Authorization: Bearer x\r\n")).encode() + b"y" * 100_000
+    with connected(server) as connection:
+        connection.sendall(one + b"GET /after HTTP/1.1\r\nHost: x\r\n\r\n" + one)
+        connection.shutdown(socket.SHUT_WR)
+        answers = all_answers(connection)
+    assert answers.count(b"HTTP/1.1 200") == 3
+    assert answers.index(b"GET /after 0") < answers.rindex(b"100000")
+
+
+def test_somebody_who_sends_on_after_a_refusal_can_still_read_it(server):
+    with connected(server) as connection:
+        connection.sendall(POST.format("/sign-in", 9_000_000, "").encode())
+        connection.sendall(b"%41" * 3_000_000)
+        assert all_answers(connection).startswith(b"HTTP/1.1 413")
+
+
+def test_connections_that_drip_hold_nobody_up(server):
+    with contextlib.ExitStack() as opened:
+        for _ in range(100):
+            opened.enter_context(connected(server)).sendall(b"GET /health HTTP/1.1\r\nX: ")
+            opened.enter_context(connected(server)).sendall(POST.format("/api/v1/experiments", 100, "").encode() + b"{")
+            opened.enter_context(connected(server))
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+
+
+def test_a_head_and_a_body_that_do_not_come_are_hung_up_on(server, application, monkeypatch):
+    monkeypatch.setattr(requests, "HEAD_S", 0.5)
+    monkeypatch.setattr(requests, "GRACE_S", 0.5)
+    with connected(server) as head, connected(server) as body:
+        head.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        body.sendall(POST.format("/a", 100, "").encode() + b"{")
+        assert b" 408 " in all_answers(head).partition(b"\r\n")[0]
+        answer = all_answers(body)
+    assert b"408" in answer
+    assert b"nothing was written" in answer
+    assert application.seen == []
+
+
+def test_a_connection_that_says_nothing_is_closed_in_the_end(server, monkeypatch):
+    monkeypatch.setattr(channel, "IDLE_S", 0.5)
+    with connected(server) as connection:
+        assert connection.recv(1) == b""
+
+
+def test_an_answer_that_is_not_taken_is_broken_off_and_its_thread_is_free(server, monkeypatch):
+    monkeypatch.setattr(channel, "SPAN_S", 0.5)
+    with contextlib.ExitStack() as opened:
+        for _ in range(4):
+            opened.enter_context(connected(server)).sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        until(lambda: not server.active_channels, "no connection that is not read from")
+
+
+def test_bodies_that_are_too_many_together_are_sent_again_later(server, monkeypatch):
+    monkeypatch.setattr(FLIGHT, "most", 150_000)
+    head = POST.format(LOG, 100_000, "Authorization: Bearer x\r\n").encode()
+    with connected(server) as first, connected(server) as second:
+        first.sendall(head + b"y" * 99_999)
+        until(lambda: FLIGHT.held == 99_999, "most of the first body")
+        second.sendall(head + b"y" * 100_000)
+        answer = all_answers(second)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in answer
+        first.sendall(b"y")
+        assert one_answer(first).endswith(b"100000")
+
+
+def test_too_many_connections_make_room_by_the_quietest(server):
+    server.connections = 20
+    with contextlib.ExitStack() as opened:
+        for _ in range(30):
+            opened.enter_context(connected(server))
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        assert len(server.active_channels) <= 20
+
+
+def test_a_head_without_end_is_refused(server):
+    answer = answered(server, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000)
+    assert b" 431 " in answer.partition(b"\r\n")[0]
+
+
+def test_no_answer_names_the_server(server):
+    for sent in (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", POST.format("/sign-in", 20_000, "").encode(), b"nonsense\r\n\r\n"):
+        assert b"server:" not in answered(server, sent).lower()
+
+
+def test_many_requests_over_one_connection_are_all_answered_while_threads_end_at_any_moment(server):
+    with connected(server) as connection:
+        for _ in range(300):
+            connection.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = b""
+            while b"GET /b 0" not in got:
+                got += connection.recv(65_536)
+
+
+def test_a_request_in_flight_is_finished_by_a_stop_and_an_idle_connection_is_not_waited_for(server, application):
+    with connected(server) as idle, connected(server) as working:
+        working.sendall(b"GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: application.seen == ["/waits"], "the request being answered")
+        server.stop()
+        assert idle.recv(1) == b""
+        application.may_go_on.set()
+        began = time.monotonic()
+        assert one_answer(working).endswith(b"GET /waits 0")
+        assert time.monotonic() - began < 4
