@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.base import Worker
 
-from operations.web_server.server import WebServer
+if TYPE_CHECKING:
+    from operations.web_server.server import WebServer
 
 
 class WebServerWorker(Worker):  # type: ignore[misc]  # comes without types
     """Serves gunicorn's first socket until the master asks it to stop, or is gone."""
 
+    server: WebServer | None = None
+
     def run(self) -> None:
         """Serve."""
-        listening = self.sockets[0].sock
-        listening.setblocking(False)
-        self.server = WebServer(self.wsgi, listening, threads=self.cfg.threads)
+        from operations.web_server.server import WebServer  # Django is set up only by now
+
+        self.server = WebServer(self.wsgi, self.sockets[0].sock, threads=self.cfg.threads, finish_s=self.cfg.graceful_timeout)
         self.server.run(each_tick=self.is_wanted)
 
     def is_wanted(self) -> bool:
@@ -28,4 +31,5 @@ class WebServerWorker(Worker):  # type: ignore[misc]  # comes without types
     def handle_exit(self, sig: int, frame: Any) -> None:  # Any: a frame
         """SIGTERM: finish what is in flight."""
         self.alive = False
-        self.server.stop()
+        if self.server is not None:
+            self.server.stop()

@@ -49,9 +49,11 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
 
     channel_class = Channel
 
-    def __init__(self, application: Application, listening: socket.socket, *, threads: int, gate: Callable[[Mapping[str, str]], None] = known) -> None:
+    def __init__(
+        self, application: Application, listening: socket.socket, *, threads: int, finish_s: float = FINISH_S, gate: Callable[[Mapping[str, str]], None] = known
+    ) -> None:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for a thread is no news
-        self.gate = gate
+        self.gate, self.finish_s = gate, finish_s
         self.selector = selectors.DefaultSelector()
         self.woken: collections.deque[tuple[Channel, Knock | None]] = collections.deque()
         self.bell, self.ringer = socket.socketpair()
@@ -85,7 +87,7 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
                 self.is_stopping = not each_tick() or self.is_stopping
                 self.look_at_all()
             if self.is_stopping and not ends:
-                ends = time.monotonic() + FINISH_S
+                ends = time.monotonic() + self.finish_s
                 self.listen_no_more()
         self.task_dispatcher.shutdown(timeout=0.1)
 

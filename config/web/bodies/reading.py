@@ -30,22 +30,20 @@ def decompressed(body: bytes, encoding: str, *, most: int) -> Iterator[bytes]:
     if encoding in ("", "identity"):
         yield body
         return
-    held = 0
-    pieces = []
+    held, plain = 0, io.BytesIO()
     try:
-        for piece in unpacked(body, encoding):
+        for piece in unpacked(body, encoding, at_most=most + 1):
             FLIGHT.take(len(piece))
-            held += len(piece)
-            pieces.append(piece)
+            held += plain.write(piece)
             if held > most:
                 raise TooLarge(f"The body is larger than {most} bytes once decompressed: send it in parts.")
-        yield b"".join(pieces)
+        yield plain.getvalue()
     finally:
         FLIGHT.give(held)
 
 
-def unpacked(body: bytes, encoding: str) -> Iterator[bytes]:
-    """The body's pieces without its Content-Encoding. Raises UnknownEncoding or BadRequest."""
+def unpacked(body: bytes, encoding: str, *, at_most: int) -> Iterator[bytes]:
+    """The body without its Content-Encoding, in pieces of no more than `at_most` bytes. Raises UnknownEncoding or BadRequest."""
     stream: gzip.GzipFile | zstandard.ZstdDecompressionReader
     if encoding == "gzip":
         stream = gzip.GzipFile(fileobj=io.BytesIO(body))
@@ -54,7 +52,7 @@ def unpacked(body: bytes, encoding: str) -> Iterator[bytes]:
     else:
         raise UnknownEncoding(f"Content-Encoding {encoding!r} is not known: send gzip, zstd or none.")
     try:
-        while piece := stream.read(PIECE):
+        while piece := stream.read(min(PIECE, at_most)):
             yield piece
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise BadRequest(f"The body is not valid {encoding}: {error}") from error
