@@ -33,6 +33,13 @@ LINGER_S = 10.0
 class Answer(WSGITask):  # type: ignore[misc]  # waitress comes without types
     """The application's answer."""
 
+    def build_response_header(self) -> bytes:
+        """Its head. While the server stops, it is the last of its connection."""
+        if self.channel.web_server.is_stopping:
+            self.set_close_on_finish()
+        head: bytes = super().build_response_header()
+        return head
+
     def finish(self) -> None:
         """End it, and send what lies ready from this thread: the one with the sockets has enough to do."""
         super().finish()

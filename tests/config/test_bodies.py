@@ -25,7 +25,9 @@ def _held_no_more():
     assert FLIGHT.held == 0
 
 
-@pytest.mark.parametrize(("path", "most"), [("/sign-in", 16_000), ("/api/v1/auth/token", 16_000), ("/api/v1/projects", 4_000_000), ("/projects/new", 2_000_000)])
+@pytest.mark.parametrize(
+    ("path", "most"), [("/sign-in", 16_000), ("/api/v1/auth/token", 16_000), ("/api/v1/projects", 4_000_000), ("/projects/new", 2_000_000)]
+)
 def test_a_body_larger_than_its_address_takes_is_refused(client, path, most):
     answer = client.post(path, b"x" * (most + 1), content_type=FORM)
     assert answer.status_code == 413
@@ -77,7 +79,9 @@ def test_a_form_with_a_file_is_refused_in_words_and_nothing_of_it_is_kept(browse
 @pytest.mark.parametrize("inner", ["[]", "{}", "0"])
 def test_lists_and_objects_are_counted_before_they_are_built(api_for, alice, experiment, inner):
     body = gzip.compress(f'{{"metrics":[{",".join([inner] * 1_700_000)}]}}'.encode())
-    answer = api_for(alice).post(f"/api/v1/metrics/log-batch/{experiment.project_id}/{experiment.pk}", body, content_type=JSON, headers={"Content-Encoding": "gzip"})
+    answer = api_for(alice).post(
+        f"/api/v1/metrics/log-batch/{experiment.project_id}/{experiment.pk}", body, content_type=JSON, headers={"Content-Encoding": "gzip"}
+    )
     assert answer.status_code == 413
     assert "values" in answer.json()["error"]["message"]
 

@@ -129,7 +129,9 @@ def test_a_request_inside_the_body_of_a_refused_one_is_never_answered(server, ap
     assert application.seen == []
 
 
-@pytest.mark.parametrize(("path", "most"), [("/sign-in", 16_000), ("/api/v1/auth/token", 16_000), ("/projects/new", 2_000_000), ("/api/v1/experiments", 4_000_000)])
+@pytest.mark.parametrize(
+    ("path", "most"), [("/sign-in", 16_000), ("/api/v1/auth/token", 16_000), ("/projects/new", 2_000_000), ("/api/v1/experiments", 4_000_000)]
+)
 def test_a_body_is_limited_by_what_its_address_is_for(server, path, most):
     answer = answered(server, POST.format(path, most + 1, "").encode())
     assert answer.startswith(b"HTTP/1.1 413")
@@ -269,5 +271,7 @@ def test_a_request_in_flight_is_finished_by_a_stop_and_an_idle_connection_is_not
         assert idle.recv(1) == b""
         application.may_go_on.set()
         began = time.monotonic()
-        assert one_answer(working).endswith(b"GET /waits 0")
+        answer = one_answer(working)
+        assert answer.endswith(b"GET /waits 0")
+        assert b"connection: close" in answer.lower()
         assert time.monotonic() - began < 4
