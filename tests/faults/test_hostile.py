@@ -1,4 +1,4 @@
-"""A hostile network: attacks of all kinds at once, while people look at pages and scripts write. Nobody waits, nothing is lost, and the memory stays bounded."""
+"""A hostile network: attacks of all kinds at once beside people and scripts. Nobody waits, nothing is lost, and memory stays bounded."""
 
 from __future__ import annotations
 
