@@ -17,7 +17,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import services
 from accounts.access import Caller, caller
 from accounts.forms import SignInForm, TokenForm
-from accounts.models import ApiToken, Membership
+from accounts.models import ApiToken
+from accounts.people.page import sections
 from config.errors import NotFound
 
 sign_in = LoginView.as_view(template_name="accounts/sign_in.html", authentication_form=SignInForm, redirect_authenticated_user=True)
@@ -29,7 +30,7 @@ sign_out = LogoutView.as_view()
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
     """Who am I, in which teams, with which tokens."""
-    return render(request, "accounts/account.html", about(caller(request)))
+    return render(request, "accounts/account.html", about(caller(request)) | sections(request))
 
 
 @never_cache
@@ -39,9 +40,10 @@ def make_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show its secret, this once."""
     form = TokenForm(caller(request), request.POST)
     if not form.is_valid():
-        return render(request, "accounts/account.html", about(caller(request), form), status=422)
+        return render(request, "accounts/account.html", about(caller(request), form) | sections(request), status=422)
     token, secret = form.issue()
-    return render(request, "accounts/account.html", about(caller(request)) | {"made": token, "secret": secret, "origin": request.build_absolute_uri("/")[:-1]})
+    shown = {"made": token, "secret": secret, "origin": request.build_absolute_uri("/")[:-1]}
+    return render(request, "accounts/account.html", about(caller(request)) | sections(request) | shown)
 
 
 @login_required
@@ -59,5 +61,4 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
 def about(asking: Caller, form: TokenForm | None = None) -> dict[str, Any]:  # Any: a template's context
     """What the account page shows of the caller."""
     tokens = ApiToken.objects.filter(user=asking.user, revoked_at=None).select_related("team")
-    memberships = Membership.objects.filter(user=asking.user).select_related("team")
-    return {"memberships": memberships, "tokens": tokens, "form": form or TokenForm(asking), "now": timezone.now()}
+    return {"tokens": tokens, "form": form or TokenForm(asking), "now": timezone.now()}
