@@ -1,4 +1,4 @@
-"""The verbs of teams, members and tokens."""
+"""The verbs of teams and members."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.access import Caller
-from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.models import Membership, Role, Team, User
 from accounts.slugs import is_uuid, meant, only, spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web.words import COMPARED_MOST, nearest
@@ -68,7 +68,7 @@ def change_role(membership: Membership, role: str) -> None:
 
 @transaction.atomic
 def remove_member(membership: Membership) -> None:
-    """Let a member go. Raises Conflict where the team would lose its last admin."""
+    """Let a member go; what tokens spoke for the member in this team end for good. Raises Conflict where the team would lose its last admin."""
     keep_an_admin(membership)
     membership.delete()
     transaction.on_commit(GRANTS.forget)
@@ -79,9 +79,3 @@ def keep_an_admin(leaving: Membership) -> None:
     admins = list(Membership.objects.select_for_update().filter(team=leaving.team_id, role=Role.ADMIN))
     if admins == [leaving]:
         raise Conflict(f"{leaving.user} is the last admin of {leaving.team}: make another member admin first.")
-
-
-def revoke(token: ApiToken) -> None:
-    """End a token now, in this process at once."""
-    token.revoke()
-    GRANTS.forget()
