@@ -14,5 +14,5 @@ urlpatterns = [
     path("teams/<str:team>/members", api.Members.as_view({"get": "list", "post": "create"}), name="members"),
     path("teams/<str:team>/members/<str:user>", api.Members.as_view({"patch": "partial_update", "delete": "destroy"}), name="member"),
     path("tokens", api.Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
-    path("tokens/<uuid:token>", api.Tokens.as_view({"delete": "destroy"}), name="token"),
+    path("tokens/<uuid:token>", api.Tokens.as_view({"patch": "partial_update", "delete": "destroy"}), name="token"),
 ]

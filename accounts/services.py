@@ -1,4 +1,4 @@
-"""The verbs of teams, members and tokens."""
+"""The verbs of teams and members."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from accounts.access import Caller
 from accounts.audit.recording import record
-from accounts.models import ApiToken, Invitation, Membership, Role, Team, User
+from accounts.models import Invitation, Membership, Role, Team, User
 from accounts.slugs import is_uuid, meant, only, spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web.words import COMPARED_MOST, nearest
@@ -85,7 +85,10 @@ def change_role(membership: Membership, role: str, *, by: User | None = None) ->
 
 @transaction.atomic
 def remove_member(membership: Membership, *, by: User | None = None, act: str = "member.removed") -> None:
-    """Let a member go, and take back whom this one had invited. Raises Conflict where the team would lose its last admin."""
+    """Let a member go, and take back whom this one had invited; what tokens spoke for the member in this team end for good.
+
+    Raises Conflict where the team would lose its last admin.
+    """
     keep_an_admin(membership)
     Invitation.objects.take_back(team=membership.team_id, made_by=membership.user_id)
     record(act, team=membership.team, on=membership.user, by=by, details={"role": membership.role})
@@ -95,12 +98,6 @@ def remove_member(membership: Membership, *, by: User | None = None, act: str = 
 
 def keep_an_admin(leaving: Membership) -> None:
     """Raise Conflict where no other admin stays. Locks the team's admins until the transaction ends."""
-    admins = list(Membership.objects.select_for_update().filter(team=leaving.team_id, role=Role.ADMIN))
+    admins = list(Membership.objects.select_for_update(of=("self",)).filter(team=leaving.team_id, role=Role.ADMIN, user__is_active=True))
     if admins == [leaving]:
         raise Conflict(f"{leaving.user} is the last admin of {leaving.team}: make another member admin first.")
-
-
-def revoke(token: ApiToken) -> None:
-    """End a token now, in this process at once."""
-    token.revoke()
-    GRANTS.forget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -18,12 +18,11 @@ from accounts.endpoints import RecordView
 from accounts.invitations import inviting
 from accounts.models import Invitation, Membership, Role, Team
 from accounts.passes.models import FOR_MOST
-from config.errors import Forbidden
+from accounts.scopes import ADMINISTERS
 from config.web.names import NameField
 from config.web.rest import StrictSerializer
 
 NO_STORE = {"Cache-Control": "no-store"}
-FOR_PEOPLE = "A person says yes, not a script: sign in, or send the access token of /api/v1/auth/token."
 
 
 class InvitationRow(serializers.ModelSerializer[Invitation]):
@@ -87,6 +86,8 @@ class Joined(serializers.ModelSerializer[Membership]):
 class Invitations(RecordView, mixins.ListModelMixin, GenericViewSet[Invitation]):
     """The open invitations of one team, for its admins."""
 
+    scopes: ClassVar = dict.fromkeys(("list", "create", "renew", "destroy"), ADMINISTERS)
+    of_the_team: ClassVar = frozenset(scopes)
     queryset = Invitation.objects.none()
     serializer_class = InvitationRow
     ordering_fields = ("name", "created_at", "ends_at")
@@ -137,11 +138,11 @@ class Invitations(RecordView, mixins.ListModelMixin, GenericViewSet[Invitation])
 class Accept(RecordView):
     """Yes, by somebody with an account."""
 
+    scopes: ClassVar = {"post": ()}  # a person says yes, not a script
+
     @extend_schema(operation_id="invitation_accept", summary="Accept an invitation", request=Key, responses={201: Joined})
     def post(self, request: Request) -> Response:
         """Join the team that the key is for. Takes a sign-in or a JWT: an API token speaks for one team, and joins no other."""
-        if self.caller.token is not None:
-            raise Forbidden(FOR_PEOPLE)
         return Response(Joined(inviting.accept(self.asked(Key)["key"], self.caller.user)).data, status=status.HTTP_201_CREATED)
 
 
@@ -150,6 +151,7 @@ class Join(RecordView):
 
     authentication_classes = ()
     permission_classes = ()
+    scopes: ClassVar = {"post": ()}
 
     @extend_schema(operation_id="invitation_join", summary="Accept an invitation with a new account", request=NewAccount, responses={201: Joined}, auth=[])
     def post(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -16,14 +16,15 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.endpoints import RecordView
 from accounts.models import ApiToken, BrowserSession, Membership, Role, User
 from accounts.people import changing, passwords, sessions
-from accounts.people.forms import usable_tokens
+from accounts.scopes import READS
+from accounts.tokens.ending import living_of
 from config.errors import Fault, Forbidden, Invalid, Unavailable
 from config.web.names import NameField
 from config.web.rest import StrictSerializer
 
 NO_STORE = {"Cache-Control": "no-store"}
-FOR_PEOPLE = "This is for people, not for scripts: sign in, or send the access token of /api/v1/auth/token."
 LONGEST = 4096
+NONE = ()  # no token does it: a person signs in
 
 
 class OwnMembership(serializers.ModelSerializer[Membership]):
@@ -108,18 +109,10 @@ class PasswordLink(serializers.Serializer[Any]):  # Any: shown, never read
     url = serializers.CharField(help_text="To send as you like. It works once, within a day, and is not shown again.")
 
 
-class OwnView(RecordView):
-    """An address about oneself, for people alone."""
-
-    def user(self) -> User:
-        """Who asks. Raises Forbidden for a script's token."""
-        if self.caller.token is not None:
-            raise Forbidden(FOR_PEOPLE)
-        return self.caller.user
-
-
-class OwnAccount(OwnView):
+class OwnAccount(RecordView):
     """The caller's account."""
+
+    scopes: ClassVar = {"get": READS, "patch": NONE}
 
     @extend_schema(operation_id="account", summary="Your account", responses=Account)
     def get(self, request: Request) -> Response:
@@ -129,28 +122,30 @@ class OwnAccount(OwnView):
     @extend_schema(operation_id="account_change", summary="Change your account", request=AccountChange, responses=Account)
     def patch(self, request: Request) -> Response:
         """Change name or e-mail address; another address takes the password, as it opens the account."""
-        user, asked = self.user(), self.asked(AccountChange)
+        user, asked = self.caller.user, self.asked(AccountChange)
         email = asked.get("email", user.email)
         if email != user.email:
-            passwords.require_present(user, asked["present"])
+            passwords.require_present(request._request, user, asked["present"])
         changing.edit(user, name=asked.get("name", user.get_full_name()), email=email)
         return Response(Account(user).data, headers=NO_STORE)
 
 
-class OwnPassword(OwnView):
+class OwnPassword(RecordView):
     """The caller's password."""
+
+    scopes: ClassVar = {"post": NONE}
 
     @extend_schema(operation_id="password_change", summary="Change your password", request=PasswordChange, responses={204: None})
     def post(self, request: Request) -> Response:
         """Every other session and every JWT ends, and the tokens named in `end_tokens`; the others stay."""
-        user, asked = self.user(), self.asked(PasswordChange)
+        user, asked = self.caller.user, self.asked(PasswordChange)
         passwords.change(request._request, user, present=asked["present"], new=asked["new"], ending=named(user, asked["end_tokens"]))
         return Response(status=status.HTTP_204_NO_CONTENT, headers=NO_STORE)
 
 
 def named(user: User, ids: list[Any]) -> list[ApiToken]:  # Any: UUIDs
     """The user's tokens with these ids. Raises Invalid for one that is not there."""
-    found = list(usable_tokens(user).filter(pk__in=ids))
+    found = list(living_of(user).filter(pk__in=ids))
     missing = sorted({str(each) for each in ids} - {str(token.pk) for token in found})
     if missing:
         message = f"You have no token {missing[0]} that works."
@@ -159,16 +154,17 @@ def named(user: User, ids: list[Any]) -> list[ApiToken]:  # Any: UUIDs
 
 
 @extend_schema_view(list=extend_schema(operation_id="sessions", summary="Where you are signed in"))
-class Sessions(OwnView, mixins.ListModelMixin, GenericViewSet[BrowserSession]):
+class Sessions(RecordView, mixins.ListModelMixin, GenericViewSet[BrowserSession]):
     """The browsers in which the caller is signed in."""
 
+    scopes: ClassVar = dict.fromkeys(("list", "destroy", "end_all"), NONE)
     queryset = BrowserSession.objects.none()
     serializer_class = SessionRow
     ordering_fields = ("seen_at", "created_at")
 
     def get_queryset(self) -> QuerySet[BrowserSession]:
         """The caller's own."""
-        return BrowserSession.objects.none() if self.is_schema else sessions.of(self.user())
+        return BrowserSession.objects.none() if self.is_schema else sessions.of(self.caller.user)
 
     @extend_schema(operation_id="session_end", summary="Sign one out", responses={204: None})
     def destroy(self, request: Request, session: int) -> Response:
@@ -179,7 +175,7 @@ class Sessions(OwnView, mixins.ListModelMixin, GenericViewSet[BrowserSession]):
     @extend_schema(operation_id="sessions_end", summary="Sign out everywhere", responses={204: None})
     def end_all(self, request: Request) -> Response:
         """End every session but the one that asks, where it is one."""
-        sessions.end(self.user(), but=request.session.session_key)
+        sessions.end(self.caller.user, but=request.session.session_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -188,6 +184,7 @@ class OpenView(RecordView):
 
     authentication_classes = ()
     permission_classes = ()
+    scopes: ClassVar = {"post": NONE}
 
 
 class Forgotten(OpenView):
@@ -214,12 +211,14 @@ class NewPassword(OpenView):
         return Response(status=status.HTTP_204_NO_CONTENT, headers=NO_STORE)
 
 
-class People(OwnView):
+class People(RecordView):
     """Other people, for operators."""
+
+    scopes: ClassVar = dict.fromkeys(("get", "patch", "post"), NONE)
 
     def person(self) -> User:
         """Whom the address names. Raises Forbidden for who is no operator, Http404."""
-        if not self.user().is_superuser:
+        if not self.caller.user.is_superuser:
             raise Forbidden("This is for operators: sign in as a superuser.")
         return get_object_or_404(User, username=self.kwargs["user"])
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from django import forms
-from django.db.models import QuerySet
 from django.http import QueryDict
-from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from accounts.tokens.ending import living_of
 from config.errors import Invalid
 from config.web.names import NameInput
 
@@ -55,7 +54,7 @@ class NewPasswordForm(Said):
 
     def __init__(self, user: User, data: QueryDict | None = None) -> None:
         super().__init__(data)
-        self.fields["end"].queryset = usable_tokens(user)  # type: ignore[attr-defined]
+        self.fields["end"].queryset = living_of(user)  # type: ignore[attr-defined]
 
     def clean_again(self) -> str:
         """The same password. Raises ValidationError for another."""
@@ -76,8 +75,3 @@ class ForgottenForm(forms.Form):
     """Who forgot the password."""
 
     name = forms.CharField(max_length=254, label="Username or e-mail", widget=forms.TextInput(attrs=WHO))
-
-
-def usable_tokens(user: User) -> QuerySet[ApiToken]:
-    """The user's tokens that work."""
-    return ApiToken.objects.usable(at=timezone.now()).filter(user=user).select_related("team")

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from accounts.access import caller
 from accounts.models import Membership, User
 from accounts.people import sessions
-from accounts.people.forms import PasswordForm, ProfileForm, usable_tokens
+from accounts.people.forms import PasswordForm, ProfileForm
+from accounts.tokens.ending import living_of
 
 
 def sections(request: HttpRequest) -> dict[str, Any]:  # Any: a template's context
@@ -20,7 +21,7 @@ def sections(request: HttpRequest) -> dict[str, Any]:  # Any: a template's conte
     return {
         "profile_form": ProfileForm(user),
         "password_form": PasswordForm(user),
-        "tokens_to_end": usable_tokens(user),
+        "tokens_to_end": living_of(user),
         "browsers": browsers,
         "here": request.session.session_key,
         "elsewhere": sum(one.session_key != request.session.session_key for one in browsers),

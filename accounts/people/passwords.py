@@ -17,12 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import base36_to_int, int_to_base36, urlencode
 
-from accounts import services
 from accounts.audit.models import AuditEntry
 from accounts.audit.recording import Subject, record
 from accounts.models import ApiToken, User
 from accounts.people import sessions
 from accounts.people.changing import check_password, invalid
+from accounts.signing_in.backends import is_password_of
+from accounts.tokens.ending import revoke
 from config.errors import NotFound, TooManyRequests
 from config.web.request_id import address_of
 
@@ -43,10 +44,10 @@ If it was not you, do nothing: the present password stays.
 # Changing it ------------------------------------------------------------------------------------------------------------------------------
 
 
-def require_present(user: User, password: str, *, field: str = "present") -> None:
-    """Raise Invalid where this is not the user's password."""
-    if not user.check_password(password):
-        raise invalid(field, WRONG, "wrong")
+def require_present(request: HttpRequest, user: User, password: str) -> None:
+    """Raise Invalid where this is not the user's password. Tries are counted as those of signing in are."""
+    if not is_password_of(request, user, password):
+        raise invalid("present", WRONG, "wrong")
 
 
 @transaction.atomic
@@ -55,14 +56,14 @@ def change(request: HttpRequest, user: User, *, present: str, new: str, ending: 
 
     Raises Invalid where `present` is wrong or `new` too weak.
     """
-    require_present(user, present)
+    require_present(request, user, present)
     put(user, new, field="new")
     was = request.session.session_key
     if was is not None:
         update_session_auth_hash(request, user)
         sessions.moved(request, was)
     for token in ending:
-        services.revoke(token)
+        revoke(token)
     return sessions.end(user, but=request.session.session_key if was is not None else None)
 
 
@@ -113,7 +114,7 @@ def set_anew(key: str, password: str, *, ending: Iterable[ApiToken] = ()) -> Use
         raise NotFound(NOT_OPEN)
     put(user, password, field="new")
     for token in ending:
-        services.revoke(token)
+        revoke(token)
     sessions.end(user, by=user)
     return user
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.audit.recording import Subject, record
 from accounts.models import BrowserSession, User
 from accounts.people import sessions
+from accounts.signing_in.backends import account_named
 
 UNKNOWN = Subject("user", "a name that nobody has")
 
@@ -24,12 +25,12 @@ def listen() -> None:
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:  # Any: whatever Django tells its listeners
     """Note the browser, and leave a line."""
     sessions.begin(request, user)
-    record("sign_in.done", on=user, by=user, details={"way": "a page"})
+    record("sign_in.done", on=user, by=user, details={"way": "on a page"})
 
 
 def failed(credentials: dict[str, Any], **_: Any) -> None:  # Any: as above
     """Leave a line. A name that nobody has is not kept: it may be a password in the wrong field."""
-    record("sign_in.failed", on=meant(str(credentials.get("username") or "")) or UNKNOWN)
+    record("sign_in.failed", on=account_named(str(credentials.get("username") or "").replace("\0", "")) or UNKNOWN)
 
 
 def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:  # Any: as above
@@ -37,10 +38,3 @@ def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:  # An
     BrowserSession.objects.filter(session_key=request.session.session_key).delete()
     if user is not None:
         record("sign_in.ended", on=user, by=user)
-
-
-def meant(name: str) -> User | None:
-    """Whose name or e-mail address was typed."""
-    typed = name.replace("\0", "")
-    found = User.objects.filter(email__iexact=typed).first() if "@" in typed else None
-    return found or User.objects.filter(username=typed).first()

@@ -13,9 +13,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import caller
-from accounts.models import BrowserSession, User
+from accounts.models import BrowserSession
 from accounts.people import changing, passwords, sessions
-from accounts.people.forms import ForgottenForm, NewPasswordForm, PasswordForm, ProfileForm, Said, usable_tokens
+from accounts.people.forms import ForgottenForm, NewPasswordForm, PasswordForm, ProfileForm, Said
+from accounts.tokens.ending import living_of
 from config.errors import Invalid, NotFound
 from config.web.ignored import ignored
 
@@ -30,18 +31,18 @@ def profile(request: HttpRequest) -> HttpResponse:
     """Change name and e-mail address."""
     user = caller(request).user
     form = ProfileForm(user, request.POST)
-    if form.is_valid() and is_edited(user, form):
+    if form.is_valid() and is_edited(request, form):
         messages.success(request, "Saved.")
         return redirect("accounts:account")
     return asked_again(request, form, "Your account", reverse("people:profile"), "Save")
 
 
-def is_edited(user: User, form: ProfileForm) -> bool:
+def is_edited(request: HttpRequest, form: ProfileForm) -> bool:
     """Whether the verbs took what the form says; else the form has what is wrong."""
-    said = form.cleaned_data
+    user, said = caller(request).user, form.cleaned_data
     try:
         if said["email"] != user.email:
-            passwords.require_present(user, said["present"])
+            passwords.require_present(request, user, said["present"])
         changing.edit(user, name=said["name"], email=said["email"])
     except Invalid as invalid:
         form.refuse(invalid)
@@ -73,7 +74,7 @@ def asked_again(request: HttpRequest, form: Said, title: str, action: str, butto
     """A page with one form alone."""
     content = {"form": form, "title": title, "action": action, "button": button, "ignored": ignored(request.GET, ())}
     if isinstance(form, PasswordForm):
-        content["tokens_to_end"] = usable_tokens(caller(request).user)
+        content["tokens_to_end"] = living_of(caller(request).user)
     return render(request, "accounts/account_form.html", content, status=422 if form.errors else 200)
 
 
@@ -128,5 +129,5 @@ def new_password(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "The password is set: sign in with it.")
             return redirect("accounts:sign_in")
-    content = {"form": form, "key": key, "whose": user, "tokens_to_end": usable_tokens(user)}
+    content = {"form": form, "key": key, "whose": user, "tokens_to_end": living_of(user)}
     return render(request, "accounts/new_password.html", content, status=422 if form.errors else 200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
@@ -15,6 +15,7 @@ from accounts.access import caller
 from accounts.audit.acts import ACTS, KINDS, acts_of
 from accounts.endpoints import RecordView
 from accounts.models import AuditEntry
+from accounts.scopes import ADMINISTERS
 from accounts.services import team_named
 from accounts.teams import lines
 from config.web.query import AnyOf, ChosenFrom
@@ -63,6 +64,8 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
 class Audit(RecordView, mixins.ListModelMixin, GenericViewSet[Any]):  # Any: rows that only lists read
     """The audit of the teams that the caller administers, newest first; of the whole server for operators."""
 
+    scopes: ClassVar = {"list": ADMINISTERS}
+    of_the_team: ClassVar = frozenset(scopes)
     queryset = AuditEntry.objects.none()
     serializer_class = AuditRow
     filterset_class = AuditFilter
