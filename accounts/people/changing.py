@@ -6,8 +6,9 @@ from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.audit.recording import record
-from accounts.models import Invitation, User
+from accounts import services
+from accounts.audit.recording import changes, record
+from accounts.models import Invitation, Role, User
 from accounts.people import sessions
 from config.errors import Conflict, Fault, Invalid
 from metrics.ingest.grants import GRANTS
@@ -80,9 +81,7 @@ def switch_off(user: User, *, by: User) -> None:
     """
     if user == by:
         raise Conflict("You cannot switch off yourself: another operator can.")
-    operators = list(User.objects.select_for_update().filter(is_superuser=True, is_active=True))
-    if operators == [user]:
-        raise Conflict(f"{user} is the last operator: make another one first.")
+    refuse_last_operator(user, stays=False)
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         return
     user.is_active = False
@@ -98,3 +97,34 @@ def switch_on(user: User, *, by: User) -> None:
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         user.is_active = True
         record("account.switched_on", on=user, by=by)
+
+
+def refuse_last_operator(user: User, *, stays: bool) -> None:
+    """Raise Conflict where nobody would be operator any more. Locks the operators until the transaction ends."""
+    operators = list(User.objects.select_for_update().filter(is_superuser=True, is_active=True))
+    if operators == [user] and not stays:
+        raise Conflict(f"{user} is the last operator: make another one first.")
+
+
+def tell_rights(user: User, *, by: User) -> None:
+    """Leave a line where the user, not saved yet, may do more or less on the whole server than before."""
+    before = User.objects.get(pk=user.pk)
+    changed = changes(before, {"is_superuser": user.is_superuser, "is_staff": user.is_staff})
+    if changed:
+        said = ", ".join(f"{name} {was} to {now}" for name, (was, now) in changed.items())
+        record("account.rights", on=user, by=by, details={"changed": said})
+
+
+@transaction.atomic
+def delete(user: User, *, by: User) -> None:
+    """Delete an account with its memberships, tokens and sessions; runs stay, without the name. Raises Conflict for oneself, and for the last of something."""
+    if user == by:
+        raise Conflict("You cannot delete yourself: another operator can.")
+    refuse_last_operator(user, stays=False)
+    for membership in user.memberships.filter(role=Role.ADMIN).select_related("team", "user"):
+        services.keep_an_admin(membership)
+    record("account.deleted", on=user, by=by, details={"teams": [each.team.name for each in user.memberships.select_related("team")[:50]]})
+    Invitation.objects.take_back(made_by=user)
+    sessions.end(user, by=by)
+    user.delete()
+    transaction.on_commit(GRANTS.forget)
