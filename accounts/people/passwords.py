@@ -47,24 +47,25 @@ If it was not you, do nothing: the present password stays.
 def require_present(request: HttpRequest, user: User, password: str) -> None:
     """Raise Invalid where this is not the user's password. Tries are counted as those of signing in are."""
     if not is_password_of(request, user, password):
+        record("sign_in.failed", on=user)
         raise invalid("present", WRONG, "wrong")
 
 
-@transaction.atomic
 def change(request: HttpRequest, user: User, *, present: str, new: str, ending: Iterable[ApiToken] = ()) -> int:
     """Give the user another password: every other session ends, every JWT, and of the tokens those in `ending`. How many sessions ended.
 
     Raises Invalid where `present` is wrong or `new` too weak.
     """
-    require_present(request, user, present)
-    put(user, new, field="new")
-    was = request.session.session_key
-    if was is not None:
-        update_session_auth_hash(request, user)
-        sessions.moved(request, was)
-    for token in ending:
-        revoke(token)
-    return sessions.end(user, but=request.session.session_key if was is not None else None)
+    require_present(request, user, present)  # not in the transaction: what a refusal undoes would not be counted
+    with transaction.atomic():
+        put(user, new, field="new")
+        was = request.session.session_key
+        if was is not None:
+            update_session_auth_hash(request, user)
+            sessions.moved(request, was)
+        for token in ending:
+            revoke(token)
+        return sessions.end(user, but=request.session.session_key)
 
 
 def put(user: User, password: str, *, field: str) -> None:

@@ -65,7 +65,7 @@ def password(request: HttpRequest) -> HttpResponse:
         except Invalid as invalid:
             form.refuse(invalid)
         else:
-            messages.success(request, f"The password is changed. Signed out elsewhere: {ended}; ended tokens: {len(said['ending'])}.")
+            messages.success(request, f"The password is changed. Signed out elsewhere: {ended}; ended tokens: {len(said['end'])}.")
             return redirect("accounts:account")
     return asked_again(request, form, "Change password", reverse("people:password"), "Change password")
 

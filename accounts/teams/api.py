@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import django_filters
@@ -18,6 +19,7 @@ from accounts.models import AuditEntry
 from accounts.scopes import ADMINISTERS
 from accounts.services import team_named
 from accounts.teams import lines
+from config.errors import Fault, Invalid
 from config.web.query import AnyOf, ChosenFrom
 
 
@@ -48,12 +50,20 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes with
     by = django_filters.CharFilter(field_name="who", label="Username of whoever did it.")
     kind = ChosenFrom(choices=list(KINDS.items()), method="of_kind", label="Of one kind.")
     act = AnyOf(choices=[(name, name) for name in ACTS], label="Repeat it for any of several.")
-    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="From this time on.")
-    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Before this time.")
+    since = django_filters.IsoDateTimeFilter(method="within_time", label="From this time on.")
+    until = django_filters.IsoDateTimeFilter(method="within_time", label="Before this time.")
 
     def of_team(self, found: QuerySet[AuditEntry], name: str, reference: str) -> QuerySet[AuditEntry]:
         """Those that one team's admins read. Raises NotFound."""
         return found.filter(pk__in=lines.of_team(team_named(caller(self.request), reference)).values("pk"))
+
+    def within_time(self, found: QuerySet[AuditEntry], name: str, at: datetime) -> QuerySet[AuditEntry]:
+        """Those from a time on, or before it. Raises Invalid for one that is outside of what UTC can say."""
+        try:
+            return found.filter(**{"at__gte" if name == "since" else "at__lt": at.astimezone(UTC)})
+        except OverflowError as error:
+            message = f"{name} is outside of the years that there are."
+            raise Invalid(message, [Fault(None, name, "invalid", message)]) from error
 
     def of_kind(self, found: QuerySet[AuditEntry], name: str, kind: str) -> QuerySet[AuditEntry]:
         """Those of one kind."""
