@@ -69,7 +69,7 @@ def put_membership(changed: Membership, *, by: User) -> None:
 
 
 @admin.register(User)
-class PeopleAdmin(MembersAdmin, UserAdmin):  # type: ignore[type-arg]
+class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[type-arg]
     """People. Switching one off keeps the name on runs and words; deleting one does not."""
 
     told_by_verbs = frozenset({"deleted"})

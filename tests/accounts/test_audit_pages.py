@@ -58,7 +58,17 @@ def test_lines_about_nobody_and_no_team_are_the_operators(alice, team):
 
 
 @pytest.mark.parametrize(
-    ("query", "found"), [("by=alice", 1), ("by=erin", 1), ("kind=exports", 1), ("kind=record", 1), ("since=2200-01-01", 0), ("until=1970-01-01", 0), ("until=9999-12-31", 2), ("since=nonsense", 2)]
+    ("query", "found"),
+    [
+        ("by=alice", 1),
+        ("by=erin", 1),
+        ("kind=exports", 1),
+        ("kind=record", 1),
+        ("since=2200-01-01", 0),
+        ("until=1970-01-01", 0),
+        ("until=9999-12-31", 2),
+        ("since=nonsense", 2),
+    ],
 )
 def test_lines_are_narrowed_by_who_kind_and_day(browser_for, alice, erin, team, project, query, found):
     record("project.archived", on=project, by=alice)

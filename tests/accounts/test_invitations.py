@@ -120,7 +120,10 @@ def test_a_member_does_not_use_up_an_invitation(team, alice, erin):
     assert inviting.opened_by(key)
 
 
-@pytest.mark.parametrize("field", [{"username": "erin"}, {"username": "erin@example.com"}, {"email": "ERIN@example.com"}, {"password": "short", "again": "short"}, {"again": "another one"}])
+@pytest.mark.parametrize(
+    "field",
+    [{"username": "erin"}, {"username": "erin@example.com"}, {"email": "ERIN@example.com"}, {"password": "short", "again": "short"}, {"again": "another one"}],
+)
 def test_an_account_that_cannot_be_leaves_the_invitation_open(team, alice, erin, field):
     key = invited(team, alice)
     assert join(key, **field).status_code == 422

@@ -110,7 +110,9 @@ def test_somebody_elses_token_does_not_end(erin, alice, team):
     assert erin.check_password(PASSWORD)
 
 
-@pytest.mark.parametrize("wrong", [{"present": "a guess"}, {"new": "short", "again": "short"}, {"again": "something else"}, {"new": "password123", "again": "password123"}])
+@pytest.mark.parametrize(
+    "wrong", [{"present": "a guess"}, {"new": "short", "again": "short"}, {"again": "something else"}, {"new": "password123", "again": "password123"}]
+)
 def test_a_password_that_cannot_be_changes_nothing(erin, wrong):
     browser, there = signed_in(erin), signed_in(erin)
     assert change(browser, **wrong).status_code == 422
