@@ -199,7 +199,9 @@ class TokenRow(serializers.ModelSerializer[ApiToken]):
     team = serializers.SlugRelatedField[Team](slug_field="slug", read_only=True)
     project = serializers.SlugRelatedField[Project](slug_field="slug", read_only=True, allow_null=True, help_text="The one that it is limited to, or null.")
     scope = serializers.ChoiceField(choices=Scope.choices, help_text="`before`: made before there were scopes, and does all that its owner may.")
-    parent = serializers.UUIDField(source="parent_id", read_only=True, allow_null=True, help_text="The token that made it, and with which it ends; or null.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # a name of DRF's own, for an attribute of another kind
+        source="parent_id", read_only=True, allow_null=True, help_text="The token that made it, and with which it ends; or null."
+    )
 
     class Meta:
         model = ApiToken
@@ -240,7 +242,9 @@ class NewToken(TokenChange):
     name = serializers.CharField(max_length=100, help_text="Where it is used, for example: gpu7.")
     team = serializers.CharField(max_length=100, required=False, help_text="UUID or slug; needed only by members of several teams.")
     scope = serializers.ChoiceField(
-        choices=issuing.GIVEN, default=Scope.WRITE, help_text="What it may do at most; `ingest` is enough for a script that trains. A token makes no stronger one."
+        choices=issuing.GIVEN,
+        default=Scope.WRITE,
+        help_text="What it may do at most; `ingest` is enough for a script that trains. A token makes no stronger one.",
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None, help_text="One that a token makes ends with that one at the latest.")
     password = serializers.CharField(

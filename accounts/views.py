@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import caller
 from accounts.forms import SignInForm
+from accounts.models import Membership
 from accounts.signing_in import devices
 from accounts.tokens.listing import section
-from accounts.models import Membership
 
 
 class SignIn(LoginView):

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
-from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
 from accounts.scopes import LOGS, refuse_scope
+from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from config.errors import Archived, Unauthenticated, Unavailable
 from experiments.models import Experiment
 from metrics.spool.batches import Series

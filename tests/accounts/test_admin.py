@@ -3,8 +3,8 @@ import re
 import pytest
 from django.test import Client
 
-from accounts.signing_in.authentication import token_for as usable_token
 from accounts.models import ApiToken, Membership, Team, User
+from accounts.signing_in.authentication import token_for as usable_token
 
 pytestmark = pytest.mark.differs_on_servers("search and lists of the admin are queries that each database answers in its own way")
 TOKENS = "/admin/accounts/apitoken/"
