@@ -18,7 +18,7 @@ from config.errors import Forbidden, NotFound
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-NOT_MADE = "A token of the scope ingest (Log) reaches the runs that it made itself, and this is another: use a token of the scope write (Edit)."
+NOT_MADE = "A token of the scope ingest (Log) reaches the runs that it made itself, and this is another: use one of the scope read (Read) or write (Edit)."
 
 
 @dataclass(frozen=True)

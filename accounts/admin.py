@@ -215,7 +215,7 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
         """The form, which knows who asks: for a new token it may want the password again."""
         return type("AskedTokenForm", (super().get_form(request, obj, change, **options),), {"request": request})
 
-    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:  # Any: Django's own, names or tuples of them
         """Without the password, where it was given lately or nothing is made."""
         fields = [str(name) for name in super().get_fields(request, obj)]
         return fields if obj is None and needs_password(caller(request)) else [name for name in fields if name != "password"]
@@ -227,13 +227,13 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
             GRANTS.forget()
             return
         wanted = Wanted(obj.name, obj.team, Scope(obj.scope), obj.project, obj.expires_at)
-        issued, secret = mint(Caller(obj.user), wanted, by=request.user)
-        obj.pk, obj.secret = issued.pk, secret
+        issued, secret = mint(Caller(obj.user), wanted, by=caller(request).user)
+        obj.pk, request.minted = issued.pk, secret  # type: ignore[attr-defined]  # for the answer to this request
         obj._state.adding = False
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
         """The page that shows the token's text, this once; no browser and no cache keeps it."""
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": f"Token {obj.name}", "secret": obj.secret, "token": obj}
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": f"Token {obj.name}", "secret": request.minted, "token": obj}  # type: ignore[attr-defined]  # by save_model
         response = render(request, "admin/accounts/apitoken/made.html", context)
         add_never_cache_headers(response)
         return response

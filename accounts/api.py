@@ -235,7 +235,9 @@ class TokenRow(serializers.ModelSerializer[ApiToken]):
     team = serializers.SlugRelatedField[Team](slug_field="slug", read_only=True)
     project = serializers.SlugRelatedField[Project](slug_field="slug", read_only=True, allow_null=True, help_text="The one that it is limited to, or null.")
     scope = serializers.ChoiceField(choices=Scope.choices, help_text="`before`: made before there were scopes, and does all that its owner may.")
-    parent = serializers.UUIDField(source="parent_id", read_only=True, allow_null=True, help_text="The token that made it, and with which it ends; or null.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # a name of DRF's own, for an attribute of another kind
+        source="parent_id", read_only=True, allow_null=True, help_text="The token that made it, and with which it ends; or null."
+    )
 
     class Meta:
         model = ApiToken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -33,11 +33,13 @@ class ScopedEndpoint(Endpoint):
     scopes: ClassVar[Scopes]
     of_the_team: ClassVar[frozenset[str]] = frozenset()
 
-    @classmethod
-    def as_view(cls, actions: dict[str, str] | None = None, **options: Any) -> Callable[..., Any]:  # Any: DRF's own signature
-        """The view. Raises ImproperlyConfigured where an operation does not say its scope."""
-        refuse_undeclared(cls, set(operations_of(cls, actions)))
-        return super().as_view(**({"actions": actions} if actions else {}), **options)
+    if not TYPE_CHECKING:  # DRF's two kinds of views each have their own signature
+
+        @classmethod
+        def as_view(cls, actions: dict[str, str] | None = None, **options: Any) -> Callable[..., Any]:  # Any: DRF's own signatures
+            """The view. Raises ImproperlyConfigured where an operation does not say its scope."""
+            refuse_undeclared(cls, set(operations_of(cls, actions)))
+            return super().as_view(**({"actions": actions} if actions else {}), **options)
 
 
 class RecordView(ScopedEndpoint):

@@ -205,7 +205,14 @@ class ApiToken(models.Model):
 
     @classmethod
     def issue(
-        cls, *, user: User, team: Team, name: str, scope: str = Scope.ADMIN, expires_at: datetime | None = None, **limits: Any  # Any: two rows
+        cls,
+        *,
+        user: User,
+        team: Team,
+        name: str,
+        scope: str = Scope.ADMIN,
+        expires_at: datetime | None = None,
+        **limits: Any,  # Any: two rows
     ) -> tuple[ApiToken, str]:
         """A new token and its text, which is shown once and never stored. `limits` are its `project` and the `parent` that made it."""
         secret = cls.PREFIX + secrets.token_urlsafe(32)

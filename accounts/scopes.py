@@ -48,7 +48,7 @@ class InScope(IsAuthenticated):
             return False
         verb = "get" if request.method == "HEAD" else request.method.lower()
         operation = getattr(view, "action", None) or verb
-        if operation == "metadata" or not hasattr(view, operation):
+        if operation in ("metadata", "options") or not hasattr(view, operation):
             return True  # what the address describes itself with, or a verb that it does not have
         token = request.auth if isinstance(request.auth, ApiToken) else None
         refuse_scope(token, getattr(view, "scopes", {}).get(operation, ()))

@@ -393,8 +393,11 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     """The experiments of the caller's teams."""
 
     scopes: ClassVar = {
-        "list": READS_BACK, "retrieve": READS_BACK,
-        "create": LOGS, "partial_update": LOGS, "heartbeat": LOGS,
+        "list": READS_BACK,
+        "retrieve": READS_BACK,
+        "create": LOGS,
+        "partial_update": LOGS,
+        "heartbeat": LOGS,
         "destroy": ADMINISTERS,
     }
 

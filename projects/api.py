@@ -31,7 +31,7 @@ from experiments.models import Experiment
 from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
-from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
+from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric, ProjectQuerySet
 from projects.seeds import CHARACTERS_MOST, ENTRIES_MOST
 
 
@@ -136,7 +136,7 @@ class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes wi
 class ProjectView(RecordView):
     """What has a project in its address."""
 
-    def readable_rows(self) -> QuerySet[Project]:
+    def readable_rows(self) -> ProjectQuerySet:
         """The projects that the caller may read: with a token that reaches only its own, those that hold its runs, and the one that it is limited to."""
         rows, token = Project.objects.visible_to(self.caller), self.caller.token
         if token is None or not self.caller.logs_alone:
@@ -240,8 +240,12 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
     """The metrics of one project."""
 
     scopes: ClassVar = {
-        "list": READS, "create": EDITS, "partial_update": EDITS, "named_update": EDITS,
-        "destroy": ADMINISTERS, "named_destroy": ADMINISTERS,
+        "list": READS,
+        "create": EDITS,
+        "partial_update": EDITS,
+        "named_update": EDITS,
+        "destroy": ADMINISTERS,
+        "named_destroy": ADMINISTERS,
     }
 
     queryset = ProjectMetric.objects.none()

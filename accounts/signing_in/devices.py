@@ -37,6 +37,4 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     """Let the browser keep that this user signed in with it."""
     device, people = read(request)
     kept = {"device": device or secrets.token_hex(8), "people": [user.pk, *(each for each in people if each != user.pk)][:PEOPLE_MOST]}
-    response.set_cookie(
-        COOKIE, signing.dumps(kept, salt=SALT), max_age=HOLDS, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax", path="/"
-    )
+    response.set_cookie(COOKIE, signing.dumps(kept, salt=SALT), max_age=HOLDS, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax", path="/")

@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from config.errors import Unavailable
 
-AT_ONCE = 1 if (os.cpu_count() or 1) <= 2 else 2  # noqa: PLR2004  # two cores: one hashes, one answers
+AT_ONCE = 1 if (os.cpu_count() or 1) <= 2 else 2  # two cores: one hashes, one answers
 WAITING_MOST = 4
 WAIT_S = 3.0
 BUSY = "Many people sign in just now: try again in a moment."

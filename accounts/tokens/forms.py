@@ -100,7 +100,7 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiToken
-        exclude = ()
+        fields = ("user", "team", "project", "name", "scope", "expires_at")
 
     def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature
         super().__init__(*args, **options)

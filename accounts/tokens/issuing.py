@@ -62,7 +62,10 @@ def prove(request: HttpRequest, caller: Caller, password: str) -> None:
 
 @transaction.atomic
 def mint(caller: Caller, wanted: Wanted, *, by: User | None = None) -> tuple[ApiToken, str]:
-    """A new token of the caller and its text; `by` is who makes it where that is another. Raises Forbidden for one that could do more than the token that makes it, Invalid for an end past TOKEN_MAX_DAYS."""
+    """A new token of the caller and its text; `by` is who makes it where that is another.
+
+    Raises Forbidden for one that could do more than the token that makes it, Invalid for an end past TOKEN_MAX_DAYS, Conflict past LIVING_MOST.
+    """
     parent = held(caller.token) if caller.token else None
     project = wanted.project
     if parent is not None:

@@ -124,6 +124,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     TEAM + "invitations": {"POST": call(302, 404, 403, 403, 200, body={"name": "dora", "role": "viewer", "days": "7"})},
     TEAM + "invitations/<uuid:invitation_id>/link": {"POST": ADMINS_PAGE},
     TEAM + "invitations/<uuid:invitation_id>/take-back": {"POST": admins()},
+    "account/tokens/<uuid:token_id>/narrow": {"POST": call(302, 404, 404, 302, 404, body={"scope": "read"})},
     "alerts/": {"GET": OWN_PAGE},
     "alerts/<int:alert_id>/acknowledge": {"POST": change()},
     "alerts/<int:alert_id>/silence": {"POST": change(**{"for": "1d"})},
@@ -168,7 +169,7 @@ ROUTES: dict[str, dict[str, Call]] = {
         "DELETE": call(401, 404, 403, 403, 204),
     },
     "api/v1/tokens": {"GET": LIST, "POST": call(401, 201, 201, 201, 201, body={"name": "gpu7"})},
-    "api/v1/tokens/<uuid:token>": {"DELETE": call(401, 404, 404, 204, 404)},
+    "api/v1/tokens/<uuid:token>": {"PATCH": call(401, 404, 404, 200, 404, body={"name": "gpu8"}), "DELETE": call(401, 404, 404, 204, 404)},
     # Projects; a stranger makes one in a team of their own
     "api/v1/projects": {"GET": LIST, "POST": call(401, 201, 403, 201, 201, body={"name": "new"})},
     "api/v1/projects/<str:project>": {
