@@ -558,9 +558,9 @@ FORM = {"name": "gpu7", "scope": "read"}
 
 def test_the_page_asks_for_the_password_where_the_sign_in_is_older_than_an_hour(browser_for, alice, team):
     fresh = browser_for(alice)
-    assert 'type="password"' not in fresh.get("/account").content.decode()
+    assert 'name="password"' not in fresh.get("/account").content.decode()
     browser = aged(fresh)
-    assert 'type="password"' in browser.get("/account").content.decode()
+    assert 'name="password"' in browser.get("/account").content.decode()
     for given in ({}, {"password": "a guess"}):
         assert browser.post("/account/tokens", {**FORM, "team": team.pk, **given}).status_code == 422
     assert not ApiToken.objects.exists()
