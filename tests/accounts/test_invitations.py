@@ -167,6 +167,7 @@ def test_nobody_joins_by_the_invitation_of_who_is_no_admin_any_more(team, alice,
         Membership.objects.filter(user=erin).update(role=Role.EDITOR)
     with pytest.raises(NotFound):
         inviting.opened_by(key)
+    assert (Invitation.objects.get().taken_back_at is None) is (end == "past the verbs")
 
 
 def test_an_invitation_of_one_team_is_not_another_admins(api_for, alice, carol, team):
