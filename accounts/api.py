@@ -16,12 +16,15 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts import services
+from accounts.audit.recording import record
 from accounts.endpoints import RecordView, unstored
 from accounts.models import ApiToken, Membership, Role, Scope, Team
 from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.signing_in.authentication import pair_for, refreshed
+from accounts.teams import changing
 from accounts.tokens import ending, issuing
-from config.errors import Unauthenticated
+from config.errors import Forbidden, Unauthenticated
+from config.web.names import NameField
 from config.web.rest import StrictSerializer
 from projects.models import Project
 
@@ -72,6 +75,7 @@ class SignIn(OpenView):
         user = authenticate(request._request, username=asked["username"], password=asked["password"])
         if user is None:
             raise Unauthenticated("Name and password do not fit together, or the account is switched off. Capital letters count in the password.")
+        record("sign_in.done", on=user, by=user, details={"way": "over the API"})
         access, refresh = pair_for(user)
         return unstored(Response({"access": access, "refresh": refresh}))
 
@@ -86,6 +90,12 @@ class Refresh(OpenView):
         if access is None:
             raise Unauthenticated("This refresh token has expired, or its user changed the password or is switched off: sign in again.")
         return unstored(Response({"access": access}))
+
+
+class TeamName(StrictSerializer):
+    """What a team is called."""
+
+    name = NameField(max_length=255)
 
 
 class TeamRow(serializers.ModelSerializer[Team]):
@@ -107,7 +117,8 @@ class TeamRow(serializers.ModelSerializer[Team]):
 class Teams(RecordView, mixins.ListModelMixin, GenericViewSet[Team]):
     """The caller's teams."""
 
-    scopes: ClassVar = {"list": READS, "retrieve": READS}
+    scopes: ClassVar = {"list": READS, "retrieve": READS, "create": (), "partial_update": ADMINISTERS, "leave": ()}
+    of_the_team: ClassVar = frozenset({"partial_update"})
     queryset = Team.objects.none()
     serializer_class = TeamRow
     ordering_fields = ("name", "created_at")
@@ -115,6 +126,27 @@ class Teams(RecordView, mixins.ListModelMixin, GenericViewSet[Team]):
     def get_queryset(self) -> QuerySet[Team]:
         """The caller's teams."""
         return Team.objects.none() if self.is_schema else self.caller.teams()
+
+    @extend_schema(operation_id="team_make", summary="Make a team", request=TeamName, responses={201: TeamRow})
+    def create(self, request: Request) -> Response:
+        """Make a team, and be its admin. Takes a sign-in or a JWT: an API token speaks for one team."""
+        made = changing.make(self.asked(TeamName)["name"], by=self.caller.user)
+        request._request._caller = None  # type: ignore[attr-defined]  # who is admin there now
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="team_rename", summary="Rename a team", request=TeamName, responses=TeamRow)
+    def partial_update(self, request: Request, team: str) -> Response:
+        """Call a team otherwise; its slug stays. For its admins."""
+        found = services.team_named(self.caller, team)
+        self.require(Role.ADMIN, found.pk)
+        changing.rename(found, self.asked(TeamName)["name"], by=self.caller.user)
+        return Response(self.get_serializer(found).data)
+
+    @extend_schema(operation_id="team_leave", summary="Leave a team", request=None, responses={204: None})
+    def leave(self, request: Request, team: str) -> Response:
+        """Go; your tokens for the team end. The last admin stays (409): make somebody else admin first."""
+        changing.leave(services.team_named(self.caller, team), self.caller.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="team", summary="One team", responses=TeamRow)
     def retrieve(self, request: Request, team: str) -> Response:
@@ -173,23 +205,27 @@ class Members(RecordView, mixins.ListModelMixin, GenericViewSet[Membership]):
 
     @extend_schema(operation_id="member_add", summary="Add a member", request=NewMember, responses={201: MemberRow})
     def create(self, request: Request, team: str) -> Response:
-        """Take somebody who has an account into the team."""
+        """Take somebody who has an account into the team without asking. For operators: admins of a team invite (POST /teams/{team}/invitations)."""
         owner = self.team()
+        if not self.caller.user.is_superuser:
+            raise Forbidden(
+                f"People join by saying yes: POST /api/v1/teams/{owner.slug}/invitations makes a link to send. Only an operator adds somebody directly."
+            )
         asked = self.asked(NewMember)
-        member = services.add_member(owner, services.user_named(asked["user"]), asked["role"])
+        member = services.add_member(owner, services.user_named(asked["user"]), asked["role"], by=self.caller.user)
         return Response(self.get_serializer(member).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="member_change", summary="Change a member's role", request=RoleChange, responses=MemberRow)
     def partial_update(self, request: Request, team: str, user: str) -> Response:
         """Give a member another role; the last admin stays admin."""
         member = self.member()
-        services.change_role(member, self.asked(RoleChange)["role"])
+        services.change_role(member, self.asked(RoleChange)["role"], by=self.caller.user)
         return Response(self.get_serializer(member).data)
 
     @extend_schema(operation_id="member_remove", summary="Remove a member", responses={204: None})
     def destroy(self, request: Request, team: str, user: str) -> Response:
         """Take somebody out of the team; the last admin stays."""
-        services.remove_member(self.member())
+        services.remove_member(self.member(), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -12,5 +12,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Hear of sign-ins."""
+        """Hear of sign-ins: that the password was given, and for the audit and the list of sessions."""
+        from accounts.people.signs import listen  # models can be imported from here on alone
+
         user_logged_in.connect(signed_in, dispatch_uid="accounts.signing_in.proof")
+        listen()

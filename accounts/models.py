@@ -15,6 +15,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.audit.models import AuditEntry as AuditEntry
+from accounts.passes.models import BrowserSession as BrowserSession
+from accounts.passes.models import Invitation as Invitation
 from accounts.slugs import free_slug
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import caller
 from accounts.forms import SignInForm
-from accounts.models import Membership
+from accounts.people.page import sections
 from accounts.signing_in import devices
 from accounts.tokens.listing import section
 
@@ -39,7 +39,5 @@ sign_out = LogoutView.as_view()
 @login_required
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
-    """Who am I, in which teams, with which tokens."""
-    asking = caller(request)
-    memberships = Membership.objects.filter(user=asking.user).select_related("team")
-    return render(request, "accounts/account.html", {"memberships": memberships, **section(asking)})
+    """Who am I, where am I signed in, in which teams, with which tokens."""
+    return render(request, "accounts/account.html", sections(request) | section(caller(request)))

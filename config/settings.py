@@ -87,6 +87,7 @@ ALGORITHM = choice("ALGORITHM", "HS256", ("HS256", "HS384", "HS512"))
 ACCESS_TOKEN_EXPIRE_MINUTES = number(env.float, "ACCESS_TOKEN_EXPIRE_MINUTES", 30.0, least=0.1)
 REFRESH_TOKEN_EXPIRE_DAYS = number(env.float, "REFRESH_TOKEN_EXPIRE_DAYS", 7.0, least=0.01)
 SIGN_IN_FAILURES = number(env.int, "SIGN_IN_FAILURES", 10, least=1)
+PASSWORD_RESET_TIMEOUT = 86_400  # a link for a new password, in seconds
 AUDIT_KEEP_DAYS = number(env.int, "AUDIT_KEEP_DAYS", 365, least=1)
 TOKEN_MAX_DAYS = number(env.int, "TOKEN_MAX_DAYS", 0, most=36_500)
 if IS_PRODUCTION:
@@ -224,6 +225,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.audit.recording.AskingMiddleware",
+    "accounts.people.sessions.SeenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

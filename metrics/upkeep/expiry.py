@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.audit.models import AuditEntry
 from accounts.models import ApiToken, SignInCount
+from accounts.passes.models import BrowserSession
 from alerts.sending import outbox
 from metrics.clock.occurrences import Turn
 from metrics.models import Difference, Occurrence
@@ -39,7 +40,9 @@ def ended_tokens(now: datetime) -> int:
 
 def ended_sessions(now: datetime) -> int:
     """Sign-ins that ran out."""
-    return Session.objects.filter(expire_date__lt=now).delete()[0]
+    ended = Session.objects.filter(expire_date__lt=now).delete()[0]
+    BrowserSession.objects.forget_ended()
+    return ended
 
 
 def old_occurrences(now: datetime) -> int:
