@@ -42,7 +42,7 @@ class ProfileForm(Said):
     )
 
     def __init__(self, user: User, data: QueryDict | None = None) -> None:
-        super().__init__(data, initial={"name": user.get_full_name(), "email": user.email})
+        super().__init__(data, auto_id="profile_%s", initial={"name": user.get_full_name(), "email": user.email})
 
 
 class NewPasswordForm(Said):
@@ -53,7 +53,7 @@ class NewPasswordForm(Said):
     end = forms.ModelMultipleChoiceField(queryset=ApiToken.objects.none(), required=False, widget=forms.MultipleHiddenInput)
 
     def __init__(self, user: User, data: QueryDict | None = None) -> None:
-        super().__init__(data)
+        super().__init__(data, auto_id="password_%s")
         self.fields["end"].queryset = living_of(user)  # type: ignore[attr-defined]
 
     def clean_again(self) -> str:
