@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -18,6 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
+from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.services import team_named
 from alerts import lifecycle as alerts
 from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
@@ -84,6 +85,8 @@ class Silence(StrictSerializer):
 @extend_schema_view(list=extend_schema(operation_id="alerts", summary="Alerts"))
 class Alerts(RecordView, mixins.ListModelMixin, GenericViewSet[Alert]):
     """The alerts of the caller's teams; those of the server too for operators."""
+
+    scopes: ClassVar = {"list": READS, "retrieve": READS, "acknowledge": EDITS, "silence": EDITS}
 
     queryset = Alert.objects.none()
     serializer_class = AlertRow
@@ -167,6 +170,9 @@ class Sent(serializers.ModelSerializer[Delivery]):
 class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
     """The channels of one team, for its admins."""
 
+    scopes: ClassVar = dict.fromkeys(("list", "create", "partial_update", "destroy", "test"), ADMINISTERS)
+    of_the_team: ClassVar = frozenset(scopes)
+
     queryset = Channel.objects.none()
     serializer_class = ChannelRow
     ordering_fields = ("name", "created_at")
@@ -203,7 +209,7 @@ class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
     @extend_schema(operation_id="channel_delete", summary="Send no more there", responses={204: None})
     def destroy(self, request: Request, team: str, channel: str) -> Response:
         """Delete a channel and what it was still to be sent."""
-        self.channel().delete()
+        channels.delete(self.channel())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="channel_test", summary="Send a test", request=None, responses=Sent)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import ClassVar
 
 import pyarrow as pa
 from django.http import HttpResponse, StreamingHttpResponse
@@ -13,6 +14,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from accounts.audit.recording import record
+from accounts.scopes import READS
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
@@ -29,6 +32,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class Live(StoreView):
     """What is new in charts of experiments that run."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="live",
@@ -66,6 +71,8 @@ def identities(text: str) -> list[uuid.UUID]:
 class Points(StoreView):
     """What a chart shows, as a file."""
 
+    scopes: ClassVar = {"get": READS}
+
     @extend_schema(
         operation_id="points",
         summary="Every point of one metric of many experiments, as a file",
@@ -92,6 +99,7 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     """The file, its first piece made before so that errors are answered."""
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
+    record("export.made", on=owner, details={"what": f"the points of {metric}", "format": kind, "runs": len(chosen)})
     file = files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, files.file_name(owner.slug, metric))
     return file_with_pending(file, [run.id for run in chosen])
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -16,6 +16,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from accounts.access import caller
+from accounts.audit.recording import record
+from accounts.scopes import READS, READS_BACK
 from accounts.slugs import spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web import files
@@ -91,6 +94,8 @@ SERIES = [MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json",
 class Timeseries(StoreView):
     """One series."""
 
+    scopes: ClassVar = {"get": READS_BACK}
+
     @extend_schema(
         operation_id="timeseries",
         summary="One series",
@@ -104,6 +109,7 @@ class Timeseries(StoreView):
     def told(self, request: Request, owner: Project, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
         """The series as JSON or as a file. Raises Invalid or NotFound."""
         found = owner.experiments.named(experiment)
+        caller(request).require_made(found.made_with)
         metric = as_kept(owner, metric)
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
@@ -113,6 +119,7 @@ class Timeseries(StoreView):
         refuse_unknown_metrics(owner, [metric])
         if kind == "csv":
             body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
+            record("export.made", on=found, details={"what": f"the series of {metric}", "format": kind})
             return file_with_pending(files.answer([body], kind, files.file_name(found.slug, metric)), [run.id])
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
         return with_pending(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), [run.id])
@@ -134,6 +141,8 @@ class NamedTimeseries(Timeseries):
 
 class Compare(StoreView):
     """One metric of many experiments."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="compare",
@@ -183,6 +192,8 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
 class SummaryTable(StoreView):
     """Experiments x metrics."""
 
+    scopes: ClassVar = {"get": READS}
+
     @extend_schema(
         operation_id="summary",
         summary="Experiments x metrics",
@@ -229,6 +240,7 @@ def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | No
     """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
     pieces = summary_pieces(place_of(owner), chosen, names, how)
     first = next(pieces, [])
+    record("export.made", on=owner, details={"what": "the summaries", "format": kind, "runs": len(chosen)})
     file = files.answer(files.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
     return file_with_pending(file, [run.id for run in chosen])
 
@@ -277,6 +289,8 @@ def worded(value: float) -> Any:
 
 class Names(StoreView):
     """Which metrics there are."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="names",

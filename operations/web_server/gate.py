@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import DatabaseError, close_old_connections
 
-from accounts.authentication import UNKNOWN, bearer, bearer_of
+from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from config.errors import Unauthenticated, Unavailable
 from metrics.ingest.grants import writable_series
 from metrics.ingest.shortcut import LOG
