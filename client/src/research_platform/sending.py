@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from research_platform.connection import CONFLICT, NOT_FOUND, Answer, Connection, packed
-from research_platform.credentials import credentials
+from research_platform.credentials import credentials_for
 from research_platform.delivery import Delivery
 from research_platform.errors import ConfigurationError, Refused, Unreachable
 from research_platform.keeping import Destination, Keep, aside_of, files, folder, home_of, is_held, kept_batch, lines_of
@@ -95,7 +95,7 @@ class Sending:
     def __init__(self, path: Path, token: str | None) -> None:
         self._to = destination_of(path)
         self._endings: list[dict[str, Any]] = []
-        found = credentials(self._to.url, token)
+        found = credentials_for(self._to.url, token)
         self._connection = Connection(found.url, found.token)
         self._keep, self._path = Keep(self._to, path), path
         self._losses, self._settled = Losses(), 0
