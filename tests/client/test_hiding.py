@@ -52,7 +52,14 @@ def test_what_looks_like_a_secret_is_hidden(words):
     assert "***" in told
 
 
-TOKENS = ["rp_0123456789abcdef", "hf_abcdefghijklmnop", "sk-proj-abcdefghijkl", "ghp_0123456789abcdef", "AKIAIOSFODNN7EXAMPLE", "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0"]
+TOKENS = [
+    "rp_0123456789abcdef",
+    "hf_abcdefghijklmnop",
+    "sk-proj-abcdefghijkl",
+    "ghp_0123456789abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0",
+]
 
 
 @pytest.mark.parametrize("token", TOKENS)
@@ -118,3 +125,12 @@ def test_without_provenance_nothing_of_it_is_sent(start, far, monkeypatch, name)
     for request in far.requests:
         assert b"private-idea" not in request.raw
         assert provenance.host() not in str(request.raw)
+
+
+def test_without_provenance_nobody_is_told_where_points_are_kept(start, far):
+    far.plan_for_batches(*[(403, {"error": {"code": "archived", "message": "It is archived."}}, {})] * 50)
+    run = start(provenance=False)
+    run.log({"loss": 1.0})
+    run.finish(timeout_s=2.0)
+    told = [loss for request in far.of("PATCH") for loss in request.json.get("missing", [])]
+    assert [(loss["how"], loss["message"]) for loss in told][-1] == ("kept", "")

@@ -15,6 +15,7 @@ from research_platform.errors import ConfigurationError, Refused, Unreachable
 from research_platform.keeping import Destination, Keep, aside_of, files, folder, home_of, is_held, kept_batch, lines_of
 from research_platform.losses import KEPT, REFUSED, Losses
 from research_platform.pace import Pace
+from research_platform.provenance import host
 from research_platform.values import encoded
 from research_platform.voice import Voice
 
@@ -43,7 +44,7 @@ def outcome(path: Path, token: str | None) -> int:
 
 def destination_of(path: Path) -> Destination:
     """Where a file's points go. Raises OSError, and ConfigurationError where it is no such file."""
-    first = next(lines_of(path if path.exists() else aside_of(path)), {})
+    first = {"host": host(), **next(lines_of(path if path.exists() else aside_of(path)), {})}  # older files do not say which machine's they are
     try:
         return Destination(**{name: str(first[name]) for name in Destination.__dataclass_fields__})
     except KeyError as error:

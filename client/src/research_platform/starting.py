@@ -48,8 +48,8 @@ def init(
 
     `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
     not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` are the slugs or UUIDs of what the run
-    tests, one or several: linked before it starts, it counts as evidence. `mode` "disabled" (or RP_MODE) makes every call do nothing. Without `provenance` nothing is
-    said of the machine, the command line, the script's name or the git commit.
+    tests, one or several: linked before it starts, it counts as evidence. `mode` "disabled" (or RP_MODE) makes every call do nothing.
+    Without `provenance` nothing is said of the machine, the command line, the script's name or the git commit.
     Raises ConfigurationError, Unreachable or Refused, and ValueError for params that hold themselves.
     """
     params, tags = params or {}, tags or ()
