@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import services
+from accounts.audit.models import AuditEntry
 from accounts.models import ApiToken, Membership, Team, User
-from config.web.admin_pages import BigTableAdmin, CountingDeletion
+from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from projects.services import delete_team
 
 
@@ -100,3 +101,13 @@ class ApiTokenAdmin(BigTableAdmin):
         for token in queryset:
             services.revoke(token)
         messages.success(request, f"Revoked {len(queryset)}: every process has forgotten them within 30 s.")
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnlyAdmin):
+    """Who did what, from where, when. The product writes it and nobody changes it."""
+
+    list_display = ("at", "who", "sentence", "team", "project", "address")
+    list_filter = ("act",)
+    search_fields = ("who", "on_name", "team", "project", "address", "=request_id")
+    date_hierarchy = "at"

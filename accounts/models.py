@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.audit.models import AuditEntry as AuditEntry
 from accounts.slugs import free_slug
 
 

@@ -203,7 +203,7 @@ class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
     @extend_schema(operation_id="channel_delete", summary="Send no more there", responses={204: None})
     def destroy(self, request: Request, team: str, channel: str) -> Response:
         """Delete a channel and what it was still to be sent."""
-        self.channel().delete()
+        channels.delete(self.channel())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="channel_test", summary="Send a test", request=None, responses=Sent)

@@ -86,7 +86,7 @@ def delete(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     """Send no more there."""
     channel = channels.changeable(caller(request), channel_id)
     if request.method == "POST":
-        channel.delete()
+        channels.delete(channel)
         messages.success(request, f"{channel.name} is deleted: nothing more is sent there.")
         return redirect("alerts:alerts")
     waiting = channel.deliveries.filter(state=Delivery.State.WAITING).count()

@@ -87,6 +87,7 @@ ALGORITHM = choice("ALGORITHM", "HS256", ("HS256", "HS384", "HS512"))
 ACCESS_TOKEN_EXPIRE_MINUTES = number(env.float, "ACCESS_TOKEN_EXPIRE_MINUTES", 30.0, least=0.1)
 REFRESH_TOKEN_EXPIRE_DAYS = number(env.float, "REFRESH_TOKEN_EXPIRE_DAYS", 7.0, least=0.01)
 SIGN_IN_FAILURES = number(env.int, "SIGN_IN_FAILURES", 10, least=1)
+AUDIT_KEEP_DAYS = number(env.int, "AUDIT_KEEP_DAYS", 365, least=1)
 if IS_PRODUCTION:
     production.refuse_unsafe(
         secret=env.str("SECRET_KEY", default=""),
@@ -221,6 +222,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.audit.recording.AskingMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

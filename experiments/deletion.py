@@ -11,6 +11,7 @@ from typing import TypeVar
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.models import User
 from config.errors import Unavailable
 from experiments.lifecycle import DERIVED, Event, note
@@ -26,6 +27,7 @@ from metrics.store.shapes import Place
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 CHUNK = 500
+NAMED_MOST = 50
 
 
 @transaction.atomic
@@ -36,6 +38,7 @@ def delete(experiments: Iterable[Experiment], *, by: User | None) -> None:
     """
     doomed = {experiment.pk: experiment for experiment in experiments}
     mark(doomed.values())
+    tell(doomed.values(), by=by)
     for child in orphans(doomed):
         adopt(child, heir(child, doomed), by=by)
     for ids in chunks(doomed):
@@ -51,6 +54,18 @@ def mark(experiments: Iterable[Experiment]) -> None:
     """Write down, in the transaction that deletes the experiments, that their points must go. `project` is loaded with each."""
     marks = (DeletedExperiment(experiment_id=e.pk, project_id=e.project_id, team_id=e.project.team_id, name=e.name) for e in experiments)
     DeletedExperiment.objects.bulk_create(marks, batch_size=CHUNK, ignore_conflicts=True)
+
+
+def tell(experiments: Iterable[Experiment], *, by: User | None) -> None:
+    """Leave a line in the audit for each project: of the one run, or how many and the first of their names."""
+    by_project: dict[uuid.UUID, list[Experiment]] = {}
+    for each in experiments:
+        by_project.setdefault(each.project_id, []).append(each)
+    for gone in by_project.values():
+        if len(gone) == 1:
+            record("run.deleted", on=gone[0], by=by)
+        else:
+            record("runs.deleted", on=gone[0].project, by=by, details={"count": len(gone), "runs": {str(each.pk): each.name for each in gone[:NAMED_MOST]}})
 
 
 def orphans(doomed: dict[uuid.UUID, Experiment]) -> list[Experiment]:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.models import ApiToken, User
 from config.errors import Conflict
 from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
@@ -225,4 +226,5 @@ def put(experiment: Experiment, *, archived: bool, kind: ExperimentEvent.Kind, b
     experiment.archived = archived
     if Experiment.objects.filter(pk=experiment.pk, archived=not archived).update(archived=archived, updated_at=timezone.now()):
         note(experiment, kind, by=by)
+        record("run.archived" if archived else "run.restored", on=experiment, by=by)
         transaction.on_commit(GRANTS.forget)

@@ -9,12 +9,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.access import Caller
+from accounts.audit.recording import changes, record
 from accounts.models import Role, Team, User
 from accounts.services import default_team
 from accounts.slugs import base_slug
 from config.errors import Conflict, Fault, Invalid
 from config.names import flaw_in_name, tidied
 from experiments import deletion, rekeying
+from experiments.models import Experiment
 from hypotheses.claims.grouping import keep_arms
 from metrics.ingest.grants import GRANTS
 from projects.models import Project
@@ -30,7 +32,9 @@ def create(team: Team, *, name: str, description: str = "") -> Project:
     for _ in range(SLUG_ATTEMPTS):
         try:
             with transaction.atomic():
-                return Project.objects.create(team=team, name=name, description=description)
+                made = Project.objects.create(team=team, name=name, description=description)
+                record("project.made", on=made, team=team)
+                return made
         except IntegrityError as error:
             if "slug" not in str(error):
                 raise
@@ -65,12 +69,22 @@ def edit(project: Project, *, by: User | None = None, **fields: Any) -> None:  #
     """Change name, description, archived, retention_days or seed_params. Raises Invalid for names of seeds that mean nothing."""
     if "seed_params" in fields:
         set_seeds(project, fields.pop("seed_params"), by=by)
+    changed = changes(project, fields)
     for name, value in fields.items():
         setattr(project, name, value)
     if fields:
         project.save(update_fields=[*fields, "updated_at"])
+        tell(project, changed, by=by)
     if {"archived", "name"} & set(fields):
         transaction.on_commit(GRANTS.forget)
+
+
+def tell(project: Project, changed: dict[str, list[Any]], *, by: User | None) -> None:  # Any: JSON
+    """Leave lines in the audit: one that it was archived or restored, one of everything else that changed."""
+    if "archived" in changed:
+        record("project.archived" if changed.pop("archived")[1] else "project.restored", on=project, by=by)
+    if changed:
+        record("project.changed", on=project, by=by, details={"changed": ", ".join(changed), "values": changed})
 
 
 def set_seeds(project: Project, entries: Iterable[str] | None, *, by: User | None) -> None:
@@ -87,6 +101,7 @@ def set_seeds(project: Project, entries: Iterable[str] | None, *, by: User | Non
     project.seed_params = None if set(after.entries) == set(DEFAULT) else list(after.entries)
     project.save(update_fields=["seed_params", "updated_at"])
     rekeying.want(project)
+    record("project.changed", on=project, by=by, details={"changed": "seed_params", "values": {"seed_params": [list(before.entries), list(after.entries)]}})
     logger.info("%s set the seeds of the project %s (%s): %s", by, project, project.pk, ", ".join(after.entries) or "none")
 
 
@@ -102,6 +117,7 @@ def seeds_of(entries: Iterable[str] | None) -> Seeds:
 def delete(project: Project, *, by: User | None) -> None:
     """Delete a project with its experiments at once, and their points as soon as the metric store lets them go."""
     deletion.mark(project.experiments.select_related("project").iterator(chunk_size=deletion.CHUNK))
+    record("project.deleted", on=project, by=by, details={"runs": project.experiments.count(), "hypotheses": project.hypotheses.count()})
     logger.info("%s deleted the project %s (%s)", by, project, project.pk)
     project.delete()
     transaction.on_commit(GRANTS.forget)
@@ -111,6 +127,9 @@ def delete(project: Project, *, by: User | None) -> None:
 def delete_team(team: Team, *, by: User | None) -> None:
     """Delete a team with its projects, as `delete` does."""
     with transaction.atomic():
+        runs = Experiment.objects.filter(project__team=team).count()
+        record("team.deleted", on=team, by=by, details={"projects": team.projects.count(), "runs": runs, "members": team.memberships.count()})
         for project in team.projects.all():
             delete(project, by=by)
         team.delete()
+        transaction.on_commit(GRANTS.forget)

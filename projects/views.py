@@ -18,6 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh, push_url, reswap
 
 from accounts.access import caller
+from accounts.audit.recording import record
 from accounts.models import Role
 from accounts.slugs import about_slug
 from config.errors import Conflict, Invalid, NotFound, Unavailable
@@ -158,6 +159,7 @@ def exported(opened: OpenProject, query: TableQuery, asked: QueryDict) -> Stream
         content = exporting.table_file(table, columns, kind)
     except StoreError as error:
         raise Unavailable(files.AWAY) from error
+    record("export.made", on=opened.project, details={"what": "the table", "format": kind})
     return files.answer(content, kind, opened.project.slug)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.access import Caller
+from accounts.audit.recording import changes, record
 from accounts.models import Role, Team
 from alerts.models import Channel, Delivery, new_secret
 from alerts.sending import webhooks
@@ -46,28 +49,48 @@ def changeable(caller: Caller, channel_id: uuid.UUID) -> Channel:
 # Verbs ----------------------------------------------------------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def create(team: Team | None, **fields: Any) -> Channel:  # Any: values of several fields
     """A new channel of a team; without one, for alerts about the server. Raises Invalid for a target that cannot be one."""
     channel = Channel(team=team, **fields)
     check(channel.kind, channel.target)
     channel.save()
+    record("channel.made", on=channel, details={"kind": channel.kind, "target": shown(channel.target)})
     return channel
 
 
+@transaction.atomic
 def change(channel: Channel, **fields: Any) -> Channel:  # Any: values of several fields
     """The channel with what is given changed. Raises Invalid for a target that cannot be one."""
     check(channel.kind, fields.get("target", channel.target))
+    changed = list(changes(channel, fields))
     for name, value in fields.items():
         setattr(channel, name, value)
     if fields:
         channel.save(update_fields=list(fields))
+    if changed:
+        record("channel.changed", on=channel, details={"changed": ", ".join(changed), "target": shown(channel.target)})
     return channel
 
 
+@transaction.atomic
+def delete(channel: Channel) -> None:
+    """Send no more there, nor what still waits."""
+    record("channel.removed", on=channel, details={"kind": channel.kind, "target": shown(channel.target)})
+    channel.delete()
+
+
+def shown(target: str) -> str:
+    """A target without what may be secret in it: of a webhook, the host."""
+    return urlsplit(target).hostname or target if "://" in target else target
+
+
+@transaction.atomic
 def renew_secret(channel: Channel) -> None:
     """Sign with another secret from now on."""
     channel.secret = new_secret()
     channel.save(update_fields=["secret"])
+    record("channel.secret", on=channel)
 
 
 def check(kind: str, target: str) -> None:

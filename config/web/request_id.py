@@ -1,4 +1,4 @@
-"""A name for every request, so that an error on a screen can be found in the log."""
+"""A name for every request, so that an error on a screen can be found in the log; and where a request comes from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,6 +24,13 @@ def request_id(request: HttpRequest) -> str:
         known = named(request.META.get("HTTP_X_REQUEST_ID", ""))
         request.id = known  # type: ignore[attr-defined]
     return known
+
+
+def address_of(request: HttpRequest | None) -> str:
+    """Where a request comes from: what our own proxy says, where there is one (X-Forwarded-For could be anybody's words otherwise)."""
+    headers = request.META if request else {}
+    forwarded = headers.get("HTTP_X_FORWARDED_FOR", "") if settings.PROXY_TRUSTED else ""
+    return forwarded.rpartition(",")[2].strip() or headers.get("REMOTE_ADDR", "")
 
 
 class RequestIdMiddleware:

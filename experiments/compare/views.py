@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh
 
+from accounts.audit.recording import record
 from config.errors import Invalid, Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest, partial
@@ -106,6 +107,7 @@ def exported(opened: OpenProject, comparison: Comparison, table: str, kind: str)
     files.known_kind(kind)
     if comparison.measured.is_store_away:
         raise Unavailable(files.AWAY)
+    record("export.made", on=opened.project, details={"what": f"a comparison ({table})", "format": kind})
     return files.answer(files.columns_file(comparison_tables.TABLES[table](comparison), kind), kind, f"{opened.project.slug}-{table}")
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from accounts.audit.recording import record
 from config.errors import Unavailable
 from config.web import files
 from config.web.htmx import HtmxHttpRequest
@@ -86,4 +87,5 @@ def exported(opened: OpenProject, drawn: Scatter, kind: str) -> StreamingHttpRes
     schema, lines = drawn.schema, list(drawn.lines)
     if drawn.numbers.is_away:
         raise Unavailable(files.AWAY)
+    record("export.made", on=opened.project, details={"what": "the data of a drawing", "format": kind})
     return files.answer(files.file_of(schema, [lines], kind), kind, f"{opened.project.slug}-axes")

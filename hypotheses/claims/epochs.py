@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.models import User
 from experiments.models import Experiment
 from hypotheses.claims import verdict_alerts
@@ -55,6 +56,8 @@ def respecify(hypothesis: Hypothesis, before: Terms, *, has_data: bool, by: User
     else:
         store(hypothesis, UNFIXED)
     note(hypothesis, Kind.RESPECIFIED if has_data else Kind.TERMS, sentence, by=by, before=before, after=after)
+    details = {"changed": changes, "epoch": hypothesis.epoch}
+    record("hypothesis.epoch" if has_data else "hypothesis.changed", on=hypothesis, by=by, details=details)
     want(hypothesis)
     return has_data
 

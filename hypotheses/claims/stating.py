@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.models import User
 from config.errors import Conflict, Fault, NotFound
 from experiments.models import Experiment
@@ -74,6 +75,7 @@ def insert(project: Project, said: Content, *, by: User | None, at: datetime) ->
     set_targets(hypothesis, said["targets"], by=by)
     terms = terms_of(hypothesis)
     note(hypothesis, Kind.CREATED, f"Stated: {in_one_line(terms)}.", by=by, at=at, terms=terms)
+    record("hypothesis.stated", on=hypothesis, by=by, details={"terms": in_one_line(terms)})
     want(hypothesis)
     return hypothesis
 
@@ -129,6 +131,7 @@ def edit_words(hypothesis: Hypothesis, said: Content, *, by: User | None) -> Non
         before = {name: getattr(hypothesis, name) for name in changed}
         store(hypothesis, changed)
         note(hypothesis, Kind.EDITED, f"Edited: {', '.join(changed)}.", by=by, before=before, after=changed)
+        record("hypothesis.changed", on=hypothesis, by=by, details={"changed": ", ".join(changed)})
 
 
 def edit_terms(hypothesis: Hypothesis, said: Content, *, by: User | None) -> None:
@@ -154,6 +157,7 @@ def edit_status(hypothesis: Hypothesis, status: str | None, *, by: User | None) 
 def delete(hypothesis: Hypothesis, *, by: User | None) -> None:
     """Delete it with its links, rules and history. The runs stay; so do evidence rows in the metric store, where nothing shows them."""
     logger.info("%s deleted the hypothesis %s (%s)", by, hypothesis, hypothesis.pk)
+    record("hypothesis.deleted", on=hypothesis, by=by, details={"status": hypothesis.status, "runs": hypothesis.links.count()})
     verdict_alerts.retract(hypothesis, why="The hypothesis was deleted.")
     hypothesis.delete()
 

@@ -13,6 +13,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from accounts.audit.recording import record
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
@@ -92,6 +93,7 @@ def points_file(owner: Project, chosen: Sequence[charts.Run], metric: str, asked
     """The file, its first piece made before so that errors are answered."""
     pieces = (lines(run, page, asked.x) for run in chosen for page in point_rows.pages(process.repository(), place_of(owner), run.id, metric, window_of(asked)))
     first = next(pieces, [])
+    record("export.made", on=owner, details={"what": f"the points of {metric}", "format": kind, "runs": len(chosen)})
     file = files.answer(files.file_of(points_schema(asked.x), chain([first], pieces), kind), kind, files.file_name(owner.slug, metric))
     return file_with_pending(file, [run.id for run in chosen])
 

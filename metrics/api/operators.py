@@ -7,6 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.audit.recording import record
 from config.errors import Forbidden
 from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json
@@ -25,7 +26,9 @@ class DeadLetters(StoreView):
     def post(self, request: Request) -> HttpResponse:
         """Put all of them back into the queue, each under the identity it had."""
         operator(request)
-        return as_json({"replayed": process.spools().replay_dead()})
+        replayed = process.spools().replay_dead()
+        record("store.restored", details={"replayed": replayed})
+        return as_json({"replayed": replayed})
 
 
 class Restore(StoreView):
@@ -35,7 +38,9 @@ class Restore(StoreView):
     def post(self, request: Request) -> HttpResponse:
         """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
         operator(request)
-        return as_json({"points": process.spools().restore()})
+        points = process.spools().restore()
+        record("store.restored", details={"points": points})
+        return as_json({"points": points})
 
 
 def operator(request: Request) -> None:

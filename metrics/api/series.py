@@ -16,6 +16,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from accounts.audit.recording import record
 from accounts.slugs import spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web import files
@@ -113,6 +114,7 @@ class Timeseries(StoreView):
         refuse_unknown_metrics(owner, [metric])
         if kind == "csv":
             body = charts.csv_series(process.repository(), place_of(owner), run, metric, asked)
+            record("export.made", on=found, details={"what": f"the series of {metric}", "format": kind})
             return file_with_pending(files.answer([body], kind, files.file_name(found.slug, metric)), [run.id])
         head = {"project": owner.slug, "experiment": found.slug, "metric": metric}
         return with_pending(charts.timeseries(process.repository(), place_of(owner), run, metric, asked, head=head), [run.id])
@@ -229,6 +231,7 @@ def summary_file(owner: Project, chosen: list[charts.Run], names: list[str] | No
     """The table as a file: a row for each experiment and metric, made while it is sent; the first piece before, so that errors are answered."""
     pieces = summary_pieces(place_of(owner), chosen, names, how)
     first = next(pieces, [])
+    record("export.made", on=owner, details={"what": "the summaries", "format": kind, "runs": len(chosen)})
     file = files.answer(files.file_of(SUMMARY_FILE, chain([first], pieces), kind), kind, f"{owner.slug}-summary")
     return file_with_pending(file, [run.id for run in chosen])
 

@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Max, Q
 from django.utils import timezone
 
+from accounts.audit.models import AuditEntry
 from accounts.models import ApiToken
 from alerts.sending import outbox
 from metrics.clock.occurrences import Turn
@@ -25,7 +26,8 @@ def expire(turn: Turn) -> str:
     tokens, sessions, occurrences = ended_tokens(now), ended_sessions(now), old_occurrences(now)
     Difference.objects.filter(settled_at__lt=now - HISTORY_KEPT).delete()
     outbox.forget_old(at=now)
-    return f"Deleted {tokens} tokens, {sessions} sessions, {occurrences} occurrences."
+    lines = AuditEntry.objects.expire(at=now)
+    return f"Deleted {tokens} tokens, {sessions} sessions, {occurrences} occurrences, {lines} lines of the audit."
 
 
 def ended_tokens(now: datetime) -> int:
