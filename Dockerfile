@@ -32,7 +32,7 @@ COPY metrics metrics
 COPY operations operations
 COPY config config
 # Collected once; then the product serves from there and looks nowhere else.
-RUN mkdir .static && DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -r /tmp/build
+RUN mkdir .static && DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -r /tmp/build && chmod -R a+rX .static
 USER platform
 VOLUME /data
 EXPOSE 8000

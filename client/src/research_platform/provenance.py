@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import socket
-import subprocess
+import subprocess  # nosec B404  # one fixed command, without a shell
 import sys
 import time
 from itertools import accumulate
@@ -52,7 +52,7 @@ def git_commit() -> str:
     if git is None or not any((folder / ".git").exists() for folder in (here, *here.parents)):
         return ""
     try:
-        asked = subprocess.run([git, "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=False)  # noqa: S603
+        asked = subprocess.run([git, "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=False)  # noqa: S603  # nosec B603
     except (OSError, subprocess.SubprocessError, UnicodeError):
         return ""
     return asked.stdout.strip() if asked.returncode == 0 else ""
