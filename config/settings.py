@@ -417,6 +417,7 @@ SPECTACULAR_SETTINGS = {
         "StatedStatusEnum": ["proposed", "testing"],
         "StatedDirectionEnum": ["minimize", "maximize"],
         "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
+        "RunStatusEnum": ["planned", "running", "complete", "failed", "stalled"],
         "SeverityEnum": "alerts.models.Severity",
         "ChannelKindEnum": "alerts.models.Channel.Kind",
     },
