@@ -27,7 +27,7 @@ from tests.waiting import until
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text()
 PROGRAM = os.environ.get("NGINX") or shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 KIB, MIB = 1 << 10, 1 << 20
-LIMITS = {"^~ /api/v1/auth/": "16k", "^~ /api/": "4m", "^~ /api/v1/metrics/log": str(settings.METRICS_MAX_BODY_BYTES), "/": "2m"}
+LIMITS = {"/api/": "4m", "^~ /api/v1/metrics/log": str(settings.METRICS_MAX_BODY_BYTES), "/": "2m"}
 
 
 def locations() -> dict[str, str]:
@@ -171,9 +171,12 @@ def is_open(port: int) -> bool:
 SIZES = [
     ("/sign-in", 16 * KIB),
     ("/account/tokens", 16 * KIB),
+    ("/password/new", 16 * KIB),
+    ("/join", 16 * KIB),
     ("/admin/login/", 16 * KIB),
     ("/%73ign-in", 16 * KIB),
     ("/api/v1/auth/token", 16 * KIB),
+    ("/api/v1/tokens", 16 * KIB),
     ("/api/v1/metrics/log/../../auth/token", 16 * KIB),
     ("/vision/digits/edit", 2 * MIB),
     ("/api/v1/experiments", 4 * MIB),

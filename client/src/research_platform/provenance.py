@@ -14,8 +14,8 @@ from pathlib import Path
 from research_platform.hiding import hidden
 
 GIT_TIMEOUT_S = 2.0
-# What a server takes of a command, with room for the mark.
-COMMAND_BYTES = 8_000
+# What a server takes of a command is 8,000, the mark of a cut included.
+COMMAND_BYTES = 7_990
 CUT = " …"
 
 
