@@ -26,9 +26,7 @@ def refuse_unsafe(*, secret: str, is_secret_shared: bool, debug: bool, origins: 
         raise SetupError("ENVIRONMENT=production does not start with CORS_ALLOWED_ORIGINS=*, which lets every page call the API: name the origins.")
     for host in hosts:
         if is_any_host(host):
-            raise SetupError(
-                f"ENVIRONMENT=production does not start with ALLOWED_HOSTS={host}, under which anybody's name leads here and stands in our links: name the hosts."
-            )
+            raise SetupError(f"ENVIRONMENT=production does not start with ALLOWED_HOSTS={host}, under which anybody's name leads here: name the hosts.")
 
 
 def is_any_host(host: str) -> bool:

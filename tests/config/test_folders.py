@@ -45,7 +45,8 @@ def test_what_an_earlier_version_left_open_is_closed_and_the_folder_is_told_of(l
 
 def test_what_cannot_be_closed_is_named(left_open, monkeypatch):
     monkeypatch.setattr(Path, "chmod", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    assert folders.close(left_open).endswith(f": chmod go-rwx {left_open}/platform.sqlite3 {left_open}/platform.sqlite3-wal {left_open}/secret_key {left_open}/spool")
+    names = ("platform.sqlite3", "platform.sqlite3-wal", "secret_key", "spool")
+    assert folders.close(left_open).endswith(": chmod go-rwx " + " ".join(f"{left_open}/{name}" for name in names))
 
 
 def test_a_link_is_left_as_it_is(left_open, tmp_path_factory):
