@@ -42,6 +42,14 @@ def test_each_purpose_has_its_limit():
     assert {limit[0] for where, limit in limits.items() if where not in LIMITS} == {"16k"}
 
 
+def test_the_proxy_lets_through_what_the_product_takes_and_little_more():
+    purposes = pytest.importorskip("config.web.bodies.purposes")
+    passwords = dict.fromkeys(("/sign-in", "/password/new", "/api/v1/auth/token", "/api/v1/tokens"), 16 * KIB)
+    for path, let_through in {**passwords, "/vision/digits/edit": 2 * MIB, "/api/v1/experiments": 4 * MIB}.items():
+        assert purposes.most_bytes(path) <= let_through <= 1.1 * purposes.most_bytes(path), path
+    assert purposes.most_bytes("/api/v1/metrics/log-batch/a/b") == int(LIMITS["^~ /api/v1/metrics/log"])
+
+
 def test_every_location_passes_on_in_the_same_way():
     for where, inside in locations().items():
         assert set(re.findall(r"^ +(\w+)", inside, re.MULTILINE)) == {"client_max_body_size", "proxy_pass"}, where
