@@ -1,14 +1,17 @@
-"""What every endpoint of the record knows: who asks, and what that caller may do."""
+"""What every endpoint knows: who asks, what that caller may do, and which scope of a token each operation takes."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework import serializers
+from rest_framework.response import Response
 
 from accounts.access import Caller, caller
 from accounts.models import Role
+from accounts.scopes import Scopes, operations_of, refuse_undeclared
 from config.web.query import Endpoint
 from config.web.rest import RecordParser, StrictSerializer
 
@@ -21,7 +24,25 @@ class SlugWarning(serializers.Serializer[Any]):  # Any: shown, never read
     message = serializers.CharField()
 
 
-class RecordView(Endpoint):
+class ScopedEndpoint(Endpoint):
+    """An endpoint that says of each operation which scope of a token it takes, and is not put under an address without.
+
+    `scopes` has the weakest scopes of each operation, `of_the_team` those that no token of one project may do.
+    """
+
+    scopes: ClassVar[Scopes]
+    of_the_team: ClassVar[frozenset[str]] = frozenset()
+
+    if not TYPE_CHECKING:  # DRF's two kinds of views each have their own signature
+
+        @classmethod
+        def as_view(cls, actions: dict[str, str] | None = None, **options: Any) -> Callable[..., Any]:  # Any: DRF's own signatures
+            """The view. Raises ImproperlyConfigured where an operation does not say its scope."""
+            refuse_undeclared(cls, set(operations_of(cls, actions)))
+            return super().as_view(**({"actions": actions} if actions else {}), **options)
+
+
+class RecordView(ScopedEndpoint):
     """An endpoint of the record: its caller, and that caller's rights."""
 
     parser_classes = (RecordParser,)
@@ -46,3 +67,9 @@ class RecordView(Endpoint):
         body.is_valid(raise_exception=True)
         values: dict[str, Any] = body.validated_data
         return values
+
+
+def unstored(answer: Response) -> Response:
+    """The same answer, kept by nobody on its way: it holds a secret."""
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,4 +1,7 @@
-"""What the first start of `serve`, or `manage.py setup`, makes once: an admin with a generated password, a team and a token."""
+"""What the first start of `serve`, or `manage.py setup`, makes once: an admin with a generated password, a team and a token.
+
+The token logs, reads and edits in that team. It is no operator's, as it lies in a file: people, deletions and /metrics take a sign-in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from pathlib import Path
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.access import Caller
+from accounts.models import Membership, Role, Scope, Team, User
+from accounts.tokens.issuing import Wanted, mint
 from config.errors import SetupError
 
 TEAM = "Research team"
@@ -54,7 +59,7 @@ def first_account(username: str) -> Account:
     user.save()
     team = Team.objects.create(name=TEAM)
     Membership.objects.create(team=team, user=user, role=Role.ADMIN)
-    _, token = ApiToken.issue(user=user, team=team, name="first start")
+    _, token = mint(Caller(user), Wanted("first start", team, Scope.WRITE))
     return Account(user.username, password, token)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.audit.models import AuditEntry as AuditEntry
+from accounts.passes.models import BrowserSession as BrowserSession
+from accounts.passes.models import Invitation as Invitation
 from accounts.slugs import free_slug
 
 
@@ -46,6 +49,35 @@ class Role(models.TextChoices):
         return self.rank >= needed.rank
 
 
+class Scope(models.TextChoices):
+    """What a token may do at most; its owner's role bounds it further. Pages say the second word."""
+
+    INGEST = "ingest", "Log"
+    READ = "read", "Read"
+    WRITE = "write", "Edit"
+    ADMIN = "admin", "Administer"
+    BEFORE = "before", "as before"  # made before there were scopes: all that its owner may do, until somebody narrows it
+
+    def includes(self, other: Scope) -> bool:
+        """Whether a token of this scope may do all that one of `other` may. Only a token from before includes `before`."""
+        return self == other or other in INCLUDED[self]
+
+    @property
+    def role(self) -> Role:
+        """The strongest role that a token of this scope acts in."""
+        return ROLE_AT_MOST.get(self, Role.ADMIN)
+
+
+INCLUDED: dict[Scope, frozenset[Scope]] = {
+    Scope.INGEST: frozenset(),
+    Scope.READ: frozenset(),
+    Scope.WRITE: frozenset({Scope.INGEST, Scope.READ}),
+    Scope.ADMIN: frozenset({Scope.INGEST, Scope.READ, Scope.WRITE}),
+    Scope.BEFORE: frozenset({Scope.INGEST, Scope.READ, Scope.WRITE, Scope.ADMIN}),
+}
+ROLE_AT_MOST = {Scope.INGEST: Role.EDITOR, Scope.READ: Role.VIEWER, Scope.WRITE: Role.EDITOR}
+
+
 class Team(models.Model):
     """Owns projects; its members are viewer, editor or admin."""
 
@@ -68,6 +100,20 @@ class Team(models.Model):
         super().save(**options)  # type: ignore[arg-type]
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Several memberships."""
+
+    @transaction.atomic
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """End them, and for good the tokens that spoke for them."""
+        for team_id, user_id in self.values_list("team_id", "user_id"):
+            ApiToken.objects.filter(team=team_id, user=user_id).revoke()
+        return super().delete()
+
+    delete.queryset_only = True  # type: ignore[attr-defined]  # Django's own mark: never of a manager, which has all of them
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's own mark: no template calls it
+
+
 class Membership(models.Model):
     """One person's role in one team."""
 
@@ -76,6 +122,8 @@ class Membership(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = MembershipQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["team", "user"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["team", "user"], name="membership_once")]
@@ -83,18 +131,44 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user} in {self.team} ({self.role})"
 
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:  # Any: Django's own signature
+        """End it, and for good the tokens that spoke for it: who comes back makes new ones."""
+        with transaction.atomic():
+            ApiToken.objects.filter(team=self.team_id, user=self.user_id).revoke()
+            return super().delete(*args, **options)
+
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Questions about tokens."""
 
     def usable(self, *, at: datetime) -> Self:
-        """Neither revoked nor expired at `at`, and their owner still active."""
+        """Neither revoked nor expired at `at`, nor made by a token that is; and their owner still active."""
         alive = models.Q(expires_at=None) | models.Q(expires_at__gt=at)
-        return self.filter(alive, revoked_at=None, user__is_active=True)
+        rooted = models.Q(parent=None) | models.Q(parent__digest__gt="", parent__revoked_at=None)  # a parent whose row is gone had ended
+        return self.filter(alive, rooted, revoked_at=None, user__is_active=True)
+
+    def made_by(self, tokens: Iterable[ApiToken]) -> Self:
+        """All that these tokens made, and those made, and so on: a token ends with the one that made it."""
+        found, grown = set[uuid.UUID](), {token.pk for token in tokens}
+        while grown:
+            found |= grown
+            grown = set(self.model.objects.filter(parent__in=grown).values_list("pk", flat=True)) - found
+        return self.filter(pk__in=found).exclude(pk__in=[token.pk for token in tokens])
+
+    @transaction.atomic
+    def revoke(self) -> int:
+        """End them now, with every token that they made; how many had not ended. Every process has forgotten them within 30 s."""
+        ending = list(self.select_for_update(of=("self",)).only("pk"))
+        made = ApiToken.objects.made_by(ending).values_list("pk", flat=True)
+        ids = [token.pk for token in ending] + list(made)
+        return ApiToken.objects.filter(pk__in=ids, revoked_at=None).update(revoked_at=timezone.now())
+
+    revoke.queryset_only = True  # type: ignore[attr-defined]  # as above
+    revoke.alters_data = True  # type: ignore[attr-defined]
 
 
 class ApiToken(models.Model):
-    """A long-lived token of one user for one team. Only its SHA-256 is kept; the prefix tells people which is which."""
+    """A long-lived token of one user for one team, or one project of it. Only its SHA-256 is kept; the prefix tells people which is which."""
 
     PREFIX = "rp_"
     USED_RESOLUTION = timedelta(minutes=1)
@@ -103,6 +177,12 @@ class ApiToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100, help_text="Where it is used, for example: gpu7.")
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.BEFORE, db_default=Scope.BEFORE, help_text="What it may do at most.")
+    # Without constraints: a version that knows neither column may delete a project or a token.
+    project = models.ForeignKey(
+        "projects.Project", null=True, blank=True, on_delete=models.CASCADE, db_constraint=False, related_name="+", help_text="Empty for all of the team."
+    )
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, db_constraint=False, related_name="children", editable=False)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -124,19 +204,40 @@ class ApiToken(models.Model):
         return hashlib.sha256(secret.encode()).hexdigest()
 
     @classmethod
-    def issue(cls, *, user: User, team: Team, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-        """A new token and its text, which is shown once and never stored."""
+    def issue(
+        cls,
+        *,
+        user: User,
+        team: Team,
+        name: str,
+        scope: str = Scope.ADMIN,
+        expires_at: datetime | None = None,
+        **limits: Any,  # Any: two rows
+    ) -> tuple[ApiToken, str]:
+        """A new token and its text, which is shown once and never stored. `limits` are its `project` and the `parent` that made it."""
         secret = cls.PREFIX + secrets.token_urlsafe(32)
-        token = cls.objects.create(user=user, team=team, name=name, expires_at=expires_at, prefix=secret[:10], digest=cls.hashed(secret))
+        kept = {"prefix": secret[:10], "digest": cls.hashed(secret), **limits}
+        token = cls.objects.create(user=user, team=team, name=name, scope=scope, expires_at=expires_at, **kept)
         return token, secret
 
     def revoke(self) -> None:
-        """End the token now. Every process has forgotten it within 30 s."""
-        self.revoked_at = self.revoked_at or timezone.now()
-        self.save(update_fields=["revoked_at"])
+        """End the token now, and those that it made. Every process has forgotten them within 30 s."""
+        ApiToken.objects.filter(pk=self.pk).revoke()
+        self.refresh_from_db(fields=["revoked_at"])
 
     def record_use(self, *, at: datetime) -> None:
         """Note that it was used, writing at most once a minute."""
         if self.last_used_at is None or at - self.last_used_at >= self.USED_RESOLUTION:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=at)
             self.last_used_at = at
+
+
+class SignInCount(models.Model):
+    """How many sign-ins were tried under one key in the present span: of an account, of an address, of a device. Written by accounts.signing_in.brake."""
+
+    counted = models.CharField(primary_key=True, max_length=64)
+    tried = models.PositiveIntegerField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.tried} until {self.ends_at:%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""The verbs of teams, members and tokens."""
+"""The verbs of teams and members."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.access import Caller
-from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.audit.recording import record
+from accounts.models import Invitation, Membership, Role, Team, User
 from accounts.slugs import is_uuid, meant, only, spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web.words import COMPARED_MOST, nearest
@@ -47,8 +48,16 @@ def user_named(reference: str) -> User:
 
 
 @transaction.atomic
-def add_member(team: Team, user: User, role: str) -> Membership:
-    """Take a user into a team. Raises Conflict where the user is in it already."""
+def add_member(team: Team, user: User, role: str, *, by: User | None = None) -> Membership:
+    """Take a user into a team without asking, as operators may. Raises Conflict where the user is in it already."""
+    membership = enter(team, user, role)
+    record("member.added", team=team, on=user, by=by, details={"role": role})
+    return membership
+
+
+@transaction.atomic
+def enter(team: Team, user: User, role: str) -> Membership:
+    """Make a user a member, whoever asked for it. Raises Conflict where the user is one already."""
     membership, is_new = Membership.objects.get_or_create(team=team, user=user, defaults={"role": role})
     if not is_new:
         raise Conflict(f"{user} is in {team} already, as {membership.role}: PATCH the member to change the role.")
@@ -57,31 +66,38 @@ def add_member(team: Team, user: User, role: str) -> Membership:
 
 
 @transaction.atomic
-def change_role(membership: Membership, role: str) -> None:
-    """Give a member another role. Raises Conflict where the team would lose its last admin."""
+def change_role(membership: Membership, role: str, *, by: User | None = None) -> None:
+    """Give a member another role. Raises Conflict where the team would lose its last admin.
+
+    Who is no admin any more has invited nobody: open invitations of that admin are taken back.
+    """
     if role != Role.ADMIN:
         keep_an_admin(membership)
+    was = Membership.objects.select_for_update().get(pk=membership.pk).role
     membership.role = role
     membership.save(update_fields=["role"])
+    if role != Role.ADMIN:
+        Invitation.objects.take_back(team=membership.team_id, made_by=membership.user_id)
+    if role != was:
+        record("member.role", team=membership.team, on=membership.user, by=by, details={"was": was, "role": role})
     transaction.on_commit(GRANTS.forget)
 
 
 @transaction.atomic
-def remove_member(membership: Membership) -> None:
-    """Let a member go. Raises Conflict where the team would lose its last admin."""
+def remove_member(membership: Membership, *, by: User | None = None, act: str = "member.removed") -> None:
+    """Let a member go, and take back whom this one had invited; what tokens spoke for the member in this team end for good.
+
+    Raises Conflict where the team would lose its last admin.
+    """
     keep_an_admin(membership)
+    Invitation.objects.take_back(team=membership.team_id, made_by=membership.user_id)
+    record(act, team=membership.team, on=membership.user, by=by, details={"role": membership.role})
     membership.delete()
     transaction.on_commit(GRANTS.forget)
 
 
 def keep_an_admin(leaving: Membership) -> None:
     """Raise Conflict where no other admin stays. Locks the team's admins until the transaction ends."""
-    admins = list(Membership.objects.select_for_update().filter(team=leaving.team_id, role=Role.ADMIN))
+    admins = list(Membership.objects.select_for_update(of=("self",)).filter(team=leaving.team_id, role=Role.ADMIN, user__is_active=True))
     if admins == [leaving]:
         raise Conflict(f"{leaving.user} is the last admin of {leaving.team}: make another member admin first.")
-
-
-def revoke(token: ApiToken) -> None:
-    """End a token now, in this process at once."""
-    token.revoke()
-    GRANTS.forget()

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.audit.admin_lines import Audited
 from accounts.models import Team
 from alerts import lifecycle as alerts
 from alerts.models import Alert, Channel, Delivery, WebProcess
@@ -82,7 +83,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Channel)
-class ChannelAdmin(BigTableAdmin):
+class ChannelAdmin(Audited, BigTableAdmin):
     """Where alerts are sent; without a team, those about the server."""
 
     form = ChannelForm

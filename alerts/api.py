@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -18,6 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView
 from accounts.models import Role, Team
+from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.services import team_named
 from alerts import lifecycle as alerts
 from alerts.models import Alert, AlertQuerySet, Channel, Delivery, Kind, Severity
@@ -84,6 +85,8 @@ class Silence(StrictSerializer):
 @extend_schema_view(list=extend_schema(operation_id="alerts", summary="Alerts"))
 class Alerts(RecordView, mixins.ListModelMixin, GenericViewSet[Alert]):
     """The alerts of the caller's teams; those of the server too for operators."""
+
+    scopes: ClassVar = {"list": READS, "retrieve": READS, "acknowledge": EDITS, "silence": EDITS}
 
     queryset = Alert.objects.none()
     serializer_class = AlertRow
@@ -166,6 +169,9 @@ class Sent(serializers.ModelSerializer[Delivery]):
 @extend_schema_view(list=extend_schema(operation_id="channels", summary="Where a team's alerts are sent"))
 class Channels(RecordView, mixins.ListModelMixin, GenericViewSet[Channel]):
     """The channels of one team, for its admins."""
+
+    scopes: ClassVar = dict.fromkeys(("list", "create", "partial_update", "destroy", "test"), ADMINISTERS)
+    of_the_team: ClassVar = frozenset(scopes)
 
     queryset = Channel.objects.none()
     serializer_class = ChannelRow

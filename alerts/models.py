@@ -81,9 +81,9 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     """Questions about alerts."""
 
     def visible_to(self, caller: Caller) -> Self:
-        """Those of the caller's teams; those of the server for operators."""
-        theirs = models.Q(team__in=list(caller.roles))
-        return self.filter(theirs | models.Q(team=None)) if caller.user.is_superuser else self.filter(theirs)
+        """Those of the caller's teams, or of the one project that a token is limited to; those of the server for operators."""
+        theirs = models.Q(team__in=list(caller.roles)) & (caller.within("project") | caller.within("experiment__project"))
+        return self.filter(theirs | models.Q(team=None)) if caller.is_operator else self.filter(theirs)
 
     def open(self) -> Self:
         """Those whose condition holds."""

@@ -88,7 +88,9 @@ ALGORITHM = choice("ALGORITHM", "HS256", ("HS256", "HS384", "HS512"))
 ACCESS_TOKEN_EXPIRE_MINUTES = number(env.float, "ACCESS_TOKEN_EXPIRE_MINUTES", 30.0, least=0.1)
 REFRESH_TOKEN_EXPIRE_DAYS = number(env.float, "REFRESH_TOKEN_EXPIRE_DAYS", 7.0, least=0.01)
 SIGN_IN_FAILURES = number(env.int, "SIGN_IN_FAILURES", 10, least=1)
+PASSWORD_RESET_TIMEOUT = 86_400  # a link for a new password, in seconds
 AUDIT_KEEP_DAYS = number(env.int, "AUDIT_KEEP_DAYS", 365, least=1)
+TOKEN_MAX_DAYS = number(env.int, "TOKEN_MAX_DAYS", 0, most=36_500)
 if IS_PRODUCTION:
     production.refuse_unsafe(
         secret=env.str("SECRET_KEY", default=""),
@@ -179,7 +181,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METERS_DIR)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["accounts.backends.UsernameOrEmailBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.signing_in.backends.UsernameOrEmailBackend"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "projects:list"
@@ -227,6 +229,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.audit.recording.AskingMiddleware",
+    "accounts.people.sessions.SeenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -313,6 +316,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+PASSWORD_HASHERS = ["accounts.signing_in.hashing.QueuedPBKDF2"]
 if ENVIRONMENT == "test":  # a strong hash would be most of what the tests do
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CSRF_FAILURE_VIEW = "config.web.answers.csrf_failure"
@@ -378,8 +382,8 @@ SIMPLE_JWT: dict[str, Any] = {
 }
 SIMPLE_JWT["CHECK_REVOKE_TOKEN"] = True
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication", "accounts.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.signing_in.authentication.TokenAuthentication", "accounts.signing_in.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.scopes.InScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "config.web.rest.StableOrdering"],

@@ -11,6 +11,9 @@ admin.site.index_title = "Records"
 
 api = [
     path("", include("accounts.api_urls")),
+    path("", include("accounts.people.api_urls")),
+    path("", include("accounts.invitations.api_urls")),
+    path("", include("accounts.teams.api_urls")),
     path("", include("projects.api_urls")),
     path("", include("experiments.api_urls")),
     path("", include("hypotheses.api_urls")),
@@ -23,6 +26,9 @@ urlpatterns = [
     path("", include("experiments.urls")),
     path("", include("hypotheses.urls")),
     path("", include("accounts.urls")),
+    path("", include("accounts.people.urls")),
+    path("", include("accounts.invitations.urls")),
+    path("", include("accounts.teams.urls")),
     path("", include("alerts.urls")),
     path("client/", include("config.client_urls")),
     path("admin/", admin.site.urls),

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
+from accounts.audit.admin_lines import Audited
 from accounts.models import User
 from config.errors import Conflict, Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
@@ -81,9 +82,10 @@ class EventInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(CountingDeletion, BigTableAdmin):
+class ExperimentAdmin(Audited, CountingDeletion, BigTableAdmin):
     """Experiments. Status changes by action, so that history knows of it; deleting takes the points along."""
 
+    told_by_verbs = frozenset({"deleted"})
     form = ExperimentForm
     list_display = ("name", "project", "status", "failure_kind", "parent_experiment", "archived", "created_at", "last_point_at")
     list_filter: ClassVar = ["status", "failure_kind", "archived", "created_at", ("project", admin.RelatedOnlyFieldListFilter)]
@@ -183,7 +185,7 @@ class ExperimentAdmin(CountingDeletion, BigTableAdmin):
 
 
 @admin.register(Tag)
-class TagAdmin(BigTableAdmin):
+class TagAdmin(Audited, BigTableAdmin):
     """Tags of projects."""
 
     list_display = ("name", "project")

@@ -28,6 +28,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
+from accounts.scopes import ADMINISTERS, LOGS, READS_BACK
 from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.web.names import NameField
@@ -332,7 +333,8 @@ class ExperimentFilter(OfProject):
 
     def below(self, experiments: QuerySet[Experiment], name: str, reference: str) -> QuerySet[Experiment]:
         """Those below one experiment. Raises NotFound, or Conflict where several have the name."""
-        above = self.within(Experiment.objects.visible_to(caller(self.request))).named(reference)
+        asking = caller(self.request)
+        above = self.within(Experiment.objects.visible_to(asking).filter(asking.made("made_with"))).named(reference)
         return experiments.filter(**{name: above.pk})
 
     def of_arm(self, experiments: QuerySet[Experiment], name: str, key: str) -> QuerySet[Experiment]:
@@ -390,6 +392,15 @@ LIST_WORDS = [
 class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
     """The experiments of the caller's teams."""
 
+    scopes: ClassVar = {
+        "list": READS_BACK,
+        "retrieve": READS_BACK,
+        "create": LOGS,
+        "partial_update": LOGS,
+        "heartbeat": LOGS,
+        "destroy": ADMINISTERS,
+    }
+
     queryset = Experiment.objects.none()
     serializer_class = ExperimentRow
     filter_backends = (DjangoFilterBackend, ExperimentOrdering)
@@ -399,7 +410,7 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
 
     def get_queryset(self) -> QuerySet[Experiment]:
         """Those that the caller may read."""
-        return Experiment.objects.none() if self.is_schema else self.visible().prefetch_related("tags")
+        return Experiment.objects.none() if self.is_schema else self.visible().filter(self.caller.made("made_with")).prefetch_related("tags")
 
     def get_serializer_class(self) -> type[ExperimentRow]:
         """What a row is."""
@@ -439,13 +450,14 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         return page
 
     def visible(self) -> QuerySet[Experiment]:
-        """Those that the caller may read, with what their address takes."""
+        """Those of the caller's teams, with what their address takes."""
         return Experiment.objects.visible_to(self.caller).select_related("project__team").with_writer()
 
     def experiment(self, *, role: Role = Role.VIEWER) -> Experiment:
         """The experiment in the address. Raises Http404 or Forbidden."""
         experiment = get_object_or_404(self.visible(), pk=self.kwargs["experiment"])
         self.require(role, experiment.project.team_id)
+        self.caller.require_made(experiment.made_with)
         return experiment
 
     @extend_schema(
@@ -458,11 +470,11 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     )
     def create(self, request: Request) -> Response:
         """Start an experiment (or plan one), in a project that is there or, with `create_project`, in a new one. One `Idempotency-Key` makes one."""
-        asked, pk = self.asked(NewExperiment), self.pk_of_key()
+        asked, pk, token = self.asked(NewExperiment), self.pk_of_key(), self.caller.token
         if pk is not None and (before := self.visible().filter(pk=pk).first()) is not None:
             return self.replayed(before)
         try:
-            experiment, is_new = self.made(asked, {} if pk is None else {"id": pk})
+            experiment, is_new = self.made(asked, {"made_with": token.pk if token else None, **({} if pk is None else {"id": pk})})
         except IntegrityError:
             if pk is None:
                 raise
@@ -471,7 +483,8 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
         return Response(started(experiment, in_new_project=is_new), status=status.HTTP_201_CREATED)
 
     def replayed(self, made: Experiment) -> Response:
-        """The answer to the request that made it, again."""
+        """The answer to the request that made it, again. Raises Forbidden where another token made it, and this one reaches only its own."""
+        self.caller.require_made(made.made_with)
         return Response(started(made, in_new_project=False), status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
 
     def pk_of_key(self) -> uuid.UUID | None:

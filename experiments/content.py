@@ -35,6 +35,7 @@ class Fields(TypedDict, total=False):
     host: str
     git_commit: str
     command: str
+    made_with: uuid.UUID | None
 
 
 def columns(fields: Fields) -> dict[str, Any]:

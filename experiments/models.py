@@ -56,8 +56,8 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
     """Questions about experiments."""
 
     def visible_to(self, caller: Caller) -> Self:
-        """The experiments of the caller's teams."""
-        return self.filter(project__team__in=caller.teams())
+        """The experiments of the caller's teams; those of the one project that a token is limited to."""
+        return self.filter(caller.within("project"), project__team__in=caller.teams())
 
     def current(self) -> Self:
         """Those not archived."""
@@ -149,6 +149,7 @@ class Experiment(models.Model):
     writer_token = models.ForeignKey(
         ApiToken, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", editable=False
     )
+    made_with = models.UUIDField(null=True, blank=True, editable=False, help_text="The token that made it: one of the scope ingest reaches no other run.")
     missing = KeptJSONField(null=True, blank=True, editable=False, help_text="Points that did not arrive, as the writer says.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -176,6 +177,7 @@ class Experiment(models.Model):
             models.Index(fields=["project", "replicate_key"], name="experiment_replicates"),
             models.Index(fields=["project", "-number"], name="experiment_number"),
             models.Index(fields=["project"], name="experiment_misplaced", condition=~models.Q(placed_key=models.F("replicate_key"))),
+            models.Index(fields=["made_with"], name="experiment_made_with", condition=models.Q(made_with__isnull=False)),
         ]
 
     def __str__(self) -> str:

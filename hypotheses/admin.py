@@ -12,6 +12,7 @@ from django.forms.formsets import DELETION_FIELD_NAME
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
+from accounts.audit.admin_lines import Audited
 from accounts.models import User
 from config.errors import Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
@@ -145,9 +146,10 @@ class EventInline(ReadOnlyInline):
 
 
 @admin.register(Hypothesis)
-class HypothesisAdmin(CountingDeletion, BigTableAdmin):
+class HypothesisAdmin(Audited, CountingDeletion, BigTableAdmin):
     """Hypotheses. Terms that change after data begin a new epoch, as they do everywhere; a verdict follows from runs alone."""
 
+    told_by_verbs = frozenset({"added", "changed", "deleted"})
     form = HypothesisForm
     list_display = ("title", "project", "status", "score", "epoch", "judged_at", "wanted_at", "created_at")
     list_filter: ClassVar = ["status", "baseline", "created_at", ("project", admin.RelatedOnlyFieldListFilter)]

@@ -44,8 +44,8 @@ class HypothesisQuerySet(models.QuerySet["Hypothesis"]):
     """Questions about hypotheses."""
 
     def visible_to(self, caller: Caller) -> Self:
-        """Those of the caller's teams."""
-        return self.filter(project__team__in=caller.teams())
+        """Those of the caller's teams; of the one project that a token is limited to."""
+        return self.filter(caller.within("project"), project__team__in=caller.teams())
 
     def named(self, reference: str) -> Hypothesis:
         """The one with this UUID or slug, else of this exact title. Raises NotFound, or Conflict where several have the title."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
+from accounts.audit.admin_lines import Audited
 from config.celery import nudge
 from config.web.admin_pages import ReadOnlyAdmin
 from metrics.models import Difference, Drop, Occurrence, Spool
@@ -63,7 +64,7 @@ admin.site.unregister(PeriodicTask)
 
 
 @admin.register(PeriodicTask)
-class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]  # comes without types
+class ScheduleAdmin(Audited, PeriodicTaskAdmin):  # type: ignore[misc]  # comes without types
     """The schedule. Its own form page would add an inline script, which the content security policy forbids."""
 
     change_form_template = "admin/change_form.html"

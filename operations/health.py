@@ -18,7 +18,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
-from accounts.authentication import bearer, bearer_of
+from accounts.access import Caller
+from accounts.signing_in.authentication import bearer, bearer_of
 from alerts.watch import SILENT
 from config.errors import Unavailable
 from metrics import process
@@ -48,11 +49,12 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 def is_operator(request: HttpRequest) -> bool:
-    """Whether a superuser asks, by session or by token."""
+    """Whether a superuser asks, by session or by a token that administers."""
     secret = bearer(request.headers.get("Authorization", ""))
     known = bearer_of(secret) if secret else None
-    user = known.user if known else request.user
-    return bool(user.is_authenticated and user.is_superuser)
+    if known is not None:
+        return Caller(known.user, known.token).is_operator
+    return bool(request.user.is_authenticated and request.user.is_superuser)
 
 
 def checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from accounts.authentication import bearer, bearer_of
+from accounts.access import Caller
+from accounts.signing_in.authentication import bearer, bearer_of
 from alerts.models import Alert, WebProcess
 from config.errors import Forbidden, NotFound
 from metrics import meters
@@ -42,8 +43,8 @@ def refuse_strangers(request: HttpRequest) -> None:
     known = bearer_of(secret) if secret else None
     if known is None:
         raise NotFound("There is nothing at this address, or it is not yours.")
-    if not known.user.is_superuser:
-        raise Forbidden("This is for operators: send a superuser's token.")
+    if not Caller(known.user, known.token).is_operator:
+        raise Forbidden("This is for operators: send a superuser's token of the scope admin (Administer).")
 
 
 def is_loopback(request: HttpRequest) -> bool:

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.audit.admin_lines import Audited
 from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from hypotheses.claims.epochs import redefining
 from metrics.ingest.grants import GRANTS
@@ -28,9 +29,10 @@ class ProjectAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Project)
-class ProjectAdmin(CountingDeletion, BigTableAdmin):
+class ProjectAdmin(Audited, CountingDeletion, BigTableAdmin):
     """Projects. Deleting one deletes its experiments and points."""
 
+    told_by_verbs = frozenset({"deleted"})
     list_display = ("name", "slug", "team", "archived", "retention_days", "created_at", "updated_at")
     list_filter = ("archived", "created_at")
     list_select_related = ("team",)
@@ -58,14 +60,14 @@ class ProjectAdmin(CountingDeletion, BigTableAdmin):
     def archive(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         """Put them away."""
         for project in queryset:
-            services.edit(project, archived=True)
+            services.edit(project, archived=True, by=request.user)  # type: ignore[arg-type]  # staff only
         self.message_user(request, f"Archived {len(queryset)}.")
 
     @admin.action(description="Restore selected projects", permissions=["change"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         """Bring them back."""
         for project in queryset:
-            services.edit(project, archived=False)
+            services.edit(project, archived=False, by=request.user)  # type: ignore[arg-type]  # staff only
         self.message_user(request, f"Restored {len(queryset)}.")
 
     def save_model(self, request: HttpRequest, obj: Project, form: ProjectAdminForm, change: bool) -> None:
@@ -76,7 +78,7 @@ class ProjectAdmin(CountingDeletion, BigTableAdmin):
 
 
 @admin.register(ProjectMetric)
-class ProjectMetricAdmin(BigTableAdmin):
+class ProjectMetricAdmin(Audited, BigTableAdmin):
     """Which way each metric is better."""
 
     list_display = ("name", "project", "direction", "aggregation", "watch_divergence", "created_at")
@@ -94,7 +96,7 @@ class ProjectMetricAdmin(BigTableAdmin):
 
 
 @admin.register(SavedView)
-class SavedViewAdmin(BigTableAdmin):
+class SavedViewAdmin(Audited, BigTableAdmin):
     """Tables that people keep under a name."""
 
     list_display = ("name", "project", "by", "created_at")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import django_filters
 from django.db import IntegrityError, transaction
@@ -18,6 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, Team
+from accounts.scopes import ADMINISTERS, EDITS, READS, READS_BACK
 from accounts.services import default_team, team_named
 from accounts.slugs import about_slug
 from config.errors import Conflict, Fault, Invalid, NotFound
@@ -26,10 +27,11 @@ from config.web.names import NameField
 from config.web.query import TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
+from experiments.models import Experiment
 from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
-from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric
+from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric, ProjectQuerySet
 from projects.seeds import CHARACTERS_MOST, ENTRIES_MOST
 
 
@@ -134,9 +136,16 @@ class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes wi
 class ProjectView(RecordView):
     """What has a project in its address."""
 
+    def readable_rows(self) -> ProjectQuerySet:
+        """The projects that the caller may read: with a token that reaches only its own, those that hold its runs, and the one that it is limited to."""
+        rows, token = Project.objects.visible_to(self.caller), self.caller.token
+        if token is None or not self.caller.logs_alone:
+            return rows
+        return rows.filter(Q(pk__in=Experiment.objects.filter(self.caller.made("made_with")).values("project")) | Q(pk=token.project_id))
+
     def project(self, *, role: Role = Role.VIEWER) -> Project:
         """The project in the address. Raises NotFound, Conflict for a slug that two teams share, or Forbidden."""
-        project = Project.objects.visible_to(self.caller).select_related("team").named(self.kwargs["project"])
+        project = self.readable_rows().select_related("team").named(self.kwargs["project"])
         self.require(role, project.team_id)
         return project
 
@@ -145,6 +154,9 @@ class ProjectView(RecordView):
 class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
     """The projects of the caller's teams."""
 
+    scopes: ClassVar = {"list": READS_BACK, "retrieve": READS_BACK, "create": EDITS, "partial_update": EDITS, "destroy": ADMINISTERS}
+    of_the_team: ClassVar = frozenset({"create"})
+
     queryset = Project.objects.none()
     serializer_class = ProjectRow
     filterset_class = ProjectFilter
@@ -152,7 +164,7 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
 
     def get_queryset(self) -> QuerySet[Project]:
         """Those that the caller may read."""
-        return Project.objects.none() if self.is_schema else Project.objects.visible_to(self.caller).select_related("team")
+        return Project.objects.none() if self.is_schema else self.readable_rows().select_related("team")
 
     @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: MadeProject})
     def create(self, request: Request) -> Response:
@@ -226,6 +238,15 @@ METRIC = OpenApiParameter("metric", str, required=True, description="The metric'
 @extend_schema_view(list=extend_schema(operation_id="project_metrics", summary="Metrics of a project"))
 class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectMetric]):
     """The metrics of one project."""
+
+    scopes: ClassVar = {
+        "list": READS,
+        "create": EDITS,
+        "partial_update": EDITS,
+        "named_update": EDITS,
+        "destroy": ADMINISTERS,
+        "named_destroy": ADMINISTERS,
+    }
 
     queryset = ProjectMetric.objects.none()
     serializer_class = MetricRow

@@ -32,8 +32,8 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     """Questions about projects."""
 
     def visible_to(self, caller: Caller) -> Self:
-        """The projects of the caller's teams."""
-        return self.filter(team__in=caller.teams())
+        """The projects of the caller's teams; the one that a token is limited to."""
+        return self.filter(caller.within("pk"), team__in=caller.teams())
 
     def current(self) -> Self:
         """Those not archived."""

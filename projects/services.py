@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.access import Caller
 from accounts.audit.recording import changes, record
 from accounts.models import Role, Team, User
+from accounts.scopes import refuse_limited
 from accounts.services import default_team
 from accounts.slugs import base_slug
 from config.errors import Conflict, Fault, Invalid
@@ -53,6 +54,7 @@ def place_for(caller: Caller, name: str) -> Team:
         raise Invalid(message, [Fault(None, "project", "invisible" if flaw else "invalid", message, position=flaw.position if flaw else None)])
     team = default_team(caller)
     caller.require(Role.EDITOR, team.pk)
+    refuse_limited(caller.token, "making a project")
     return team
 
 

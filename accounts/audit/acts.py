@@ -43,7 +43,7 @@ ACTS = {
     "account.switched_off": Act(PEOPLE, "switched off the account {on}"),
     "account.switched_on": Act(PEOPLE, "switched on the account {on}"),
     # Tokens and sign-ins
-    "sign_in.done": Act(ACCESS, "signed in by {way}"),
+    "sign_in.done": Act(ACCESS, "signed in {way}"),
     "sign_in.failed": Act(ACCESS, "gave a wrong password for {on}"),
     "sign_in.ended": Act(ACCESS, "signed out"),
     "sessions.ended": Act(ACCESS, "signed out {count} sessions of {on}"),

@@ -12,6 +12,10 @@ CHAPTER_OF = {
     "/metrics/dead-letters": "Operators",
     "/metrics/restore": "Operators",
     "/auth": "Access",
+    "/account": "Access",
+    "/people": "Operators",
+    "/invitations": "Teams",
+    "/audit": "Teams",
     "/tokens": "Access",
     **{f"/{chapter['name'].lower()}": chapter["name"] for chapter in settings.SPECTACULAR_SETTINGS["TAGS"]},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.endpoints import RecordView
+from accounts.scopes import READS
 from accounts.slugs import spellings
 from config.errors import Fault, Invalid, NotFound, Unavailable
 from config.web.words import COMPARED_MOST, meant, nearest
@@ -20,6 +21,8 @@ from projects.models import Project, ProjectMetric
 
 class ProjectAttribution(RecordView):
     """Effects of changes over the runs of one lineage."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="attribution",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -17,6 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.access import caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role
+from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.names import known_spelling
@@ -205,6 +206,8 @@ class HypothesisView(RecordView):
 class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesis]):
     """The hypotheses of the caller's teams."""
 
+    scopes: ClassVar = {"list": READS, "retrieve": READS, "create": EDITS, "partial_update": EDITS, "destroy": ADMINISTERS}
+
     queryset = Hypothesis.objects.none()
     serializer_class = HypothesisRow
     filterset_class = HypothesisFilter
@@ -252,6 +255,8 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
 @extend_schema_view(list=extend_schema(operation_id="hypothesis_history", summary="History"))
 class HypothesisHistory(HypothesisView, mixins.ListModelMixin, GenericViewSet[HypothesisEvent]):
     """Who changed what, and why: every change of status, links and terms, the oldest first."""
+
+    scopes: ClassVar = {"list": READS}
 
     queryset = HypothesisEvent.objects.none()
     serializer_class = EventRow

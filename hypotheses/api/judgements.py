@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Role
+from accounts.scopes import EDITS, READS
 from config.errors import Fault, Invalid
 from experiments.models import moved_keys
 from hypotheses.api.claims import HypothesisView
@@ -23,6 +26,8 @@ EVIDENCE = (100, 1000)
 class HypothesisEvaluation(HypothesisView):
     """A judgement on request."""
 
+    scopes: ClassVar = {"post": EDITS}
+
     @extend_schema(operation_id="hypothesis_evaluate", summary="Judge now", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, hypothesis: str) -> Response:
         """Judge the runs as they are now, and write it down. Where another judges at the same moment, this says what the runs say, and writes nothing."""
@@ -32,6 +37,8 @@ class HypothesisEvaluation(HypothesisView):
 
 class HypothesisEvidence(HypothesisView):
     """What was judged, row by row."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="hypothesis_evidence",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -11,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import Role
+from accounts.scopes import EDITS, READS
 from config.web.names import NameField
 from config.web.rest import StableOrdering, StrictSerializer
 from experiments.stalled import state_of
@@ -69,6 +72,8 @@ class AskedRule(StrictSerializer):
 class HypothesisLinks(HypothesisView, mixins.ListModelMixin, GenericViewSet[Link]):
     """The runs of a hypothesis: every link that there ever was, the first first."""
 
+    scopes: ClassVar = {"list": READS, "create": EDITS}
+
     queryset = Link.objects.none()
     serializer_class = LinkRow
     filter_backends = (StableOrdering,)
@@ -91,6 +96,8 @@ class HypothesisLinks(HypothesisView, mixins.ListModelMixin, GenericViewSet[Link
 class HypothesisLink(HypothesisView):
     """One run of a hypothesis."""
 
+    scopes: ClassVar = {"delete": EDITS}
+
     @extend_schema(operation_id="hypothesis_unlink", summary="Unlink a run", responses={204: None})
     def delete(self, request: Request, hypothesis: str, experiment: str) -> Response:
         """Take the link back. A run that has ended still counts, unless it is invalidated."""
@@ -101,6 +108,8 @@ class HypothesisLink(HypothesisView):
 
 class HypothesisInvalidation(HypothesisView):
     """That a run does not count."""
+
+    scopes: ClassVar = {"post": EDITS}
 
     @extend_schema(operation_id="hypothesis_invalidate", summary="Invalidate a run", request=AskedReason, responses={204: None})
     def post(self, request: Request, hypothesis: str, experiment: str) -> Response:
@@ -114,6 +123,8 @@ class HypothesisInvalidation(HypothesisView):
 @extend_schema_view(list=extend_schema(operation_id="hypothesis_rules", summary="Rules that link runs"))
 class HypothesisRules(HypothesisView, mixins.ListModelMixin, GenericViewSet[Rule]):
     """The rules of a hypothesis, the oldest first."""
+
+    scopes: ClassVar = {"list": READS, "create": EDITS}
 
     queryset = Rule.objects.none()
     serializer_class = RuleRow
@@ -134,6 +145,8 @@ class HypothesisRules(HypothesisView, mixins.ListModelMixin, GenericViewSet[Rule
 
 class HypothesisRule(HypothesisView):
     """One rule."""
+
+    scopes: ClassVar = {"delete": EDITS}
 
     @extend_schema(operation_id="hypothesis_rule_remove", summary="Remove a rule", responses={204: None})
     def delete(self, request: Request, hypothesis: str, rule: int) -> Response:

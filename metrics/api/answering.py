@@ -12,9 +12,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 
 from accounts.access import caller
+from accounts.endpoints import ScopedEndpoint
 from config.errors import Fault, NotFound, Unavailable
 from config.names import known_spelling
-from config.web.query import Endpoint
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
 from metrics.clickhouse.errors import StoreError, TooSlow
@@ -39,7 +39,7 @@ ERRORS = {
 }
 
 
-class StoreReader(Endpoint):
+class StoreReader(ScopedEndpoint):
     """A view that asks the metric store: its absence is 503, a query past its deadline too."""
 
     def handle_exception(self, error: Exception) -> HttpResponse:  # type: ignore[override]

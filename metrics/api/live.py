@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import ClassVar
 
 import pyarrow as pa
 from django.http import HttpResponse, StreamingHttpResponse
@@ -14,6 +15,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from accounts.audit.recording import record
+from accounts.scopes import READS
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
@@ -30,6 +32,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class Live(StoreView):
     """What is new in charts of experiments that run."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="live",
@@ -66,6 +70,8 @@ def identities(text: str) -> list[uuid.UUID]:
 
 class Points(StoreView):
     """What a chart shows, as a file."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="points",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.access import caller
 from accounts.audit.recording import record
+from accounts.scopes import ADMINISTERS
 from config.errors import Forbidden
 from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json
@@ -15,6 +19,8 @@ from metrics.api.answering import ERRORS, StoreView, as_json
 
 class DeadLetters(StoreView):
     """Rows that the metric store refused, kept and replayable. For operators."""
+
+    scopes: ClassVar = {"get": ADMINISTERS, "post": ADMINISTERS}
 
     @extend_schema(operation_id="dead_letters", summary="Rows that the store refused", responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
     def get(self, request: Request) -> HttpResponse:
@@ -34,6 +40,8 @@ class DeadLetters(StoreView):
 class Restore(StoreView):
     """What the spool keeps of the last day, sent to the metric store again. For operators."""
 
+    scopes: ClassVar = {"post": ADMINISTERS}
+
     @extend_schema(operation_id="restore", summary="Store the kept batches again", request=None, responses={200: OpenApiTypes.OBJECT, 403: ERRORS[403]})
     def post(self, request: Request) -> HttpResponse:
         """After a damaged store, or one put back from a backup. May be repeated: points overwrite themselves."""
@@ -44,6 +52,6 @@ class Restore(StoreView):
 
 
 def operator(request: Request) -> None:
-    """Raise Forbidden for anyone but a superuser."""
-    if not request.user.is_superuser:
-        raise Forbidden("This is for operators: sign in as a superuser.")
+    """Raise Forbidden for anyone but a superuser, and for a superuser's token that does not administer."""
+    if not caller(request).is_operator:
+        raise Forbidden("This is for operators: sign in as a superuser, or send a superuser's token of the scope admin (Administer).")

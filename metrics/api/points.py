@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from accounts.endpoints import ScopedEndpoint
+from accounts.scopes import LOGS
 from config.errors import Refused
 from config.web.answers import json_answer
-from config.web.query import Endpoint
 from config.web.request_id import request_id
 from metrics import meters
 from metrics.api.answering import ERRORS
@@ -25,11 +26,12 @@ ACKNOWLEDGED = {"status": "success", "accepted": 2, "visible": True, "batch_id":
 TAKEN = {200: OpenApiResponse(OpenApiTypes.OBJECT, description="Every point is on disk", examples=[OpenApiExample("acknowledged", ACKNOWLEDGED)]), **ERRORS}
 
 
-class Log(Endpoint):
+class Log(ScopedEndpoint):
     """One point. Behind a server these requests take the short way of `metrics.ingest.shortcut`; what comes through here is answered alike."""
 
     http_method_names = ["post", "options"]  # noqa: RUF012  # Django's own declaration
     is_single = True
+    scopes: ClassVar = {"post": LOGS}  # asked for where the points are taken: metrics.ingest.grants
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """POST alone; every refusal as JSON."""

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +16,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from accounts.access import caller
 from accounts.audit.recording import record
+from accounts.scopes import READS, READS_BACK
 from accounts.slugs import spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
 from config.web import files
@@ -92,6 +94,8 @@ SERIES = [MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json",
 class Timeseries(StoreView):
     """One series."""
 
+    scopes: ClassVar = {"get": READS_BACK}
+
     @extend_schema(
         operation_id="timeseries",
         summary="One series",
@@ -105,6 +109,7 @@ class Timeseries(StoreView):
     def told(self, request: Request, owner: Project, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
         """The series as JSON or as a file. Raises Invalid or NotFound."""
         found = owner.experiments.named(experiment)
+        caller(request).require_made(found.made_with)
         metric = as_kept(owner, metric)
         run = charts.Run(found.pk, found.name, found.slug)
         asked = charts.read_asked(request.query_params, most=1_000_000)
@@ -136,6 +141,8 @@ class NamedTimeseries(Timeseries):
 
 class Compare(StoreView):
     """One metric of many experiments."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="compare",
@@ -184,6 +191,8 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
 
 class SummaryTable(StoreView):
     """Experiments x metrics."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="summary",
@@ -280,6 +289,8 @@ def worded(value: float) -> Any:
 
 class Names(StoreView):
     """Which metrics there are."""
+
+    scopes: ClassVar = {"get": READS}
 
     @extend_schema(
         operation_id="names",

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from accounts.access import Caller
-from accounts.authentication import UNKNOWN, bearer, bearer_of
 from accounts.models import ApiToken, Role
+from accounts.scopes import LOGS, refuse_scope
+from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from config.errors import Archived, Unauthenticated, Unavailable
 from experiments.models import Experiment
 from metrics.spool.batches import Series
@@ -71,11 +72,13 @@ def decided(secret: str, project: str, experiment: str) -> Series:
         if known is None:
             raise Unauthenticated(UNKNOWN)
         caller = Caller(user=known.user, token=known.token)
+        refuse_scope(known.token, LOGS)
         owner = Project.objects.visible_to(caller).named(project)
-        found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name").named(experiment)
+        found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name", "made_with").named(experiment)
     except DatabaseError as error:
         raise Unavailable("The record cannot be read just now: send again in a moment.", code="record_unavailable") from error
     caller.require(Role.EDITOR, owner.team_id)
+    caller.require_made(found.made_with)
     if found.archived or owner.archived:
         raise Archived(f"{found.name} is archived: restore it to log to it.")
     return Series(owner.team_id, owner.pk, found.pk, found.created_month)

@@ -9,7 +9,8 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.audit.models import AuditEntry
-from accounts.models import ApiToken
+from accounts.models import ApiToken, SignInCount
+from accounts.passes.models import BrowserSession
 from alerts.sending import outbox
 from metrics.clock.occurrences import Turn
 from metrics.models import Difference, Occurrence
@@ -25,6 +26,7 @@ def expire(turn: Turn) -> str:
     now = timezone.now()
     tokens, sessions, occurrences = ended_tokens(now), ended_sessions(now), old_occurrences(now)
     Difference.objects.filter(settled_at__lt=now - HISTORY_KEPT).delete()
+    SignInCount.objects.filter(ends_at__lt=now).delete()
     outbox.forget_old(at=now)
     lines = AuditEntry.objects.expire(at=now)
     return f"Deleted {tokens} tokens, {sessions} sessions, {occurrences} occurrences, {lines} lines of the audit."
@@ -38,7 +40,9 @@ def ended_tokens(now: datetime) -> int:
 
 def ended_sessions(now: datetime) -> int:
     """Sign-ins that ran out."""
-    return Session.objects.filter(expire_date__lt=now).delete()[0]
+    ended = Session.objects.filter(expire_date__lt=now).delete()[0]
+    BrowserSession.objects.forget_ended()
+    return ended
 
 
 def old_occurrences(now: datetime) -> int:

@@ -3,8 +3,8 @@ import re
 import pytest
 from django.test import Client
 
-from accounts.authentication import token_for as usable_token
 from accounts.models import ApiToken, Membership, Team, User
+from accounts.signing_in.authentication import token_for as usable_token
 
 pytestmark = pytest.mark.differs_on_servers("search and lists of the admin are queries that each database answers in its own way")
 TOKENS = "/admin/accounts/apitoken/"
@@ -16,9 +16,11 @@ def browser(browser_for) -> Client:
 
 
 def issue(browser: Client, user: User, team: Team) -> str:
-    page = browser.post(f"{TOKENS}add/", {"user": user.pk, "team": team.pk, "name": "gpu7"}, follow=True).content.decode()
-    found = re.search(r"it is not shown again: (rp_[\w-]+)", page)
-    assert found, page
+    answer = browser.post(f"{TOKENS}add/", {"user": user.pk, "team": team.pk, "name": "gpu7", "scope": "write"})
+    found = re.search(r"it is not shown again:</p>\s*<pre>(rp_[\w-]+)", answer.content.decode())
+    assert found, answer.content
+    assert "no-store" in answer["Cache-Control"]
+    assert not [cookie for cookie in answer.cookies.values() if found[1] in cookie.value]
     return found[1]
 
 

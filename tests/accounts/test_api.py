@@ -29,14 +29,21 @@ def test_people_see_their_teams_and_their_role(api_for, bob, carol, team):
 # Members
 
 
-def test_an_admin_takes_people_in_changes_them_and_lets_them_go(api_for, alice, carol, team):
+def test_an_operator_takes_people_in_and_an_admin_changes_them_and_lets_them_go(api_for, browser_for, operator, alice, carol, team):
     admin, url = api_for(alice), "/api/v1/teams/vision-team/members"
-    assert post(admin, url, user="CAROL@example.com").json()["role"] == "viewer"
-    assert post(admin, url, user="carol").status_code == 409
+    assert post(browser_for(operator), url, user="CAROL@example.com").json()["role"] == "viewer"
+    assert post(browser_for(operator), url, user="carol").status_code == 409
     assert admin.patch(f"{url}/carol", {"role": "editor"}, content_type=JSON).json()["role"] == "editor"
     assert [(row["user"], row["role"]) for row in admin.get(url).json()["results"]] == [("alice", "admin"), ("carol", "editor")]
     assert admin.delete(f"{url}/carol").status_code == 204
     assert admin.delete(f"{url}/carol").status_code == 404
+
+
+@pytest.mark.parametrize("user", ["carol", "CAROL@example.com", "nobody", "alice"])
+def test_an_admin_adds_nobody_without_asking_and_learns_nothing_of_who_there_is(api_for, alice, carol, team, user):
+    answer = post(api_for(alice), "/api/v1/teams/vision-team/members", user=user)
+    assert (answer.status_code, "invitations" in answer.json()["error"]["message"]) == (403, True)
+    assert not Membership.objects.filter(team=team, user=carol).exists()
 
 
 def test_a_team_keeps_an_admin(api_for, alice, erin, team):
@@ -47,11 +54,11 @@ def test_a_team_keeps_an_admin(api_for, alice, erin, team):
     assert admin.delete(f"{url}/alice").status_code == 204
 
 
-def test_unknown_people_and_roles_are_refused(api_for, alice, team):
+def test_unknown_people_and_roles_are_refused(browser_for, operator, alice, team):
     url = "/api/v1/teams/vision-team/members"
-    assert "admin" in faults(post(api_for(alice), url, user="nobody"))["user"]
-    assert faults(post(api_for(alice), url, user="alice", role="owner"))["role"]
-    assert faults(post(api_for(alice), url, user="a\x00"))["user"]
+    assert "admin" in faults(post(browser_for(operator), url, user="nobody"))["user"]
+    assert faults(post(browser_for(operator), url, user="alice", role="owner"))["role"]
+    assert faults(post(browser_for(operator), url, user="a\x00"))["user"]
 
 
 @pytest.mark.parametrize(("who", "status"), [("erin", 403), ("bob", 403), ("carol", 404)])

@@ -6,8 +6,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.access import Caller
-from accounts.authentication import token_for as usable_token
 from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.signing_in.authentication import token_for as usable_token
 from config.errors import Forbidden, NotFound
 from tests.conftest import PASSWORD
 

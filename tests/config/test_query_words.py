@@ -64,9 +64,12 @@ def test_every_address_of_the_api_looks_at_its_query():
 
 
 @pytest.mark.parametrize("route", ENDPOINTS)
-def test_a_word_that_an_address_does_not_know_is_refused_by_every_verb(root, experiment, route):
+def test_a_word_that_an_address_does_not_know_is_refused_by_every_verb(root, browser_for, operator, experiment, route):
     for verb in verbs(ENDPOINTS[route].callback):
-        answer = root.generic(verb.upper(), f"{address(route, experiment)}?wher=1", "{}", content_type="application/json")
+        asked = (verb.upper(), f"{address(route, experiment)}?wher=1", "{}", "application/json")
+        answer = root.generic(*asked)
+        if b"no token may do this" in answer.content:
+            answer = browser_for(operator).generic(*asked)
         assert (verb, answer.status_code) == (verb, 422), answer.content
         (fault,) = answer.json()["error"]["errors"]
         assert (fault["field"], fault["code"]) == ("wher", "unknown_word")

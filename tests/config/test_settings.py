@@ -173,6 +173,7 @@ def test_production_starts_with_a_strong_secret_and_without_one_makes_its_own():
         assert "('SESSION_COOKIE_SECURE', True)" in found
         assert "('CSRF_COOKIE_SECURE', True)" in found
         assert "('SECURE_HSTS_SECONDS', 2592000)" in found
+        assert "('PASSWORD_HASHERS', ['accounts.signing_in.hashing.QueuedPBKDF2'])" in found, "no hash is made beside those that wait for each other"
     assert "('SECURE_HSTS_SECONDS', 0)" in settings_with({})
 
 

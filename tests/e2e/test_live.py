@@ -128,7 +128,7 @@ def test_a_page_of_which_a_run_was_deleted_is_loaded_anew(visit: Opener, site: S
     page.goto(f"/projects/research-team/fading/compare?e={','.join(slugs)}")
     settled(page)
     (gone,) = [row for row in site.call("GET", "/api/v1/experiments?project=fading")["results"] if row["slug"] == slugs[2]]
-    site.call("DELETE", f"/api/v1/experiments/{gone['id']}")
+    site.delete(f"/api/v1/experiments/{gone['id']}")
     page.clock.fast_forward(10_000)
     expect(page.locator("h1")).to_have_text("2 experiments", timeout=30_000)  # by itself, after ten seconds
     expect(page.locator(".runs [data-run]")).to_have_count(2)

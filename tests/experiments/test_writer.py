@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import services
 from accounts.models import ApiToken, Membership, Role
+from accounts.tokens import ending
 from experiments.models import Experiment
 from projects.models import Project
 
@@ -78,7 +78,7 @@ def test_an_older_row_has_no_missing_points_and_no_lost_writer(api_for, erin, ex
 
 
 def revoked(token: ApiToken) -> None:
-    services.revoke(token)
+    ending.revoke(token)
 
 
 def expired(token: ApiToken) -> None:
@@ -127,13 +127,13 @@ def test_the_live_part_of_a_page_learns_that_the_writer_is_lost(script, browser_
     seen = watching.get(address).context["overview"].version
     headers = {"HX-Request": "true", "HX-Target": "live"}
     assert watching.get(address, {"seen": seen}, headers=headers).status_code == 204
-    services.revoke(token)
+    ending.revoke(token)
     assert "Its token was revoked" in watching.get(address, {"seen": seen}, headers=headers).content.decode()
 
 
 def test_a_run_that_beats_with_a_new_token_has_its_writer_again(script, erin, team):
     _, run, token = script
-    services.revoke(token)
+    ending.revoke(token)
     _, secret = ApiToken.issue(user=erin, team=team, name="gpu7 again")
     renewed = Client(headers={"Authorization": f"Bearer {secret}"})
     assert renewed.post(f"{URL}/{run.pk}/heartbeat", json.dumps({"every_s": 30}), content_type=JSON).status_code == 204
@@ -143,7 +143,7 @@ def test_a_run_that_beats_with_a_new_token_has_its_writer_again(script, erin, te
 def test_a_run_that_has_ended_lost_nothing(script, api_for, alice):
     client, run, token = script
     client.patch(f"{URL}/{run.pk}", {"status": "complete"}, content_type=JSON)
-    services.revoke(token)
+    ending.revoke(token)
     assert api_for(alice).get(f"{URL}/{run.pk}").json()["writer_lost"] is None
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -111,6 +112,14 @@ class Served:
     def token(self) -> str:
         """The API token that the first start wrote down."""
         return str(json.loads((self.data_dir / "credentials.json").read_text())["token"])
+
+    @cached_property
+    def operators_token(self) -> str:
+        """What the first admin is given for the password: it may do what the first token may not."""
+        known = json.loads((self.data_dir / "credentials.json").read_text())
+        status, _, answer = self.ask("POST", "/api/v1/auth/token", {"username": known["username"], "password": known["password"]})
+        assert status == 200, answer
+        return str(json.loads(answer)["access"])
 
     def connection(self, timeout_s: float = 20.0) -> http.client.HTTPConnection:
         """A connection of the caller's own."""

@@ -153,7 +153,7 @@ def logged_and_waiting(server: Workers, steps: range) -> int:
     for step in steps:
         point = {"metric_name": "loss", "metric_value": 1.0, "step": step}
         assert server.call("POST", f"/metrics/log/{PROJECT}/other", point)[2]["visible"] is False
-    told = server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.token}"})
+    told = server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.operators_token}"})
     return int(json.loads(told[2])["checks"]["spool"]["waiting_points"])
 
 
@@ -308,7 +308,7 @@ def test_a_store_that_was_never_migrated_is_told_of_with_the_command_and_points_
     server.run([sys.executable, "manage.py", "migrate_clickhouse"])
     server.await_drained()
     assert server.call("GET", f"/metrics/timeseries/{PROJECT}/e/loss")[2]["count"]
-    assert json.loads(server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.token}"})[2])["checks"]["metric_store"]["ok"]
+    assert json.loads(server.ask("GET", "/ready", headers={"Authorization": f"Bearer {server.operators_token}"})[2])["checks"]["metric_store"]["ok"]
     assert server.stop() == 0
 
 

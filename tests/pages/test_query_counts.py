@@ -65,7 +65,7 @@ COSTS: dict[str, tuple[int, int]] = {
     EXPERIMENT + "delete": (12, 1),
     PROJECT + "lineage": (12, 1),
     "sign-in": (2, 0),
-    "account": (7, 0),
+    "account": (8, 0),
     "alerts/": (9, 0),
     PROJECT + "alerts/": (14, 0),
     "alerts/channels/new": (9, 0),

@@ -38,6 +38,11 @@ SIGN_IN = call(200, 302, 302, 302, 302)
 OWN_PAGE = call(302, 200, 200, 200, 200)
 PAGE = call(302, 404, 200, 200, 200)
 EDITORS_PAGE = call(302, 404, 403, 200, 200)
+ADMINS_PAGE = call(302, 404, 403, 403, 200)
+NOBODY = call(404, 404, 404, 404, 404)
+# A token of a script may not: these take a person's sign-in.
+PERSON = call(401, 403, 403, 403, 403)
+ADMINS = call(401, 404, 403, 403, 200)
 READ = call(401, 404, 200, 200, 200)
 LIST = call(401, 200, 200, 200, 200)
 TARGET = {"metric": "loss", "direction": "minimize"}
@@ -49,6 +54,12 @@ def change(**body: Any) -> Call:
     return call(302, 404, 403, 302, 302, body=body)
 
 
+def admins(**body: Any) -> Call:
+    """A form that redirects admins to where they see the result."""
+    return call(302, 404, 403, 403, 302, body=body)
+
+
+TEAM = "teams/<str:team_slug>/"
 PROJECT = "projects/<str:team_slug>/<str:project_slug>/"
 EXPERIMENT = PROJECT + "experiments/<str:experiment_slug>/"
 HYPOTHESIS = PROJECT + "hypotheses/<str:hypothesis_slug>/"
@@ -93,6 +104,27 @@ ROUTES: dict[str, dict[str, Call]] = {
     "account": {"GET": OWN_PAGE},
     "account/tokens": {"POST": call(302, 422, 200, 200, 200, body={"name": "gpu7", "team": "{team}"})},
     "account/tokens/<uuid:token_id>/revoke": {"POST": call(302, 404, 404, 302, 404)},
+    "account/profile": {"POST": call(302, 422, 422, 422, 422, body={"name": "another address takes the password"})},
+    "account/password": {"GET": OWN_PAGE, "POST": call(302, 422, 422, 422, 422)},
+    "account/sessions/sign-out": {"POST": call(302, 302, 302, 302, 302)},
+    "account/sessions/<int:session_id>/sign-out": {"POST": call(302, 404, 404, 302, 404)},
+    "password/forgotten": {"GET": OPEN, "POST": call(200, 200, 200, 200, 200, body={"name": "nobody"})},
+    # Whoever has the key is let in, and nobody else, signed in or not.
+    "password/new": {"GET": NOBODY, "POST": NOBODY},
+    "join": {"GET": NOBODY, "POST": NOBODY},
+    "teams/": {"GET": call(302, 302, 302, 302, 302)},
+    "new-team": {"GET": OWN_PAGE, "POST": call(302, 302, 302, 302, 302, body={"name": "new"})},
+    "audit": {"GET": call(302, 403, 403, 403, 403)},
+    TEAM: {"GET": PAGE},
+    TEAM + "rename": {"GET": ADMINS_PAGE, "POST": admins(name="new")},
+    TEAM + "leave": {"GET": PAGE, "POST": call(302, 404, 302, 302, 409)},
+    TEAM + "audit": {"GET": ADMINS_PAGE},
+    TEAM + "members/<int:membership_id>/role": {"POST": admins(role="editor")},
+    TEAM + "members/<int:membership_id>/remove": {"GET": ADMINS_PAGE, "POST": admins()},
+    TEAM + "invitations": {"POST": call(302, 404, 403, 403, 200, body={"name": "dora", "role": "viewer", "days": "7"})},
+    TEAM + "invitations/<uuid:invitation_id>/link": {"POST": ADMINS_PAGE},
+    TEAM + "invitations/<uuid:invitation_id>/take-back": {"POST": admins()},
+    "account/tokens/<uuid:token_id>/narrow": {"POST": call(302, 404, 404, 302, 404, body={"scope": "read"})},
     "alerts/": {"GET": OWN_PAGE},
     "alerts/<int:alert_id>/acknowledge": {"POST": change()},
     "alerts/<int:alert_id>/silence": {"POST": change(**{"for": "1d"})},
@@ -114,15 +146,30 @@ ROUTES: dict[str, dict[str, Call]] = {
     "api/v1/auth/token": {"POST": call(401, 401, 401, 401, 401, body={"username": "nobody", "password": "a guess"})},
     "api/v1/auth/token/refresh": {"POST": call(401, 401, 401, 401, 401, body={"refresh": "not.one.ours"})},
     # Teams, members, tokens
-    "api/v1/teams": {"GET": LIST},
-    "api/v1/teams/<str:team>": {"GET": READ},
-    "api/v1/teams/<str:team>/members": {"GET": call(401, 404, 403, 403, 200), "POST": call(401, 404, 403, 403, 201, body={"user": "carol"})},
+    "api/v1/teams": {"GET": LIST, "POST": PERSON},
+    "api/v1/teams/<str:team>": {"GET": READ, "PATCH": call(401, 404, 403, 403, 200, body={"name": "new"})},
+    "api/v1/teams/<str:team>/leave": {"POST": PERSON},
+    "api/v1/teams/<str:team>/invitations": {"GET": ADMINS, "POST": call(401, 404, 403, 403, 201, body={"name": "dora"})},
+    "api/v1/teams/<str:team>/invitations/<uuid:invitation>": {"DELETE": call(401, 404, 403, 403, 204)},
+    "api/v1/teams/<str:team>/invitations/<uuid:invitation>/link": {"POST": ADMINS},
+    "api/v1/invitations/accept": {"POST": PERSON},
+    "api/v1/invitations/join": {"POST": call(404, 404, 404, 404, 404, body={"key": "k", "username": "dora", "password": "long enough to pass"})},
+    "api/v1/audit": {"GET": LIST},
+    "api/v1/account": {"GET": LIST, "PATCH": PERSON},
+    "api/v1/account/password": {"POST": PERSON},
+    "api/v1/account/sessions": {"GET": PERSON, "DELETE": PERSON},
+    "api/v1/account/sessions/<int:session>": {"DELETE": PERSON},
+    "api/v1/auth/password/forgotten": {"POST": call(503, 503, 503, 503, 503, body={"name": "nobody"})},
+    "api/v1/auth/password": {"POST": call(404, 404, 404, 404, 404, body={"key": "k", "new": "long enough to pass"})},
+    "api/v1/people/<str:user>": {"GET": PERSON, "PATCH": PERSON},
+    "api/v1/people/<str:user>/password-link": {"POST": PERSON},
+    "api/v1/teams/<str:team>/members": {"GET": ADMINS, "POST": call(401, 404, 403, 403, 403, body={"user": "carol"})},
     "api/v1/teams/<str:team>/members/<str:user>": {
         "PATCH": call(401, 404, 403, 403, 200, body={"role": "editor"}),
         "DELETE": call(401, 404, 403, 403, 204),
     },
     "api/v1/tokens": {"GET": LIST, "POST": call(401, 201, 201, 201, 201, body={"name": "gpu7"})},
-    "api/v1/tokens/<uuid:token>": {"DELETE": call(401, 404, 404, 204, 404)},
+    "api/v1/tokens/<uuid:token>": {"PATCH": call(401, 404, 404, 200, 404, body={"name": "gpu8"}), "DELETE": call(401, 404, 404, 204, 404)},
     # Projects; a stranger makes one in a team of their own
     "api/v1/projects": {"GET": LIST, "POST": call(401, 201, 403, 201, 201, body={"name": "new"})},
     "api/v1/projects/<str:project>": {

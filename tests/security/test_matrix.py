@@ -13,7 +13,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts.models import ApiToken
+from accounts.invitations import inviting
+from accounts.models import ApiToken, BrowserSession, Membership
 from alerts import lifecycle as alerts
 from alerts.models import Channel, Kind, Severity
 from alerts.sending import channels
@@ -93,6 +94,9 @@ def world(store, log, browser_for, token_for, team, project, experiment, alice, 
     names = {"team_slug": team.slug, "project_slug": project.slug, "experiment_slug": experiment.slug, "name": "no.whl", "user": "bob", "metric": "loss"}
     keys = {"team": team.pk, "project": project.pk, "experiment": experiment.pk, "token": token.pk, "token_id": token.pk}
     alert = alerts.open_alert(kind=Kind.STALLED, severity=Severity.MID, experiment=experiment, message="silent")
+    keys["invitation"] = keys["invitation_id"] = inviting.invite(team, name="dora", role="viewer", by=alice)[0].pk
+    keys["session"] = keys["session_id"] = BrowserSession.objects.get(user=erin).pk
+    keys["membership_id"] = Membership.objects.get(user=bob).pk
     sent_to = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
     keys |= {"alert": alert.pk, "alert_id": alert.pk, "channel": sent_to.pk, "channel_id": sent_to.pk}
     lifecycle.edit(experiment, by=erin, parent=lifecycle.create(project, by=erin, name="root"), features_diff={"lr": 0.1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -11,14 +12,17 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts.models import ApiToken, User
+from accounts.signing_in.proof import PROVED_AT, moment, seconds_now
 from config.errors import CHALLENGE
 
 UNKNOWN = "This token is not known, or it is revoked or expired: make a new one on the Account page, or sign in again at /api/v1/auth/token."
 SCHEME = "An API token, from the Account page or `credentials.json`; or the access token of /api/v1/auth/token."
 JWT_DOTS = 2
+KEY_DIGITS = 18  # below the largest key that a database has
 
 
 def bearer(header: str) -> str | None:
@@ -42,33 +46,49 @@ class Bearer:
 
     user: User
     token: ApiToken | None
+    proved_at: datetime | None = None  # when the password was given for a JWT
 
 
 def bearer_of(secret: str) -> Bearer | None:
     """Who may call with this API token or JWT; None where nobody may."""
     if secret.count(".") == JWT_DOTS:
-        user = user_of(secret)
-        return Bearer(user, None) if user else None
+        return jwt_bearer(secret)
     token = token_for(secret)
     return Bearer(token.user, token) if token else None
 
 
-def user_of(secret: str) -> User | None:
-    """The user of an access JWT that holds: signed here, not expired, of an active user, made since the last change of password. Else None."""
-    jwt = JWTAuthentication()
+def jwt_bearer(secret: str) -> Bearer | None:
+    """Who carries an access JWT that holds: signed here, not expired, of an active user, made since the last change of password. Else None."""
     try:
-        return known_user(jwt.get_validated_token(secret.encode()))
+        token = JWTAuthentication().get_validated_token(secret.encode())
     except exceptions.AuthenticationFailed:
         return None
+    user = known_user(token)
+    return Bearer(user, None, moment(token.get(PROVED_AT))) if user else None
 
 
 def known_user(token: Token) -> User | None:
     """The user that a JWT with a good signature speaks for; None for one who is deactivated, deleted, or has changed the password since."""
+    if not is_key(token.get(api_settings.USER_ID_CLAIM)):
+        return None
     try:
         user = JWTAuthentication().get_user(token)
     except (exceptions.AuthenticationFailed, ValueError):
         return None
     return user if isinstance(user, User) else None
+
+
+def is_key(claim: object) -> bool:
+    """Whether a claim may be a user's key: a JWT of another making could hold anything there."""
+    text = str(claim) if isinstance(claim, str | int) and not isinstance(claim, bool) else ""
+    return text.isascii() and text.isdigit() and len(text) <= KEY_DIGITS
+
+
+def pair_for(user: User) -> tuple[str, str]:
+    """(access, refresh): the JWTs of a user who gave the password just now. Both say when that was."""
+    refresh = RefreshToken.for_user(user)
+    refresh[PROVED_AT] = seconds_now()
+    return str(refresh.access_token), str(refresh)
 
 
 def refreshed(secret: str) -> str | None:
@@ -91,6 +111,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         known = bearer_of(secret)
         if known is None:
             raise exceptions.AuthenticationFailed(UNKNOWN)
+        request._request.bearer = known  # type: ignore[attr-defined]  # for accounts.access.caller
         return known.user, known.token
 
     def authenticate_header(self, request: HttpRequest) -> str:
@@ -105,7 +126,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema names TokenAuthentication."""
 
-    target_class = "accounts.authentication.TokenAuthentication"
+    target_class = "accounts.signing_in.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:

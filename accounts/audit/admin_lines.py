@@ -1,0 +1,48 @@
+"""What is done in the admin leaves lines as everything else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from accounts.audit.recording import record
+
+
+class Audited(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's admin classes take no type argument at run time
+    """Pages of the admin that leave a line of each row that was added, changed or deleted, but for what a verb tells of (`told_by_verbs`)."""
+
+    told_by_verbs: ClassVar[frozenset[str]] = frozenset()
+
+    def tell(self, done: str, row: Model, message: object = "") -> None:
+        """Leave the line, where no verb does."""
+        if done not in self.told_by_verbs:
+            fields = ", ".join(fields_of(message))
+            record(f"admin.{done}", on=row, details={"changed": fields} if fields else {})
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:  # Any: Django's own signature
+        """Django's own line, and ours."""
+        self.tell("added", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:  # Any: Django's own signature
+        """Django's own line, and ours where anything changed."""
+        if message:
+            self.tell("changed", obj, message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # Any: Django's own signature
+        """Django's own lines, and ours."""
+        for row in queryset:
+            self.tell("deleted", row)
+        return super().log_deletions(request, queryset)
+
+
+def fields_of(message: object) -> Iterator[str]:
+    """The fields that a message of Django's names."""
+    for each in message if isinstance(message, list) else ():
+        for done in each.values():
+            yield from map(str, done.get("fields", ()))

@@ -1,0 +1,136 @@
+"""The verbs of invitations. None looks up whom a name or an address belongs to: what it answers says nothing of who has an account."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+
+from accounts import services
+from accounts.audit.recording import record
+from accounts.models import Invitation, Membership, Role, Team, User
+from accounts.people import changing
+from config.errors import Conflict, NotFound, TooManyRequests
+
+logger = logging.getLogger(__name__)
+OPEN_MOST, HOUR_MOST = 200, 60
+DAYS, DAYS_MOST = 7, 30
+NOT_OPEN = "This invitation opens nothing: it was used or taken back, or its time is over. Ask whoever sent it for a new link."
+LETTER = """{by} invites you to {team} on {app}, as {role}.
+
+Accept here until {ends:%d %B %Y}, with an account or without one; the link works once:
+
+{link}
+"""
+
+# Inviting ---------------------------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def invite(team: Team, *, name: str, role: str, by: User, days: int = DAYS) -> tuple[Invitation, str]:
+    """An invitation for `days` from now, and the key of its link, which is shown once. Raises TooManyRequests where a team has or made very many."""
+    refuse_too_many(team)
+    invitation = Invitation(team=team, name=name, role=role, made_by=by, ends_at=timezone.now() + timedelta(days=days))
+    key = invitation.new_key()
+    invitation.save()
+    record("invitation.made", on=invitation, by=by, details={"role": role, "days": days})
+    return invitation, key
+
+
+def refuse_too_many(team: Team) -> None:
+    """Raise TooManyRequests where invitations are made as no people need them: each may send a letter."""
+    now = timezone.now()
+    if Invitation.objects.filter(team=team).open(at=now).count() >= OPEN_MOST:
+        raise TooManyRequests(f"{OPEN_MOST} invitations of this team are open: take some back first.", retry_after_s=3600, code="too_many_invitations")
+    if Invitation.objects.filter(team=team, created_at__gt=now - timedelta(hours=1)).count() >= HOUR_MOST:
+        raise TooManyRequests(f"This team made {HOUR_MOST} invitations within an hour: wait a while.", retry_after_s=3600, code="too_many_invitations")
+
+
+@transaction.atomic
+def renew(invitation: Invitation, *, by: User) -> str:
+    """Another key, for as long as the invitation had at first; the link before opens nothing. It is this person's from now on. Raises NotFound."""
+    found = locked(invitation)
+    key, now = found.new_key(), timezone.now()
+    found.ends_at, found.made_by, found.created_at = now + (found.ends_at - found.created_at), by, now
+    found.save(update_fields=["digest", "ends_at", "made_by", "created_at"])
+    record("invitation.renewed", on=found, by=by)
+    invitation.ends_at = found.ends_at
+    return key
+
+
+@transaction.atomic
+def take_back(invitation: Invitation, *, by: User) -> None:
+    """Let it open nothing any more. A second time changes nothing. Raises Conflict where somebody has accepted it."""
+    if Invitation.objects.take_back(pk=invitation.pk):
+        record("invitation.taken_back", on=invitation, by=by)
+    elif Invitation.objects.filter(pk=invitation.pk).exclude(accepted_at=None).exists():
+        raise Conflict("Somebody has accepted this invitation: remove the member instead.")
+
+
+def link_of(key: str) -> str:
+    """The path of the page that a key opens. The key stands in the query, which no log of ours keeps."""
+    return f"{reverse('invitations:join')}?{urlencode({'key': key})}"
+
+
+def is_sent(invitation: Invitation, key: str, *, by: User) -> bool:
+    """Send the link where the invitation is for an e-mail address and there is a mail server; whether that went well."""
+    if not settings.EMAIL_URL or "@" not in invitation.name:
+        return False
+    who, link = by.get_full_name() or by.username, settings.SITE_URL + link_of(key)
+    text = LETTER.format(by=who, team=invitation.team, app=settings.APP_NAME, role=invitation.role, ends=invitation.ends_at, link=link)
+    try:
+        return send_mail(f"{settings.EMAIL_SUBJECT_PREFIX}An invitation", text, None, [invitation.name]) == 1
+    except OSError as error:
+        logger.warning("The invitation %s could not be sent: %s", invitation.pk, error)
+        return False
+
+
+# Accepting --------------------------------------------------------------------------------------------------------------------------------
+
+
+def opened_by(key: str) -> Invitation:
+    """The open invitation that a key opens. Raises NotFound; also where whoever made it is no admin of the team any more."""
+    now = timezone.now()
+    found = Invitation.objects.open(at=now).select_related("team", "made_by").filter(digest=Invitation.hashed(key)).first()
+    if found is None or not may_invite(found.made_by, found.team):
+        raise NotFound(NOT_OPEN)
+    return found
+
+
+def may_invite(user: User | None, team: Team) -> bool:
+    """Whether the user could invite now: an invitation holds no longer than the right to make it."""
+    if user is None or not user.is_active:
+        return False
+    return user.is_superuser or Membership.objects.filter(team=team, user=user, role=Role.ADMIN).exists()
+
+
+def locked(invitation: Invitation) -> Invitation:
+    """The invitation as it is now, open, held until the transaction ends. Raises NotFound."""
+    found = Invitation.objects.select_for_update(of=("self",)).select_related("team").open(at=timezone.now()).filter(pk=invitation.pk).first()
+    if found is None:
+        raise NotFound(NOT_OPEN)
+    return found
+
+
+@transaction.atomic
+def accept(key: str, user: User) -> Membership:
+    """Join the team. Raises NotFound where the key opens nothing, Conflict for who is in the team already: the invitation stays open then."""
+    invitation = locked(opened_by(key))
+    membership = services.enter(invitation.team, user, invitation.role)
+    invitation.accepted_at, invitation.accepted_by = timezone.now(), user
+    invitation.save(update_fields=["accepted_at", "accepted_by"])
+    record("invitation.accepted", on=invitation, by=user, details={"role": invitation.role})
+    return membership
+
+
+@transaction.atomic
+def join(key: str, *, username: str, password: str, name: str = "", email: str = "") -> Membership:
+    """Make an account and join the team with it: both or neither. Raises as `accept` does, and Invalid for what no account can have."""
+    opened_by(key)
+    return accept(key, changing.make(username=username, password=password, name=name, email=email))

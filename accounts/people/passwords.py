@@ -1,0 +1,146 @@
+"""Passwords: changed by their owner, or set anew by a link that works once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.tokens import default_token_generator
+from django.core.mail import send_mail
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import base36_to_int, int_to_base36, urlencode
+
+from accounts.audit.models import AuditEntry
+from accounts.audit.recording import Subject, record
+from accounts.models import ApiToken, User
+from accounts.people import sessions
+from accounts.people.changing import check_password, invalid
+from accounts.signing_in.backends import is_password_of
+from accounts.tokens.ending import revoke
+from config.errors import NotFound, TooManyRequests
+from config.web.request_id import address_of
+
+logger = logging.getLogger(__name__)
+ASKED_SPAN = timedelta(hours=1)
+ASKED_OF_ADDRESS, ASKED_OF_USER = 10, 3
+NOT_OPEN = "This link opens nothing: it was used, is over, or its user has signed in since. Ask for another."
+WRONG = "This is not your present password. Capital letters count."
+LETTER = """Somebody asked for a new password for {username} at {app}.
+
+Set one here, within a day; the link works once:
+
+{link}
+
+If it was not you, do nothing: the present password stays.
+"""
+
+# Changing it ------------------------------------------------------------------------------------------------------------------------------
+
+
+def require_present(request: HttpRequest, user: User, password: str) -> None:
+    """Raise Invalid where this is not the user's password. Tries are counted as those of signing in are."""
+    if not is_password_of(request, user, password):
+        record("sign_in.failed", on=user)
+        raise invalid("present", WRONG, "wrong")
+
+
+def change(request: HttpRequest, user: User, *, present: str, new: str, ending: Iterable[ApiToken] = ()) -> int:
+    """Give the user another password: every other session ends, every JWT, and of the tokens those in `ending`. How many sessions ended.
+
+    Raises Invalid where `present` is wrong or `new` too weak.
+    """
+    require_present(request, user, present)  # not in the transaction: what a refusal undoes would not be counted
+    with transaction.atomic():
+        put(user, new, field="new")
+        was = request.session.session_key
+        if was is not None:
+            update_session_auth_hash(request, user)
+            sessions.moved(request, was)
+        for token in ending:
+            revoke(token)
+        return sessions.end(user, but=request.session.session_key)
+
+
+def put(user: User, password: str, *, field: str) -> None:
+    """Set a password. Raises Invalid for one that is too weak."""
+    check_password(password, user, field=field)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record("password.changed", on=user, by=user)
+
+
+# Setting it anew --------------------------------------------------------------------------------------------------------------------------
+
+
+def key_for(user: User) -> str:
+    """What opens the page for a new password: once, within a day, until the password changes or the user signs in."""
+    return f"{int_to_base36(user.pk)}.{default_token_generator.make_token(user)}"
+
+
+def user_of(key: str) -> User:
+    """The active user whom a key is for. Raises NotFound."""
+    number, _, token = key.partition(".")
+    try:
+        user = User.objects.filter(pk=base36_to_int(number), is_active=True).first()
+    except (ValueError, OverflowError):
+        user = None
+    if user is None or not default_token_generator.check_token(user, token):
+        raise NotFound(NOT_OPEN)
+    return user
+
+
+def link_of(key: str) -> str:
+    """The path of the page that a key opens."""
+    return f"{reverse('people:new_password')}?{urlencode({'key': key})}"
+
+
+def link_by(operator: User, user: User) -> str:
+    """The path of a link that an operator gives to somebody who forgot the password. Shown once."""
+    record("password.link", on=user, by=operator)
+    return link_of(key_for(user))
+
+
+@transaction.atomic
+def set_anew(key: str, password: str, *, ending: Iterable[ApiToken] = ()) -> User:
+    """Set the password of whoever has the key; all sessions and JWTs end. Raises NotFound, or Invalid for one that is too weak."""
+    user = User.objects.select_for_update().get(pk=user_of(key).pk)
+    if user != user_of(key):
+        raise NotFound(NOT_OPEN)
+    put(user, password, field="new")
+    for token in ending:
+        revoke(token)
+    sessions.end(user, by=user)
+    return user
+
+
+def ask(request: HttpRequest, name: str) -> None:
+    """Send a link to the address of whoever has this name or address, if there is one: the answer and its time are the same for all.
+
+    Raises TooManyRequests where many were asked for from the same place.
+    """
+    since = AuditEntry.objects.filter(act="password.asked", at__gt=timezone.now() - ASKED_SPAN)
+    if since.filter(address=address_of(request)[:64]).count() >= ASKED_OF_ADDRESS:
+        raise TooManyRequests("Many new passwords were asked for from here: wait an hour, or ask an operator.", retry_after_s=3600, code="too_many_attempts")
+    typed = name.strip().replace("\0", "")
+    user = User.objects.filter(is_active=True, **({"email__iexact": typed} if "@" in typed else {"username": typed})).exclude(email="").first()
+    is_enough = user is not None and since.filter(about_id=user.pk).count() >= ASKED_OF_USER
+    record("password.asked", on=user or Subject("user", "a name that nobody has"))
+    threading.Thread(target=send, args=(None if is_enough else user,), daemon=True).start()
+
+
+def send(user: User | None) -> None:
+    """Write to the user, on a thread of its own: whether there is somebody to write to shows in no answer's time."""
+    if user is None:
+        return
+    text = LETTER.format(username=user.username, app=settings.APP_NAME, link=settings.SITE_URL + link_of(key_for(user)))
+    try:
+        send_mail(f"{settings.EMAIL_SUBJECT_PREFIX}A new password", text, None, [user.email])
+    except OSError as error:
+        logger.warning("The link for a new password of user %d could not be sent: %s", user.pk, error)

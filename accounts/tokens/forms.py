@@ -1,0 +1,133 @@
+"""What people fill in for a token: a name, what it may do, for which project, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+
+from accounts.access import Caller, caller
+from accounts.models import ApiToken, Scope, Team
+from accounts.tokens import issuing
+from config.errors import Invalid
+from projects.models import Project
+
+TEXT = {"class": "input"}
+DAYS = 90
+PROJECTS_MOST = 500
+MAY = {
+    Scope.INGEST: "make runs, log points and files; for a training script",
+    Scope.READ: "export and query, change nothing; for a notebook",
+    Scope.WRITE: "all you may do yourself, except people and deletions",
+    Scope.ADMIN: "all you may do yourself, people and deletions too",
+}
+
+
+class ByName(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A team or a project by its name."""
+
+    widget = forms.Select(attrs={"class": "select"})
+
+
+class TokenForm(forms.Form):
+    """A new token. The password is asked for where it was given more than an hour ago."""
+
+    name = forms.CharField(max_length=100, label="Name", widget=forms.TextInput(attrs={**TEXT, "placeholder": "gpu7", "autocomplete": "off"}))
+    team = ByName(queryset=Team.objects.none(), label="Team", empty_label=None)
+    project = ByName(queryset=Project.objects.none(), label="Projects", required=False, empty_label="all of the team")
+    expires_on = forms.DateField(required=False, label="Last day", widget=forms.DateInput(attrs={**TEXT, "type": "date"}, format="%Y-%m-%d"))
+    scope = forms.ChoiceField(required=False, choices=issuing.GIVEN)
+    password = forms.CharField(
+        required=False, strip=False, label="Your password", max_length=4096, widget=forms.PasswordInput(attrs={**TEXT, "autocomplete": "current-password"})
+    )
+
+    def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
+        super().__init__(data, initial={"expires_on": (timezone.now() + timedelta(days=min(settings.TOKEN_MAX_DAYS or DAYS, DAYS))).date()})
+        self.caller = caller
+        current = Project.objects.visible_to(caller).current().order_by("name")
+        self.fields["team"].queryset = caller.teams()  # type: ignore[attr-defined]
+        self.fields["project"].queryset = Project.objects.visible_to(caller)  # type: ignore[attr-defined]
+        self.fields["project"].choices = [("", "all of the team"), *current.values_list("pk", "name")[:PROJECTS_MOST]]  # type: ignore[attr-defined]
+        if not issuing.needs_password(caller):
+            del self.fields["password"]
+
+    @property
+    def scopes(self) -> list[tuple[str, str, str, bool]]:
+        """(value, label, what it may do, whether it is chosen) of each scope."""
+        chosen = self["scope"].value() or Scope.INGEST
+        return [(scope.value, scope.label, words, scope == chosen) for scope, words in MAY.items()]
+
+    def clean_expires_on(self) -> datetime | None:
+        """The end of that day, UTC. A day that is over, or past TOKEN_MAX_DAYS, is refused."""
+        day = self.cleaned_data["expires_on"]
+        if day is not None and day < timezone.now().date():
+            raise forms.ValidationError("This day is over: choose a later one, or leave it empty for a token without end.")
+        try:
+            return issuing.latest_end(None if day is None else datetime.combine(day, time.max, tzinfo=timezone.get_current_timezone()))
+        except Invalid as refused:
+            raise forms.ValidationError(str(refused)) from refused
+
+    def clean(self) -> dict[str, Any]:  # Any: values of several fields
+        """A project is one of the team's."""
+        cleaned = super().clean() or {}
+        project, team = cleaned.get("project"), cleaned.get("team")
+        if project is not None and team is not None and project.team_id != team.pk:
+            self.add_error("project", f"{project.name} is a project of another team.")
+        return cleaned
+
+    def issue(self) -> tuple[ApiToken, str]:
+        """The new token and its secret."""
+        made = self.cleaned_data
+        scope = Scope(made["scope"] or Scope.INGEST)
+        return issuing.mint(self.caller, issuing.Wanted(made["name"], made["team"], scope, made["project"], made["expires_on"]))
+
+
+class NarrowForm(forms.Form):
+    """A narrower scope for a token that is there."""
+
+    scope = forms.ChoiceField(choices=issuing.GIVEN)
+
+
+class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A token in the admin. A new one is given a scope of today, and wants the password where it was given more than an hour ago."""
+
+    request: HttpRequest
+    password = forms.CharField(required=False, strip=False, label="Your password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    class Meta:
+        model = ApiToken
+        fields = ("user", "team", "project", "name", "scope", "expires_at")
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature
+        super().__init__(*args, **options)
+        if "scope" in self.fields:
+            self.fields["scope"] = forms.ChoiceField(choices=issuing.GIVEN, initial=Scope.INGEST, required=False)
+
+    def clean_scope(self) -> Scope:
+        """The scope, the least that logs where none was given."""
+        return Scope(self.cleaned_data["scope"] or Scope.INGEST)
+
+    def clean_password(self) -> str:
+        """The password of whoever makes the token."""
+        given: str = self.cleaned_data["password"]
+        try:
+            issuing.prove(self.request, caller(self.request), given)
+        except (issuing.PasswordNeeded, Invalid) as refused:
+            raise forms.ValidationError(str(refused)) from refused
+        return given
+
+    def clean(self) -> dict[str, Any]:  # Any: values of several fields
+        """A project is one of the team's; the end is within TOKEN_MAX_DAYS."""
+        cleaned = super().clean() or {}
+        project, team = cleaned.get("project"), cleaned.get("team")
+        if project is not None and team is not None and project.team_id != team.pk:
+            self.add_error("project", "This is a project of another team.")
+        try:
+            issuing.latest_end(cleaned.get("expires_at"))
+        except Invalid as refused:
+            self.add_error("expires_at", str(refused))
+        return cleaned

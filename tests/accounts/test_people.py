@@ -1,0 +1,342 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ApiToken, AuditEntry, BrowserSession, Membership, Role, User
+from accounts.people import changing, passwords, sessions
+from accounts.people.devices import device
+from config.errors import Conflict
+from experiments import lifecycle
+from metrics.upkeep.expiry import expire
+from tests.conftest import PASSWORD
+from tests.waiting import until
+
+pytestmark = pytest.mark.differs_on_servers("sessions lie in the record, and are found through the shared cache")
+JSON = "application/json"
+NEXT = "another fine password"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+
+
+def signed_in(user: User, password: str = PASSWORD, **headers: str) -> Client:
+    browser = Client(headers=headers)
+    assert browser.post("/sign-in", {"username": user.username, "password": password}).status_code == 302
+    return browser
+
+
+def is_in(browser: Client) -> bool:
+    return browser.get("/account").status_code == 200
+
+
+def change(browser: Client, present: str = PASSWORD, new: str = NEXT, again: str = NEXT, **more):
+    return browser.post("/account/password", {"present": present, "new": new, "again": again, **more})
+
+
+# You
+
+
+def test_somebody_changes_name_and_address(erin):
+    browser = signed_in(erin)
+    assert browser.post("/account/profile", {"name": "Erin E", "email": "e@lab.example", "present": PASSWORD}).status_code == 302
+    erin.refresh_from_db()
+    assert (erin.get_full_name(), erin.email) == ("Erin E", "e@lab.example")
+    assert AuditEntry.objects.get(act="account.changed").details == {"changed": "name, email"}
+
+
+def test_another_address_takes_the_password_as_it_opens_the_account(erin):
+    browser = signed_in(erin)
+    assert browser.post("/account/profile", {"name": "", "email": "e@lab.example", "present": "a guess"}).status_code == 422
+    assert browser.patch("/api/v1/account", {"email": "e@lab.example"}, content_type=JSON).status_code == 422
+    assert browser.patch("/api/v1/account", {"name": "Erin"}, content_type=JSON).json()["name"] == "Erin"
+    erin.refresh_from_db()
+    assert erin.email == "erin@example.com"
+
+
+@pytest.mark.parametrize("email", ["BOB@example.com", "named@lab.example"])
+def test_nobody_takes_the_address_by_which_another_signs_in(erin, bob, email):
+    User.objects.create_user("named@lab.example", password=PASSWORD)
+    answer = signed_in(erin).post("/account/profile", {"name": "", "email": email, "present": PASSWORD})
+    assert (answer.status_code, "taken" in answer.content.decode()) == (422, True)
+
+
+def test_account_pages_are_kept_by_nobody(browser_for, erin, team):
+    browser = browser_for(erin)
+    for address in ("/account", "/account/password", "/password/forgotten", "/teams/", f"/teams/{team.slug}/", "/api/v1/account"):
+        assert "no-store" in browser.get(address)["Cache-Control"], address
+
+
+# The password
+
+
+def test_a_new_password_signs_out_every_other_browser_and_jwt_and_no_token(erin, token_for):
+    here, there, secret = signed_in(erin), signed_in(erin), token_for(erin)
+    jwt = Client().post("/api/v1/auth/token", {"username": "erin", "password": PASSWORD}, content_type=JSON).json()
+    assert change(here).status_code == 302
+    assert (is_in(here), is_in(there)) == (True, False)
+    bearer = [Client(headers={"Authorization": f"Bearer {each}"}).get("/api/v1/teams").status_code for each in (jwt["access"], secret)]
+    assert bearer == [401, 200]
+    assert Client().post("/api/v1/auth/token/refresh", {"refresh": jwt["refresh"]}, content_type=JSON).status_code == 401
+    assert signed_in(erin, NEXT)
+
+
+def test_the_browser_that_changed_the_password_is_the_one_that_stays_listed(erin):
+    here = signed_in(erin, user_agent=FIREFOX)
+    signed_in(erin)
+    change(here)
+    assert [(one.device, one.session_key) for one in sessions.of(erin)] == [("Firefox on Linux", here.session.session_key)]
+
+
+def test_tokens_that_were_chosen_end_with_the_password(erin, team):
+    kept, ended = (ApiToken.issue(user=erin, team=team, name=name)[0] for name in ("kept", "ended"))
+    browser = signed_in(erin)
+    assert "ended" in browser.get("/account/password").content.decode()
+    change(browser, end=[str(ended.pk)])
+    assert list(ApiToken.objects.filter(revoked_at=None)) == [kept]
+
+
+def test_somebody_elses_token_does_not_end(erin, alice, team):
+    theirs = ApiToken.issue(user=alice, team=team, name="theirs")[0]
+    browser = signed_in(erin)
+    assert change(browser, end=[str(theirs.pk)]).status_code == 422
+    body = {"present": PASSWORD, "new": NEXT, "end_tokens": [str(theirs.pk)]}
+    assert browser.post("/api/v1/account/password", body, content_type=JSON).status_code == 422
+    theirs.refresh_from_db()
+    erin.refresh_from_db()
+    assert theirs.revoked_at is None
+    assert erin.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"present": "a guess"}, {"new": "short", "again": "short"}, {"again": "something else"}, {"new": "password123", "again": "password123"}]
+)
+def test_a_password_that_cannot_be_changes_nothing(erin, wrong):
+    browser, there = signed_in(erin), signed_in(erin)
+    assert change(browser, **wrong).status_code == 422
+    erin.refresh_from_db()
+    assert erin.check_password(PASSWORD)
+    assert is_in(there)
+
+
+def test_guesses_at_the_present_password_are_braked_as_those_of_signing_in(erin, settings):
+    settings.SIGN_IN_FAILURES = 3
+    browser = signed_in(erin)
+    assert [change(browser, present=f"guess {n}").status_code for n in range(5)][-1] == 429
+
+
+def test_a_script_changes_no_password(api_for, erin):
+    assert api_for(erin).post("/api/v1/account/password", {"present": PASSWORD, "new": NEXT}, content_type=JSON).status_code == 403
+
+
+def test_a_person_changes_it_over_the_api(erin):
+    access = Client().post("/api/v1/auth/token", {"username": "erin", "password": PASSWORD}, content_type=JSON).json()["access"]
+    person, browser = Client(headers={"Authorization": f"Bearer {access}"}), signed_in(erin)
+    assert person.post("/api/v1/account/password", {"present": PASSWORD, "new": NEXT}, content_type=JSON).status_code == 204
+    assert person.get("/api/v1/account").status_code == 401
+    assert not is_in(browser)
+
+
+# Sessions
+
+
+def test_browsers_are_listed_and_signed_out_one_by_one_or_all(erin, bob):
+    here, there, other, strangers = signed_in(erin, user_agent=FIREFOX), signed_in(erin), signed_in(erin), signed_in(bob)
+    assert "Firefox on Linux" in here.get("/account").content.decode()
+    listed = here.get("/api/v1/account/sessions").json()["results"]
+    assert len(listed) == 3
+    assert BrowserSession.objects.get(session_key=here.session.session_key).address == "127.0.0.1"
+    gone = BrowserSession.objects.get(session_key=there.session.session_key)
+    assert here.post(f"/account/sessions/{gone.pk}/sign-out").status_code == 302
+    assert [is_in(each) for each in (here, there, other)] == [True, False, True]
+    here.post("/account/sessions/sign-out")
+    assert [is_in(each) for each in (here, other, strangers)] == [True, False, True]
+
+
+def test_nobody_signs_out_somebody_else(erin, bob):
+    there = signed_in(bob)
+    number = BrowserSession.objects.get(user=bob).pk
+    assert signed_in(erin).post(f"/account/sessions/{number}/sign-out").status_code == 404
+    assert signed_in(erin).delete(f"/api/v1/account/sessions/{number}").status_code == 404
+    assert is_in(there)
+
+
+def test_a_session_from_before_they_were_listed_is_seen_and_ends_with_the_others(erin):
+    here, old = signed_in(erin), signed_in(erin)
+    BrowserSession.objects.filter(session_key=old.session.session_key).delete()
+    assert sessions.end(erin, but=here.session.session_key) == 1
+    assert not is_in(old)
+
+
+def test_a_session_that_is_used_is_seen_again(erin):
+    from django.core.cache import cache
+
+    browser = signed_in(erin)
+    BrowserSession.objects.all().delete()
+    cache.clear()
+    browser.get("/account", headers={"User-Agent": FIREFOX})
+    assert BrowserSession.objects.get().device == "Firefox on Linux"
+
+
+def test_who_signs_out_is_listed_no_more(erin):
+    signed_in(erin).post("/sign-out")
+    assert not BrowserSession.objects.exists()
+    assert [entry.act for entry in AuditEntry.objects.all()] == ["sign_in.ended", "sign_in.done"]
+
+
+def test_browsers_whose_session_ran_out_are_forgotten(erin):
+    signed_in(erin)
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
+    assert not sessions.of(erin).exists()
+    expire(None)
+    assert not BrowserSession.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (FIREFOX, "Firefox on Linux"),
+        ("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/128.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.6 Safari/605.1.15", "Safari on macOS"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/128.0 Safari/537.36 Edg/128.0", "Edge on Windows"),
+        ("", "A browser"),
+        ("x" * 10_000, "A browser"),
+    ],
+)
+def test_a_browser_is_told_in_two_words(said, words):
+    assert device(said) == words
+
+
+# Forgotten
+
+
+def key_in(text: str) -> str:
+    return re.search(r"key=([\w.-]+)", text)[1]
+
+
+def test_a_forgotten_password_is_set_by_a_letter_that_works_once(erin, settings):
+    settings.EMAIL_URL = "smtp://mail"
+    there, browser = signed_in(erin), Client()
+    User.objects.filter(pk=erin.pk).update(last_login=None)
+    assert browser.post("/password/forgotten", {"name": "ERIN@example.com"}).status_code == 200
+    until(lambda: mail.outbox, "a letter")
+    key = key_in(mail.outbox[0].body)
+    assert browser.get(f"/password/new?key={key}").status_code == 200
+    assert browser.post("/password/new", {"key": key, "new": NEXT, "again": NEXT}).status_code == 302
+    assert not is_in(there)
+    assert browser.post("/password/new", {"key": key, "new": NEXT, "again": NEXT}).status_code == 404
+    assert is_in(signed_in(erin, NEXT))
+
+
+def test_asking_says_nothing_of_who_there_is(erin, settings):
+    settings.EMAIL_URL = "smtp://mail"
+    known, unknown = (Client().post("/password/forgotten", {"name": name}) for name in ("erin", "nobody"))
+    assert known.status_code == unknown.status_code == 200
+    csrf = re.compile(rb'name="csrfmiddlewaretoken" value="\w+"')
+    assert csrf.sub(b"", known.content) == csrf.sub(b"", unknown.content)
+    api = [Client().post("/api/v1/auth/password/forgotten", {"name": name}, content_type=JSON) for name in ("erin", "nobody")]
+    assert [(each.status_code, each.content) for each in api] == [(202, b"")] * 2
+
+
+def test_nobody_is_flooded_with_letters(erin, settings, monkeypatch):
+    settings.EMAIL_URL = "smtp://mail"
+    sent = []
+    monkeypatch.setattr(passwords, "send", sent.append)
+    codes = [Client().post("/password/forgotten", {"name": "erin"}).status_code for _ in range(passwords.ASKED_OF_ADDRESS + 1)]
+    assert codes == [200] * passwords.ASKED_OF_ADDRESS + [429]
+    until(lambda: len(sent) == passwords.ASKED_OF_ADDRESS, "every thread")
+    assert sent.count(erin) == passwords.ASKED_OF_USER
+
+
+def test_without_a_mail_server_the_page_names_the_operator(erin):
+    assert "operator" in Client().get("/password/forgotten").content.decode()
+    assert Client().post("/api/v1/auth/password/forgotten", {"name": "erin"}, content_type=JSON).status_code == 503
+    assert not mail.outbox
+
+
+def test_an_operators_link_sets_a_password_once(browser_for, operator, erin):
+    made = browser_for(operator).post("/api/v1/people/erin/password-link")
+    assert made["Cache-Control"] == "no-store"
+    key = key_in(made.json()["url"])
+    body = {"key": key, "new": NEXT}
+    assert [Client().post("/api/v1/auth/password", body, content_type=JSON).status_code for _ in range(2)] == [204, 404]
+    assert AuditEntry.objects.get(act="password.link").who == "operator"
+    assert not AuditEntry.objects.filter(details__icontains=key).exists()
+
+
+def test_a_link_opens_nothing_after_a_sign_in_or_a_day(erin, monkeypatch):
+    key = passwords.key_for(erin)
+    signed_in(erin)
+    assert Client().get(f"/password/new?key={key}").status_code == 404
+    erin.refresh_from_db()
+    key, later = passwords.key_for(erin), passwords.default_token_generator._now() + timedelta(days=2)
+    monkeypatch.setattr(passwords.default_token_generator, "_now", lambda: later)
+    assert Client().get(f"/password/new?key={key}").status_code == 404
+
+
+@pytest.mark.parametrize("key", ["", ".", "zzzzzzzzzzzzzzzzzzzz.x-y", "1.x", "é.x-y", "-1.a-b"])
+def test_what_is_no_key_opens_nothing(db, key):
+    assert Client().get("/password/new", {"key": key}).status_code == 404
+
+
+# Switched off
+
+
+def test_who_is_switched_off_is_let_in_nowhere_and_keeps_the_name_on_runs(browser_for, token_for, operator, erin, project):
+    run = lifecycle.create(project, by=erin, name="run")
+    browser, secret = signed_in(erin), token_for(erin)
+    answer = browser_for(operator).patch("/api/v1/people/erin", {"is_active": False}, content_type=JSON)
+    assert answer.json()["is_active"] is False
+    assert not is_in(browser)
+    assert Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/teams").status_code == 401
+    assert Client().post("/sign-in", {"username": "erin", "password": PASSWORD}).status_code == 200
+    run.refresh_from_db()
+    assert run.created_by == erin
+    browser_for(operator).patch("/api/v1/people/erin", {"is_active": True}, content_type=JSON)
+    assert is_in(signed_in(erin))
+
+
+def test_the_last_operator_and_oneself_stay(operator, erin):
+    with pytest.raises(Conflict, match="yourself"):
+        changing.switch_off(operator, by=operator)
+    with pytest.raises(Conflict, match="last operator"):
+        changing.switch_off(operator, by=erin)
+    with pytest.raises(Conflict, match="last operator"):
+        changing.delete(operator, by=erin)
+
+
+def test_who_is_no_operator_switches_off_nobody(browser_for, alice, erin):
+    browser = browser_for(alice)
+    assert browser.get("/api/v1/people/erin").status_code == 403
+    assert browser.patch("/api/v1/people/erin", {"is_active": False}, content_type=JSON).status_code == 403
+    assert browser.post("/api/v1/people/erin/password-link").status_code == 403
+
+
+def test_an_account_is_not_deleted_while_it_is_the_last_admin(operator, alice, erin, team):
+    with pytest.raises(Conflict, match="last admin"):
+        changing.delete(alice, by=operator)
+    Membership.objects.filter(user=erin).update(role=Role.ADMIN)
+    changing.delete(alice, by=operator)
+    assert AuditEntry.objects.get(act="account.deleted").on_name == "alice"
+
+
+# What is left of it in the audit
+
+
+def test_a_wrong_password_leaves_a_line_and_a_mistyped_name_is_not_kept(erin):
+    Client().post("/sign-in", {"username": "erin", "password": "a guess"}, headers={"X-Forwarded-For": "198.51.100.9"})
+    Client().post("/sign-in", {"username": "my secret password", "password": "x"})
+    Client().post("/api/v1/auth/token", {"username": "erin@example.com", "password": "a guess"}, content_type=JSON)
+    failed = AuditEntry.objects.filter(act="sign_in.failed").order_by("pk")
+    assert [(line.who, line.on_name, line.about_id) for line in failed] == [
+        ("not signed in", "erin", erin.pk), ("not signed in", "a name that nobody has", None), ("not signed in", "erin", erin.pk),
+    ]  # fmt: skip
+    assert {line.address for line in failed} == {"127.0.0.1"}
+    assert not AuditEntry.objects.filter(details__icontains="secret password").exists()
+
+
+def test_signing_in_over_the_api_leaves_a_line(erin):
+    Client().post("/api/v1/auth/token", {"username": "erin", "password": PASSWORD}, content_type=JSON)
+    assert AuditEntry.objects.get(act="sign_in.done").sentence == "signed in over the API"

@@ -1,0 +1,180 @@
+"""The admin obeys the rules of everywhere else: the last admin and the last operator stay, rights are forgotten, and what is done leaves a line."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.audit.admin_lines import Audited
+from accounts.models import ApiToken, AuditEntry, Membership, Role, User
+from config.web.admin_pages import ReadOnlyAdmin
+from metrics.ingest.grants import GRANTS
+from projects.models import ProjectMetric
+
+pytestmark = pytest.mark.differs_on_servers("the last of something is held by a lock of the database")
+USERS, TEAMS, MEMBERSHIPS = "/admin/accounts/user/", "/admin/accounts/team/", "/admin/accounts/membership/"
+
+
+@pytest.fixture
+def root(browser_for, operator) -> Client:
+    return browser_for(operator)
+
+
+def inline(team, *rows: dict, initial: int = 0) -> dict:
+    sent = {"name": team.name, "slug": team.slug, "memberships-TOTAL_FORMS": len(rows), "memberships-INITIAL_FORMS": initial}
+    for number, row in enumerate(rows):
+        sent |= {f"memberships-{number}-{name}": value for name, value in ({"team": team.pk} | row).items()}
+    return sent
+
+
+def row(membership: Membership, **more) -> dict:
+    return {"id": membership.pk, "user": membership.user_id, "role": membership.role} | more
+
+
+def person(user: User, **more) -> dict:
+    sent = {
+        "username": user.username,
+        "email": user.email,
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+        "date_joined_0": "2026-01-01",
+        "date_joined_1": "00:00:00",
+    }
+    flags = {name: "on" for name in ("is_active", "is_staff", "is_superuser") if getattr(user, name)}
+    return {name: value for name, value in (sent | flags | more).items() if value is not None}
+
+
+def acts() -> list[str]:
+    return [line.act for line in AuditEntry.objects.order_by("pk") if not line.act.startswith("sign_in")]
+
+
+def test_a_teams_last_admin_stays_in_the_inline_too(root, alice, team):
+    held = Membership.objects.get(user=alice)
+    for change in ({"role": "viewer"}, {"DELETE": "on"}):
+        assert root.post(f"{TEAMS}{team.pk}/change/", inline(team, row(held, **change), initial=1)).status_code == 409
+    assert Membership.objects.get(user=alice).role == Role.ADMIN
+
+
+def test_an_admin_may_be_followed_by_another_in_one_go(root, alice, erin, team):
+    first, second = Membership.objects.get(user=alice), Membership.objects.get(user=erin)
+    answer = root.post(f"{TEAMS}{team.pk}/change/", inline(team, row(first, role="viewer"), row(second, role="admin"), initial=2))
+    assert answer.status_code == 302
+    assert dict(team.memberships.values_list("user__username", "role")) == {"alice": "viewer", "erin": "admin"}
+    assert acts().count("member.role") == 2
+
+
+def test_a_membership_that_becomes_somebody_elses_ends_the_tokens_of_the_first(root, alice, erin, carol, team, token_for):
+    token_for(erin)
+    held = Membership.objects.get(user=erin)
+    sent = inline(team, row(Membership.objects.get(user=alice)), row(held, user=carol.pk), initial=2)
+    assert root.post(f"{TEAMS}{team.pk}/change/", sent).status_code == 302
+    assert sorted(team.memberships.values_list("user__username", flat=True)) == ["alice", "carol"]
+    assert not ApiToken.objects.filter(user=erin, revoked_at=None).exists()
+
+
+def test_memberships_on_their_own_page_obey_too(root, alice, bob, carol, team):
+    held = Membership.objects.get(user=alice)
+    assert root.post(f"{MEMBERSHIPS}{held.pk}/change/", {"role": "viewer"}).status_code == 409
+    assert root.post(f"{MEMBERSHIPS}{held.pk}/delete/", {"post": "yes"}).status_code == 409
+    assert root.post(f"{MEMBERSHIPS}add/", {"user": carol.pk, "team": team.pk, "role": "editor"}).status_code == 302
+    assert root.post(f"{MEMBERSHIPS}{Membership.objects.get(user=bob).pk}/delete/", {"post": "yes"}).status_code == 302
+    assert acts() == ["member.added", "member.removed"]
+
+
+def test_a_change_of_rights_is_forgotten_at_once(root, alice, bob, team, django_capture_on_commit_callbacks):
+    GRANTS.known = {("a", "b", "c"): None}
+    with django_capture_on_commit_callbacks(execute=True):
+        root.post(f"{MEMBERSHIPS}{Membership.objects.get(user=bob).pk}/change/", {"role": "editor"})
+    assert GRANTS.known == {}
+
+
+def test_accounts_are_switched_off_and_on(root, erin, team):
+    assert root.post(USERS, {"action": "switch_off", "_selected_action": [erin.pk]}).status_code == 302
+    erin.refresh_from_db()
+    assert not erin.is_active
+    root.post(f"{USERS}{erin.pk}/change/", person(erin, is_active="on"))
+    erin.refresh_from_db()
+    assert erin.is_active
+    assert [act for act in acts() if act.startswith("account.")] == ["account.switched_off", "account.switched_on"]
+
+
+@pytest.mark.parametrize("change", [{"is_active": None}, {"is_superuser": None}])
+def test_the_last_operator_stays(root, operator, change):
+    assert root.post(f"{USERS}{operator.pk}/change/", person(operator, **change)).status_code == 409
+    operator.refresh_from_db()
+    assert operator.is_active
+    assert operator.is_superuser
+
+
+def test_who_becomes_operator_is_told(root, erin):
+    assert root.post(f"{USERS}{erin.pk}/change/", person(erin, is_superuser="on")).status_code == 302
+    assert AuditEntry.objects.get(act="account.rights").sentence == "changed the rights of erin: is_superuser False to True"
+
+
+def test_the_last_admin_and_oneself_are_not_deleted(root, browser_for, operator, alice, bob):
+    browser_for(bob)
+    assert root.post(f"{USERS}{alice.pk}/delete/", {"post": "yes"}).status_code == 409
+    assert root.post(f"{USERS}{operator.pk}/delete/", {"post": "yes"}).status_code == 409
+    assert root.post(f"{USERS}{bob.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert "account.deleted" in acts()
+
+
+def test_a_link_for_a_new_password_is_on_one_page_and_opens(root, erin):
+    page = root.post(USERS, {"action": "password_link", "_selected_action": [erin.pk]})
+    assert "no-store" in page["Cache-Control"]
+    link = re.search(r"<pre>(\S+)</pre>", page.content.decode())[1]
+    assert Client().get(link).status_code == 200
+    assert link.partition("key=")[2] not in root.get(USERS).content.decode()
+
+
+def test_a_password_that_an_operator_sets_signs_the_person_out(root, browser_for, erin):
+    browser = browser_for(erin)
+    sent = {"usable_password": "true", "password1": "another fine password", "password2": "another fine password"}
+    assert root.post(f"{USERS}{erin.pk}/password/", sent).status_code == 302
+    assert browser.get("/account").status_code == 302
+    assert {"password.changed", "sessions.ended"} <= set(acts())
+
+
+def test_what_no_verb_tells_of_is_told_by_the_page(root, project):
+    root.post("/admin/projects/projectmetric/add/", {"project": project.pk, "name": "loss", "aggregation": "last"})
+    metric = ProjectMetric.objects.get()
+    root.post(f"/admin/projects/projectmetric/{metric.pk}/change/", {"project": project.pk, "name": "loss", "aggregation": "min"})
+    root.post(f"/admin/projects/projectmetric/{metric.pk}/delete/", {"post": "yes"})
+    assert acts() == ["admin.added", "admin.changed", "admin.deleted"]
+    assert {line.project_id for line in AuditEntry.objects.filter(act__startswith="admin")} == {project.pk}
+    assert "Aggregation" in AuditEntry.objects.get(act="admin.changed").details["changed"]
+
+
+def test_groups_give_rights_and_are_told(root, db):
+    root.post("/admin/auth/group/add/", {"name": "readers"})
+    assert (Group.objects.count(), acts()) == (1, ["admin.added"])
+
+
+def test_every_page_of_the_admin_that_changes_something_leaves_lines():
+    clocks = {"CrontabSchedule", "IntervalSchedule", "SolarSchedule", "ClockedSchedule"}  # when something runs; what runs is told of
+    pages = {model.__name__: page for model, page in admin.site._registry.items() if model.__name__ not in clocks}
+    assert [name for name, page in pages.items() if not isinstance(page, Audited | ReadOnlyAdmin)] == []
+
+
+def test_nobody_changes_a_line_in_the_admin(root, project):
+    from accounts.audit.recording import record
+
+    line = record("project.archived", on=project)
+    address = f"/admin/accounts/auditentry/{line.pk}/"
+    assert root.get(f"{address}change/").status_code == 200
+    assert root.post(f"{address}change/", {"who": "nobody"}).status_code == 403
+    assert root.post(f"{address}delete/", {"post": "yes"}).status_code == 403
+    assert root.get("/admin/accounts/auditentry/add/").status_code == 403
+
+
+def test_neither_keys_nor_digests_are_shown(root, erin, alice, team, browser_for):
+    from accounts.invitations import inviting
+    from accounts.models import BrowserSession
+
+    browser_for(erin)
+    invitation, _ = inviting.invite(team, name="dora", role="viewer", by=alice)
+    session = BrowserSession.objects.get(user=erin)
+    assert invitation.digest not in root.get(f"/admin/accounts/invitation/{invitation.pk}/change/").content.decode()
+    assert session.session_key not in root.get(f"/admin/accounts/browsersession/{session.pk}/change/").content.decode()
