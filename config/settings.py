@@ -422,6 +422,8 @@ SPECTACULAR_SETTINGS = {
         "StatedDirectionEnum": ["minimize", "maximize"],
         "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
         "RunStatusEnum": ["planned", "running", "complete", "failed", "stalled"],
+        "ScopeEnum": "accounts.models.Scope",
+        "GivenScopeEnum": ["ingest", "read", "write", "admin"],
         "SeverityEnum": "alerts.models.Severity",
         "ChannelKindEnum": "alerts.models.Channel.Kind",
     },
