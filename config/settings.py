@@ -423,7 +423,7 @@ SPECTACULAR_SETTINGS = {
         "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
         "RunStatusEnum": ["planned", "running", "complete", "failed", "stalled"],
         "ScopeEnum": "accounts.models.Scope",
-        "GivenScopeEnum": ["ingest", "read", "write", "admin"],
+        "GivenScopeEnum": "accounts.tokens.issuing.GIVEN",
         "SeverityEnum": "alerts.models.Severity",
         "ChannelKindEnum": "alerts.models.Channel.Kind",
     },
