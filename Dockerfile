@@ -1,18 +1,18 @@
 # The server form's one image: web, worker, beat and set-up are commands of it (docker-compose.yml).
 
-FROM node:22-slim AS assets
+FROM node:22.21.1-slim AS assets
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 
-FROM python:3.11-slim AS build
+FROM python:3.11.14-slim AS build
 WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 COPY client client
 RUN /venv/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-deps --wheel-dir /wheel ./client
 
-FROM python:3.11-slim
+FROM python:3.11.14-slim
 RUN useradd --system --uid 10001 --home-dir /data platform && install -d -o platform -g platform -m 0700 /data
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
 WORKDIR /app
@@ -32,7 +32,7 @@ COPY metrics metrics
 COPY operations operations
 COPY config config
 # Collected once; then the product serves from there and looks nowhere else.
-RUN mkdir .static && DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -r /tmp/build
+RUN mkdir .static && DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -r /tmp/build && chmod -R a+rX .static
 USER platform
 VOLUME /data
 EXPOSE 8000

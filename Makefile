@@ -66,6 +66,7 @@ lint: $(VENV)/.dev node_modules/.dev
 	$(BIN)/mypy .
 	$(BIN)/mypy --strict --config-file= client/src
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r . -f custom --msg-template "{relpath}:{line}: {test_id} {msg}" 2>/dev/null || { echo "bandit found what stands above, or is not installed."; exit 1; }
 	$(BIN)/djlint templates --lint --quiet
 	$(WITH_NODE) node_modules/.bin/tsc -p jsconfig.json
 

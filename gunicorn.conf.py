@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import message
 
+from config.environment import folders
 from config.errors import SetupError
 from metrics.spool.folder import check
 
@@ -21,7 +22,7 @@ except SetupError as error:
     sys.exit(str(error))
 
 HEAD_BYTES = 65_536
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its file there safely
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # nosec B108  # gunicorn makes its file there safely
 
 bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "operations.web_server.gunicorn_worker.WebServerWorker"
@@ -44,6 +45,10 @@ message.MAX_REQUEST_LINE = limit_request_line = limit_request_field_size = HEAD_
 
 def on_starting(server: Any) -> None:
     """Refuse what cannot work, before any worker is there."""
+    folders.keep_to_ourselves()  # a daemon had its umask set anew
+    flaw = folders.close(settings.DATA_DIR)
+    if flaw:
+        sys.stderr.write(f"{flaw}\n")
     from metrics import meters  # it reads where its files lie from the settings
 
     meters.forget_dead()

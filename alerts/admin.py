@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.audit.admin_lines import Audited
+from accounts.models import Team
 from alerts import lifecycle as alerts
 from alerts.models import Alert, Channel, Delivery, WebProcess
-from alerts.sending import channels
+from alerts.sending import allowance, channels
 from config.errors import Invalid
 from config.web.admin_pages import BigTableAdmin, ReadOnlyAdmin
 
@@ -69,7 +70,16 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
             channels.check(values.get("kind", ""), values.get("target", ""))
         except Invalid as invalid:
             raise ValidationError({"target": str(invalid)}) from invalid
+        self.refuse_too_many(values.get("team"))
         return values
+
+    def refuse_too_many(self, team: Team | None) -> None:
+        """Refuse one more channel than a team may have, a new one or one from another team."""
+        if self.instance._state.adding or self.instance.team_id != (team.pk if team else None):
+            try:
+                allowance.refuse_too_many(team)
+            except Invalid as invalid:
+                raise ValidationError({"team": str(invalid)}) from invalid
 
 
 @admin.register(Channel)

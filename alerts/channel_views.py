@@ -17,7 +17,7 @@ from accounts.models import Role
 from alerts.forms import ChannelForm, NewChannelForm
 from alerts.models import Channel, Delivery
 from alerts.sending import channels, outbox
-from config.errors import Forbidden
+from config.errors import Forbidden, TooManyRequests
 
 SHOWN = 10
 
@@ -62,7 +62,11 @@ def edit(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
 def test(request: HttpRequest, channel_id: uuid.UUID) -> HttpResponse:
     """Send a test message now, and say what came of it."""
     channel = channels.changeable(caller(request), channel_id)
-    sent = outbox.send_test(channel)
+    try:
+        sent = outbox.send_test(channel)
+    except TooManyRequests as refused:
+        messages.error(request, str(refused))
+        return redirect("alerts:channel", channel.pk)
     if sent.state == Delivery.State.DONE:
         messages.success(request, f"The test reached {channel.name}.")
     else:

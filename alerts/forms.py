@@ -47,7 +47,8 @@ class SettingsForm(forms.Form):
         try:
             return store(**self.cleaned_data)
         except Invalid as invalid:
-            self.add_error("target", str(invalid))
+            field = invalid.faults[0].field if invalid.faults else None
+            self.add_error(field if field in self.fields else None, str(invalid))
             return None
 
 

@@ -36,6 +36,7 @@ DEBUG = switch("DEBUG", False)
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = choice("LOG_FORMAT", "", ("", "json", "console")) or ("json" if ENVIRONMENT == "production" else "console")
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "data").expanduser().resolve()
+folders.keep_to_ourselves()
 PORT = number(env.int, "PORT", 8000)
 SERVER_THREADS = number(env.int, "SERVER_THREADS", 24, least=1)
 WEB_CONCURRENCY = number(env.int, "WEB_CONCURRENCY", 4, least=1)
@@ -97,6 +98,7 @@ if IS_PRODUCTION:
         is_secret_shared=bool(DATABASE_URL or REDIS_URL or CLICKHOUSE_HOST),
         debug=DEBUG,
         origins=CORS_ALLOWED_ORIGINS,
+        hosts=ALLOWED_HOSTS,
     )
 
 # Points on their way in
@@ -188,7 +190,9 @@ LOGOUT_REDIRECT_URL = "accounts:sign_in"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-SILENCED_SYSTEM_CHECKS: list[str] = []
+# The proxy before the server sends everybody to https (it is called over http from itself, and by health checks); names beside
+# and below ours, and lists kept by browsers, are whoever owns the domain's to bind.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -338,6 +342,14 @@ if (BASE_DIR / "node_modules" / "uplot" / "dist").is_dir():
 # Where `collectstatic` has been run (the image does), files come from there alone; else from where they lie.
 COLLECTED = BASE_DIR / ".static"
 STATIC_ROOT = COLLECTED if COLLECTED.is_dir() else None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # What `collectstatic` writes is for every process to read, whoever ran it.
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+        "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+    },
+}
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_AUTOREFRESH = False
 
@@ -366,13 +378,13 @@ CORS_ALLOW_HEADERS = [*default_headers, "content-encoding", "idempotency-key", "
 CORS_EXPOSE_HEADERS = ["idempotent-replayed", "retry-after", "x-request-id"]
 
 # The API
-SIMPLE_JWT = {
+SIMPLE_JWT: dict[str, Any] = {
     "ALGORITHM": ALGORITHM,
     "SIGNING_KEY": SECRET_KEY,
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=ACCESS_TOKEN_EXPIRE_MINUTES),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=REFRESH_TOKEN_EXPIRE_DAYS),
-    "CHECK_REVOKE_TOKEN": True,
 }
+SIMPLE_JWT["CHECK_REVOKE_TOKEN"] = True
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.signing_in.authentication.TokenAuthentication", "accounts.signing_in.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.scopes.InScope"],
@@ -413,6 +425,11 @@ SPECTACULAR_SETTINGS = {
         "StatedStatusEnum": ["proposed", "testing"],
         "StatedDirectionEnum": ["minimize", "maximize"],
         "HypothesisEventKindEnum": "hypotheses.models.HypothesisEvent.Kind",
+        "RunStatusEnum": ["planned", "running", "complete", "failed", "stalled"],
+        "ScopeEnum": "accounts.models.Scope",
+        "GivenScopeEnum": "accounts.tokens.issuing.GIVEN",
+        "SeverityEnum": "alerts.models.Severity",
+        "ChannelKindEnum": "alerts.models.Channel.Kind",
     },
 }
 

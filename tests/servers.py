@@ -235,6 +235,7 @@ class PostgresServer(Server):
         self.directory.chmod(0o755)
         for part in (POSTGRES, POSTGRES_LIBRARIES):
             shutil.copytree(installed / part, self.directory / part, ignore=shutil.ignore_patterns("include", "*.a"))
+            (self.directory / part).parent.chmod(0o755)  # the product's umask would keep the other user out
         return self.directory / POSTGRES / "bin"
 
     def initialise(self) -> None:

@@ -71,6 +71,7 @@ ACTS = {
     "channel.made": Act(ALERTS, "made the channel {on}"),
     "channel.changed": Act(ALERTS, "changed the channel {on}: {changed}"),
     "channel.secret": Act(ALERTS, "made a new secret for the channel {on}"),
+    "channel.tested": Act(ALERTS, "sent a test to the channel {on}"),
     "channel.removed": Act(ALERTS, "removed the channel {on}"),
     # Exports
     "export.made": Act(EXPORTS, "downloaded {what} of {on}"),

@@ -15,7 +15,7 @@ from accounts.access import Caller
 from accounts.audit.recording import changes, record
 from accounts.models import Role, Team
 from alerts.models import Channel, Delivery, new_secret
-from alerts.sending import webhooks
+from alerts.sending import allowance, webhooks
 from config.errors import Fault, Invalid, NotFound
 
 # Whose ----------------------------------------------------------------------------------------------------------------------------------
@@ -51,9 +51,10 @@ def changeable(caller: Caller, channel_id: uuid.UUID) -> Channel:
 
 @transaction.atomic
 def create(team: Team | None, **fields: Any) -> Channel:  # Any: values of several fields
-    """A new channel of a team; without one, for alerts about the server. Raises Invalid for a target that cannot be one."""
+    """A new channel of a team; without one, for alerts about the server. Raises Invalid for a target that cannot be one, and for one channel too many."""
     channel = Channel(team=team, **fields)
     check(channel.kind, channel.target)
+    allowance.refuse_too_many(team)
     channel.save()
     record("channel.made", on=channel, details={"kind": channel.kind, "target": shown(channel.target)})
     return channel

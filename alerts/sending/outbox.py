@@ -5,20 +5,27 @@ from __future__ import annotations
 import logging
 import random
 import smtplib
-import time
 import uuid
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.models import Role, User
 from alerts.models import Alert, Channel, Delivery, Severity
 from alerts.sending import webhooks
+from alerts.sending.allowance import one_of_few, take_turn
+from alerts.sending.turns import Errand, Turns
 from alerts.sending.webhooks import NotDelivered
 
 logger = logging.getLogger(__name__)
@@ -28,7 +35,8 @@ GIVEN_UP_AFTER = timedelta(days=1)
 HELD = timedelta(minutes=2)
 KEPT = timedelta(days=30)
 RUN_S = 40.0
-DUE_MOST = 200
+# Of what is due in a run, that is in a minute: for one channel, for one team, and in all. The rest waits.
+CHANNEL_MOST, TEAM_MOST, DUE_MOST = 30, 60, 2000
 WORDS = {Delivery.Event.OPENED: "", Delivery.Event.RESOLVED: "Resolved: "}
 TEST_SAYING = "Alerts of {team} from {severity} severity on are sent here. Nothing has to be done."
 
@@ -118,31 +126,57 @@ def fields(alert: Alert) -> dict[str, Any]:
 
 
 def deliver_due(*, at: datetime | None = None) -> int:
-    """Send what is due, for RUN_S at most; how many arrived. A channel that fails rests until the next run."""
-    at, began = at or timezone.now(), time.monotonic()
-    due = Delivery.objects.filter(state=Delivery.State.WAITING, next_at__lte=at).order_by("next_at", "created_at").select_related("channel")
-    failing: set[uuid.UUID] = set()
-    arrived = 0
-    for delivery in due[:DUE_MOST]:
-        if time.monotonic() - began > RUN_S:
-            break
-        if delivery.channel_id in failing or not is_taken(delivery, at=at):
-            continue
-        if is_delivered(delivery, at=at):
-            arrived += 1
-        else:
-            failing.add(delivery.channel_id)
-    return arrived
+    """Send what is due, beginning nothing after RUN_S; how many arrived. A channel that fails rests until the next run."""
+    at = at or timezone.now()
+    found = {delivery.pk: delivery for delivery in due(at=at)}
+    turns = Turns(
+        take=lambda errand: sender(found[errand.id]) if is_taken(found[errand.id], at=at) else None,
+        settle=lambda errand, failed: is_settled(found[errand.id], failed, at=at),
+    )
+    return turns.run(map(errand_of, found.values()), within_s=RUN_S)
 
 
-def send_test(channel: Channel) -> Delivery:
-    """Send a test message at once, within WHOLE_S of a webhook or the mail server's own limit; its row says what came of it."""
-    now = timezone.now()
-    content = test_body(channel)
-    delivery = Delivery.objects.create(channel=channel, event=Delivery.Event.TEST, body=content, attempts=1, next_at=now + HELD)
-    is_delivered(delivery, at=now)
+def due(*, at: datetime) -> list[Delivery]:
+    """What is due in this run, in the order of its turn: the first message of each channel, then the second; what failed before, last."""
+    waiting = Delivery.objects.filter(state=Delivery.State.WAITING, next_at__lte=at)
+    place = Window(RowNumber(), partition_by=[F("channel")], order_by=[F("next_at"), F("created_at")])
+    mine = waiting.annotate(place=place).filter(place__lte=CHANNEL_MOST).select_related("channel__team")
+    found: list[Delivery] = []
+    of_team = Counter[uuid.UUID | None]()
+    for delivery in mine.order_by("place", "attempts", "next_at", "created_at")[:DUE_MOST]:
+        of_team[delivery.channel.team_id] += 1
+        if of_team[delivery.channel.team_id] <= TEAM_MOST:
+            found.append(delivery)
+    return found
+
+
+def errand_of(delivery: Delivery) -> Errand:
+    """A delivery as one of the errands that take turns; e-mails share the line of the mail server."""
+    channel = delivery.channel
+    host = webhooks.host_of(channel.target) if channel.kind == Channel.Kind.WEBHOOK else Channel.Kind.EMAIL.value
+    return Errand(delivery.pk, channel.pk, channel.team_id, host)
+
+
+def send_test(channel: Channel, *, at: datetime | None = None) -> Delivery:
+    """Send a test message at once, within WHOLE_S of a webhook or the mail server's own limit; its row says what came of it. Raises TooManyRequests."""
+    at = at or timezone.now()
+    with one_of_few():
+        with transaction.atomic():
+            take_turn(channel, at=at)
+            delivery = Delivery.objects.create(channel=channel, event=Delivery.Event.TEST, body=test_body(channel), attempts=1, next_at=at + HELD)
+            record("channel.tested", on=channel)
+        is_settled(delivery, failure_of(delivery), at=at)
     delivery.refresh_from_db()
     return delivery
+
+
+def failure_of(delivery: Delivery) -> NotDelivered | None:
+    """Send it here and now; why it did not arrive."""
+    try:
+        sender(delivery)()
+    except NotDelivered as error:
+        return error
+    return None
 
 
 def is_taken(delivery: Delivery, *, at: datetime) -> bool:
@@ -152,23 +186,23 @@ def is_taken(delivery: Delivery, *, at: datetime) -> bool:
     return mine.update(next_at=at + HELD, attempts=delivery.attempts) == 1
 
 
-def is_delivered(delivery: Delivery, *, at: datetime) -> bool:
-    """Send it; whether it arrived. What did not is tried again, for a day; a test is not, since somebody looks at it now."""
-    try:
-        send(delivery)
-    except NotDelivered as error:
-        put_off(delivery, str(error), at=at)
-        return False
-    Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.DONE, done_at=timezone.now(), last_error="")
-    return True
+def is_settled(delivery: Delivery, failed: Exception | None, *, at: datetime) -> bool:
+    """Write down what came of it; whether it arrived. What did not is tried again, for a day; a test is not, since somebody looks at it now."""
+    if failed is None:
+        Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.DONE, done_at=timezone.now(), last_error="")
+        return True
+    if not isinstance(failed, NotDelivered):
+        raise failed
+    put_off(delivery, failed, at=at)
+    return False
 
 
-def put_off(delivery: Delivery, reason: str, *, at: datetime) -> None:
+def put_off(delivery: Delivery, failed: NotDelivered, *, at: datetime) -> None:
     """Try again later, each time later than before; after a day it has failed, and is shown."""
     is_over = delivery.event == Delivery.Event.TEST or at - delivery.created_at >= GIVEN_UP_AFTER
-    state = Delivery.State.FAILED if is_over else Delivery.State.WAITING
-    Delivery.objects.filter(pk=delivery.pk).update(state=state, next_at=at + timedelta(seconds=pause_s(delivery.attempts)), last_error=reason[:300])
-    logger.warning("A message did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, reason[:300])
+    state, reason = Delivery.State.FAILED if is_over else Delivery.State.WAITING, str(failed)[:300]
+    Delivery.objects.filter(pk=delivery.pk).update(state=state, next_at=at + timedelta(seconds=pause_s(delivery.attempts)), last_error=reason)
+    logger.warning("A message did not reach %s, attempt %d: %s", delivery.channel.name, delivery.attempts, failed.seen[:300])
 
 
 def forget_old(*, at: datetime) -> int:
@@ -180,32 +214,35 @@ def forget_old(*, at: datetime) -> int:
 def pause_s(attempts: int) -> float:
     """Seconds until the next attempt: doubled each time, never in step with others."""
     least, most = BACKOFF_S
-    return min(most, least * 2.0 ** min(attempts - 1, 20)) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+    return min(most, least * 2.0 ** min(attempts - 1, 20)) * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # jitter, not a secret
 
 
-def send(delivery: Delivery) -> None:
-    """One attempt. Raises NotDelivered."""
-    if not delivery.channel.enabled:
-        raise NotDelivered("The channel is switched off.")
-    if delivery.channel.kind == Channel.Kind.WEBHOOK:
-        webhooks.post(delivery.channel.target, delivery.body, secret=delivery.channel.secret, delivery=str(delivery.pk))
-    else:
-        send_mail(delivery)
-
-
-def send_mail(delivery: Delivery) -> None:
-    """One e-mail to the channel's address, else to the team's admins. Raises NotDelivered."""
+def sender(delivery: Delivery) -> Callable[[], None]:
+    """What sends it, once, in any thread: it knows all that it needs of the record. Calling it raises NotDelivered."""
+    channel = delivery.channel
+    if not channel.enabled:
+        return partial(fail, "The channel is switched off.")
+    if channel.kind == Channel.Kind.WEBHOOK:
+        return partial(webhooks.post, channel.target, delivery.body, secret=channel.secret, delivery=str(delivery.pk))
     if not settings.EMAIL_URL:
-        raise NotDelivered("E-mail is not set up: give EMAIL_URL.")
-    to = recipients(delivery.channel)
-    if not to:
-        raise NotDelivered("Nobody to write to: no admin of the team has an e-mail address.")
+        return partial(fail, "E-mail is not set up: give EMAIL_URL.")
+    to = recipients(channel)
+    return partial(send_mail, delivery, to) if to else partial(fail, "Nobody to write to: no admin of the team has an e-mail address.")
+
+
+def fail(why: str) -> None:
+    """What sends nothing. Raises NotDelivered."""
+    raise NotDelivered(why)
+
+
+def send_mail(delivery: Delivery, to: list[str]) -> None:
+    """One e-mail. Raises NotDelivered."""
     first, _, rest = delivery.body["text"].partition("\n")
     message = EmailMessage(settings.EMAIL_SUBJECT_PREFIX + first, rest, to=to, headers={"X-Delivery": str(delivery.pk)})
     try:
         message.send()
     except (OSError, smtplib.SMTPException) as error:
-        raise NotDelivered(f"The mail server did not take it: {error}") from error
+        raise NotDelivered("The mail server did not take it; the server's log says why.", seen=f"The mail server did not take it: {error}") from error
 
 
 def recipients(channel: Channel) -> list[str]:

@@ -5,48 +5,49 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
+from alerts.sending import internet
 from config.errors import Fault, Invalid
 
 CONNECT_S = 5.0
 WHOLE_S = 10.0
 ANSWER_BYTES = 4096
 PORTS = {"http": 80, "https": 443}
-# Clouds answer here with credentials, on addresses that do not look private.
-METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")))
-# IPv6 addresses that carry an IPv4 one to be reached through a translator.
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# One sentence for all of these: whoever chooses the target must not learn from it which names there are in our own network.
+UNREACHED = "{host} cannot be reached from here: its name leads nowhere just now, or to an address that nothing is sent to, or nobody takes connections there."
 
 
 class NotDelivered(Exception):
-    """It did not arrive; the message says why, and holds nothing of the answer."""
+    """It did not arrive; the message says why, and holds nothing of the answer. `seen` is for the operators' log alone."""
+
+    def __init__(self, message: str, *, seen: str = "") -> None:
+        super().__init__(message)
+        self.seen = seen or message
 
 
 # Where to ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def check_url(url: str) -> None:
-    """Raise Invalid for what is no address to send to: one without TLS, or that leads into a network of our own, unless an operator allows its host.
+    """Raise Invalid for what is no address to send to: one without TLS, or that is written as one of our own network, unless an operator allows its host.
 
-    Where its name leads is looked at anew with every delivery; a host that cannot be found just now is no error here.
+    Where a name leads is looked at with every delivery and never here, where the answer would tell it.
     """
     try:
         parts = parts_of(url)
         require_tls(parts)
-        require_public(str(parts.hostname), found_at(str(parts.hostname), port_of(parts)))
+        require_outside(str(parts.hostname))
     except NotDelivered as error:
         raise Invalid(str(error), [Fault(None, "target", "invalid", str(error))]) from error
 
@@ -67,19 +68,21 @@ def parts_of(url: str) -> SplitResult:
     return parts
 
 
-def reachable(host: str, port: int) -> Address:
-    """The one address that may be connected to. Raises NotDelivered where the name has none, or leads into a network of our own."""
-    addresses = found_at(host, port)
-    if not addresses:
-        raise NotDelivered(f"There is no host {host} just now.")
-    require_public(host, addresses)
-    return addresses[0]
-
-
 def require_tls(parts: SplitResult) -> None:
     """Raise NotDelivered for plain http, in which anybody on the way reads along, unless an operator allows the host."""
-    if parts.scheme != "https" and parts.hostname not in settings.WEBHOOK_ALLOWED_HOSTS:
+    if parts.scheme != "https" and not is_allowed(str(parts.hostname)):
         raise NotDelivered("Alerts are sent over https alone: give https://host/path. An operator can allow a host by WEBHOOK_ALLOWED_HOSTS.")
+
+
+def require_outside(host: str) -> None:
+    """Raise NotDelivered for a host that is written as one of our own network, unless an operator allows it."""
+    if internet.is_inside(host) and not is_allowed(host):
+        raise NotDelivered(f"{host} leads to a private, local or reserved address: an operator can allow it by WEBHOOK_ALLOWED_HOSTS.")
+
+
+def is_allowed(host: str) -> bool:
+    """Whether an operator has it sent to wherever it leads."""
+    return host in settings.WEBHOOK_ALLOWED_HOSTS
 
 
 def port_of(parts: SplitResult) -> int:
@@ -87,36 +90,23 @@ def port_of(parts: SplitResult) -> int:
     return parts.port or PORTS[parts.scheme]
 
 
-def found_at(host: str, port: int) -> list[Address]:
-    """The addresses that a name leads to; none where it leads nowhere just now."""
+def host_of(url: str) -> str:
+    """The host that a target names, "" where it names none."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+        return str(parts_of(url).hostname)
+    except NotDelivered:
+        return ""
 
 
-def require_public(host: str, addresses: Iterable[Address]) -> None:
-    """Raise NotDelivered where one of them lies in a network of our own and no operator allows the host."""
-    if host not in settings.WEBHOOK_ALLOWED_HOSTS and not all(is_public(address) for address in addresses):
-        raise NotDelivered(f"{host} leads to a private, local or reserved address: an operator can allow it by WEBHOOK_ALLOWED_HOSTS.")
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address lies on the open internet, also one that is wrapped in another."""
-    inner = carried(address)
-    if inner is not None:
-        return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved and address not in METADATA
-
-
-def carried(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address inside an IPv6 one."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+def reachable(host: str, port: int, *, within_s: float) -> internet.Address:
+    """The one address that may be connected to. Raises NotDelivered where the name has none, or one of those that it has lies in a network of our own."""
+    addresses = internet.found_at(host, port, within_s=within_s)
+    if not addresses:
+        raise NotDelivered(UNREACHED.format(host=host), seen=f"{host} leads nowhere just now.")
+    if not is_allowed(host) and not all(map(internet.is_public, addresses)):
+        seen = f"{host} leads to {', '.join(map(str, addresses))}, which is private, local or reserved, and WEBHOOK_ALLOWED_HOSTS does not name it."
+        raise NotDelivered(UNREACHED.format(host=host), seen=seen)
+    return addresses[0]
 
 
 # Sending ----------------------------------------------------------------------------------------------------------------------------------
@@ -141,14 +131,13 @@ def signature(content: bytes, secret: str, *, now_s: int | None = None) -> dict[
 
 
 def asked(parts: SplitResult, path: str, content: bytes, headers: dict[str, str], *, within_s: float) -> int:
-    """The status of one request to the address that was looked at. Raises NotDelivered."""
-    host, port = str(parts.hostname), port_of(parts)
-    address = reachable(host, port)
-    kind = PinnedHTTPS if parts.scheme == "https" else PinnedHTTP
-    connection = kind(host, port, address=str(address))
+    """The status of one request to the address that was looked at, all of it within seconds. Raises NotDelivered."""
+    until = time.monotonic() + within_s
+    connection = connected(parts, until=until)
+    host = str(parts.hostname)
     try:
-        with ended_after(connection, within_s):
-            connection.connect()
+        with ended_after(connection, until - time.monotonic()):
+            connection.begin()
             connection.request("POST", path, content, headers)
             answer = connection.getresponse()
             answer.read(ANSWER_BYTES)
@@ -159,16 +148,32 @@ def asked(parts: SplitResult, path: str, content: bytes, headers: dict[str, str]
         connection.close()
 
 
+def connected(parts: SplitResult, *, until: float) -> PinnedHTTP:
+    """A connection to the one address that may be connected to. Raises NotDelivered, with one sentence for everything that keeps from it."""
+    host, port = str(parts.hostname), port_of(parts)
+    address = reachable(host, port, within_s=min(CONNECT_S, until - time.monotonic()))
+    kind = PinnedHTTPS if parts.scheme == "https" else PinnedHTTP
+    connection = kind(host, port, address=str(address), timeout_s=max(0.01, min(CONNECT_S, until - time.monotonic())))
+    try:
+        connection.connect()
+    except OSError as error:
+        raise NotDelivered(UNREACHED.format(host=host), seen=f"{host} ({address}) takes no connection: {error or type(error).__name__}.") from error
+    return connection
+
+
 class PinnedHTTP(http.client.HTTPConnection):
     """Connects to the address that was looked at, whatever the name says by now; the Host header keeps the name."""
 
-    def __init__(self, host: str, port: int, *, address: str) -> None:
-        super().__init__(host, port, timeout=CONNECT_S)
+    def __init__(self, host: str, port: int, *, address: str, timeout_s: float) -> None:
+        super().__init__(host, port, timeout=timeout_s)
         self.address = address
 
     def connect(self) -> None:
         """Open the socket."""
         self.sock = socket.create_connection((self.address, self.port), self.timeout)
+
+    def begin(self) -> None:
+        """What comes after the socket is open and before anything is said."""
 
 
 class PinnedHTTPS(PinnedHTTP):
@@ -176,9 +181,8 @@ class PinnedHTTPS(PinnedHTTP):
 
     default_port = http.client.HTTPS_PORT
 
-    def connect(self) -> None:
-        """Open the socket and shake hands."""
-        super().connect()
+    def begin(self) -> None:
+        """Shake hands."""
         secure = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
         self.sock = secure
         secure.do_handshake()
@@ -187,7 +191,7 @@ class PinnedHTTPS(PinnedHTTP):
 @contextmanager
 def ended_after(connection: PinnedHTTP, seconds: float) -> Iterator[None]:
     """Break the connection off once the time is up: a server that sends a byte now and then would hold us for ever."""
-    timer = threading.Timer(seconds, broken_off, [connection])
+    timer = threading.Timer(max(0.0, seconds), broken_off, [connection])
     timer.daemon = True
     timer.start()
     try:

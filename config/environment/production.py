@@ -7,14 +7,16 @@ from collections.abc import Collection
 from config.errors import SetupError
 
 SECRET_LENGTH = 32
+# Top-level domains that nobody can buy a name in.
+PRIVATE_DOMAINS = frozenset(("internal", "lan", "local", "localhost", "home", "corp", "intranet", "private", "test"))
 SECRET_CHARACTERS = 10
 # Words that stand in examples, with whatever parts their halves left out.
 PLACEHOLDERS = ("changeme", "changethis", "replaceme", "insecure", "secretkey", "yoursecret", "example", "password", "placeholder")
 MAKE_ONE = "make env writes one, or: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
-def refuse_unsafe(*, secret: str, is_secret_shared: bool, debug: bool, origins: Collection[str]) -> None:
-    """Raise SetupError for a secret that can be guessed or that each host would make for itself, for DEBUG, and for CORS open to all."""
+def refuse_unsafe(*, secret: str, is_secret_shared: bool, debug: bool, origins: Collection[str], hosts: Collection[str]) -> None:
+    """Raise SetupError for a secret that can be guessed or that each host would make for itself, for DEBUG, and for CORS or hosts open to all."""
     flaw = flaw_of(secret) if secret or not is_secret_shared else "is missing, and every process must have the same"
     if flaw:
         raise SetupError(f"ENVIRONMENT=production does not start while SECRET_KEY {flaw}: {MAKE_ONE}.")
@@ -22,6 +24,16 @@ def refuse_unsafe(*, secret: str, is_secret_shared: bool, debug: bool, origins: 
         raise SetupError("ENVIRONMENT=production does not start with DEBUG=true, which shows settings to whoever causes an error: give DEBUG=false.")
     if "*" in origins:
         raise SetupError("ENVIRONMENT=production does not start with CORS_ALLOWED_ORIGINS=*, which lets every page call the API: name the origins.")
+    for host in hosts:
+        if is_any_host(host):
+            raise SetupError(f"ENVIRONMENT=production does not start with ALLOWED_HOSTS={host}, under which anybody's name leads here: name the hosts.")
+
+
+def is_any_host(host: str) -> bool:
+    """Whether an entry of ALLOWED_HOSTS takes names that others may own: a *, a dot alone, or a whole top-level domain that is not a private one."""
+    name = host.strip().strip(".").lower()
+    is_top_level = host.strip().startswith(".") and "." not in name and name not in PRIVATE_DOMAINS
+    return "*" in host or (bool(host) and not name) or is_top_level
 
 
 def flaw_of(secret: str) -> str:

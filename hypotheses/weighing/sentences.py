@@ -39,7 +39,8 @@ def deciding_of(case: Case, readings: Sequence[Reading]) -> Reading | None:
 def effect(each: Reading) -> str:
     """The improvement with its anytime interval: in percent where the baseline is not 0, else in the metric's unit; + is better."""
     one = each.comparison
-    assert one is not None  # noqa: S101  # its callers have looked
+    if one is None:
+        raise ValueError(f"{each.term.metric} was not compared.")
     share = abs(one.baseline_value) / 100 if one.relative is not None else 1.0
     unit, of = ("%", "") if one.relative is not None else ("", f" in {each.term.metric}")
     text = f"{signed(one.improvement / share)}{unit}{of}"

@@ -19,6 +19,7 @@ from metrics.store.shapes import Place
 STATES_REMEMBERED = 100_000
 # Fewer than UNSTORED reads at once, so that what is noted never fills a whole read.
 NOTED_MOST = 10_000
+FORGET = tuple(f"DELETE FROM {table} WHERE experiment = ?" for table in ("summaries", "names", "writers"))  # nosec B608  # made of our own words
 UNSTORED = """
     SELECT experiment, name, team, project, version, state, once_at = version, last_logged FROM summaries INDEXED BY summaries_unstored
     WHERE stored < version LIMIT 20000
@@ -109,8 +110,8 @@ class SeriesStates:
         keys = [(experiment.bytes,) for experiment in experiments]
 
         def write(connection: sqlite3.Connection) -> None:
-            for table in ("summaries", "names", "writers"):
-                connection.executemany(f"DELETE FROM {table} WHERE experiment = ?", keys)
+            for forget in FORGET:
+                connection.executemany(forget, keys)
 
         self.spool.transact(write)
 

@@ -176,7 +176,7 @@ class Drain:
     def back_off(self) -> None:
         """Wait longer after every failure, never in step with others; a stop ends the wait."""
         least, most = BACKOFF_S
-        delay = min(most, least * 2 ** min(self.failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+        delay = min(most, least * 2 ** min(self.failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # jitter, not a secret
         deadline = time.monotonic() + delay
         with self.spool.arrived:
             self.spool.arrived.wait_for(lambda: self.is_stopping, timeout=max(0.0, deadline - time.monotonic()))

@@ -31,7 +31,7 @@ IS_LEFT_UNDONE = f"""
         OR EXISTS (SELECT 1 FROM names INDEXED BY names_undefined WHERE defined = 0)
         OR EXISTS (SELECT 1 FROM receipts INDEXED BY receipts_age WHERE at_us < :receipts_before)
         OR coalesce((SELECT drained_us FROM blocks ORDER BY id LIMIT 1) < :blocks_before, 0)
-"""
+"""  # nosec B608  # made of our own words
 # A file that has this table has all of them.
 LAST_TABLE = "SELECT 1 FROM dead LIMIT 1"
 IS_COMING = "SELECT EXISTS (SELECT 1 FROM names INDEXED BY names_undefined WHERE project = ? AND name = ? AND defined = 0)"

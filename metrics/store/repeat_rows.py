@@ -43,7 +43,7 @@ COUNTED = (
     + " GROUP BY experiment_id"
 )
 REPEATED = (
-    "SELECT toString(experiment_id) AS experiment, count() AS repeats FROM (SELECT experiment_id, step"
+    "SELECT toString(experiment_id) AS experiment, count() AS repeats FROM (SELECT experiment_id, step"  # nosec B608  # made of our own words
     + SINCE
     + " GROUP BY experiment_id, step HAVING count() > 1) GROUP BY experiment_id"
 )

@@ -137,14 +137,14 @@ READINGS = f"""
     FROM {{database}}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s AND metric_name IN %(metrics)s
     GROUP BY experiment_id HAVING sum(count) > 0
-"""
+"""  # nosec B608  # made of our own words
 # The same of several metrics, so that a drawing over many axes asks once.
 READINGS_OF = f"""
     SELECT metric_name AS metric, toString(experiment_id) AS experiment, {", ".join(f"{value} AS number_{how}" for how, value in VALUE.items())}
     FROM {{database}}.metric_summaries FINAL
     WHERE team_id = %(team)s AND project_id = %(project)s {{narrower}}
     GROUP BY metric_name, experiment_id HAVING sum(count) > 0 ORDER BY metric_name, experiment_id
-"""
+"""  # nosec B608  # made of our own words
 # What one metric was at the step where another was best, or at its last step before that; the earliest best where there are several.
 AT_BEST = """
     SELECT toString(experiment_id) AS experiment, argMax(metric_value, (step, logged_at, point_id)) AS value

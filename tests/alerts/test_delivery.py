@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Team, User
 from alerts import lifecycle as alerts
 from alerts.models import Alert, Channel, Delivery, Kind, Severity
-from alerts.sending import channels, outbox, webhooks
+from alerts.sending import allowance, channels, internet, outbox, turns, webhooks
 from alerts.sending.outbox import deliver_due
-from config.errors import Invalid
+from config.errors import Invalid, TooManyRequests
 
 pytestmark = pytest.mark.differs_on_servers("the outbox is worked off under locks")
 SECRET = "a secret of sufficient length"
@@ -72,6 +72,11 @@ def hook(settings) -> Iterator[Hook]:
     server.shutdown()
     thread.join(timeout=10)
     server.server_close()
+
+
+@pytest.fixture
+def other_team(db) -> Team:
+    return Team.objects.create(name="Others")
 
 
 @pytest.fixture
@@ -175,18 +180,20 @@ def test_no_redirect_is_followed(alert, hook, settings):
 INSIDE = [
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "100.100.100.200", "168.63.129.16",
     "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1",
+    "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1", "fec0::1", "feff::1", "fc00::1", "::10.0.0.1", "::8.8.8.8", "::ffff:0:127.0.0.1", "64:ff9b:1::1",
+    "2001::1", "2001:db8::1", "3fff::1", "5f00::1", "100::1", "4000::1", "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:a00:1",
+    "::ffff:8.8.8.8", "fe80::5efe:8.8.8.8", "192.88.99.1", "192.0.0.8", "198.18.0.1", "203.0.113.1", "192.0.0.192",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_an_address_inside_is_not_public(address):
-    assert not webhooks.is_public(ipaddress.ip_address(address))
+    assert not internet.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
 def test_an_address_of_the_open_internet_is_public(address):
-    assert webhooks.is_public(ipaddress.ip_address(address))
+    assert internet.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
@@ -196,7 +203,53 @@ def test_nothing_is_sent_into_our_own_network_however_it_is_spelled(alert, hook,
     Channel.objects.update(target=f"http://{host}:{port}/")
     assert deliver_due() == 0
     assert hook.got == []
-    assert "leads to a private, local or reserved address" in Delivery.objects.get().last_error
+    assert Delivery.objects.get().last_error == webhooks.UNREACHED.format(host=host.strip("[]"))
+    with pytest.raises(Invalid, match="leads to a private, local or reserved address"):
+        webhooks.check_url(f"https://{host}/")
+
+
+def test_an_error_does_not_tell_which_names_there_are_inside(alert, hook, settings, monkeypatch, caplog):
+    """A name that leads nowhere, one that leads inside, and one where nobody listens: made and sent to alike, with the same words."""
+    settings.WEBHOOK_ALLOWED_HOSTS = ["open.example"]
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port, real = closed.getsockname()[1], socket.getaddrinfo
+
+        def resolver(host: Any, *args: Any, **options: Any) -> Any:
+            if host == "nowhere.example":
+                raise socket.gaierror(-2, "Name or service not known")
+            return real("10.0.0.1" if host == "inside.example" else "127.0.0.1", *args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolver)
+        said = set()
+        for name in ("nowhere", "inside", "open"):
+            channels.change(Channel.objects.get(), target=f"https://{name}.example:{port}/")
+            said.add(outbox.send_test(Channel.objects.get()).last_error.replace(f"{name}.example", "x.example"))
+    assert said == {webhooks.UNREACHED.format(host="x.example")}
+    assert "inside.example leads to 10.0.0.1" in caplog.text  # operators read it in the log
+
+
+def test_a_channel_is_made_without_asking_where_its_name_leads(team, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("It was asked for."))
+    channels.create(team, name="x", kind=Channel.Kind.WEBHOOK, target="https://hooks.example.org/")
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch):
+    never = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: never.wait(60) and [])
+    with pytest.raises(webhooks.NotDelivered):
+        webhooks.post("https://slow.example/", {}, secret=SECRET, delivery="1", within_s=0.2)
+    never.set()
+
+
+def test_few_names_are_asked_for_at_once(monkeypatch):
+    never = threading.Event()
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host) or (never.wait(60) and []))
+    for number in range(internet.LOOKUPS_AT_ONCE + 5):
+        assert internet.found_at(f"{number}.example", 443, within_s=0.001) == []
+    never.set()
+    assert len(asked) <= internet.LOOKUPS_AT_ONCE
 
 
 def test_a_name_is_looked_up_once_and_that_address_is_connected_to(hook, settings, monkeypatch):
@@ -287,6 +340,94 @@ def test_tls_asks_for_the_names_own_certificate(hook, settings, certificate, mon
         server.shutdown()
         thread.join(timeout=10)
         server.server_close()
+
+
+# Nobody holds up anybody else, and nobody asks for too much ----------------------------------------------------------------------------------
+
+
+def test_a_slow_webhook_holds_up_nobody_elses(alert, hook, settings, other_team, monkeypatch):
+    """Twenty channels of another team, all due before ours, all at a server that answers nothing: ours arrives while they wait."""
+    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1", "slow.example"]
+    for number in range(20):
+        theirs = channels.create(other_team, name=f"{number}", kind=Channel.Kind.WEBHOOK, target=f"https://slow.example/{number}")
+        Delivery.objects.create(channel=theirs, event=Delivery.Event.OPENED, body={}, next_at=timezone.now() - timedelta(hours=1))
+    ours_arrived, real = threading.Event(), webhooks.asked
+
+    def asked(parts: Any, *args: Any, within_s: float) -> int:
+        if parts.hostname == "slow.example":
+            said = "after" if ours_arrived.wait(20) else "before"
+            raise webhooks.NotDelivered(f"given up {said} ours arrived")
+        status = real(parts, *args, within_s=within_s)
+        ours_arrived.set()
+        return status
+
+    monkeypatch.setattr(webhooks, "asked", asked)
+    monkeypatch.setattr(turns, "QUICK_S", -10.0)  # each of theirs counts as ten seconds
+    assert deliver_due() == 1
+    tried = Delivery.objects.filter(channel__team=other_team, attempts=1)
+    assert set(tried.values_list("last_error", flat=True)) == {"given up after ours arrived"}
+    assert 2 <= tried.count() <= 4  # the rest of theirs waits for the next run
+
+
+def test_a_team_has_no_more_channels_than_it_may(team, other_team, hook):
+    for number in range(allowance.CHANNELS):
+        channels.create(team, name=f"{number}", kind=Channel.Kind.EMAIL)
+    with pytest.raises(Invalid, match="20 channels already") as refused:
+        channels.create(team, name="one more", kind=Channel.Kind.EMAIL)
+    assert refused.value.faults[0].code == "too_many"
+    assert Channel.objects.filter(team=team).count() == allowance.CHANNELS
+    channels.create(other_team, name="theirs", kind=Channel.Kind.EMAIL)
+    channels.change(Channel.objects.filter(team=team).first(), name="another name")
+
+
+def test_a_channel_is_tested_a_few_times_a_minute(channel, hook):
+    at = timezone.now()
+    for _ in range(allowance.CHANNEL_TESTS):
+        outbox.send_test(channel, at=at)
+    with pytest.raises(TooManyRequests, match="3 times a minute") as refused:
+        outbox.send_test(channel, at=at)
+    assert refused.value.retry_after_s == 60
+    assert len(hook.got) == allowance.CHANNEL_TESTS
+    outbox.send_test(channel, at=at + timedelta(minutes=2))
+
+
+def test_a_team_has_few_tests_a_minute_even_if_it_deletes_what_it_tested(team, other_team, hook):
+    at = timezone.now()
+    for _ in range(allowance.TEAM_TESTS):
+        one = channels.create(team, name="x", kind=Channel.Kind.WEBHOOK, target=hook.url)
+        outbox.send_test(one, at=at)
+        channels.delete(one)
+    one = channels.create(team, name="x", kind=Channel.Kind.WEBHOOK, target=hook.url)
+    with pytest.raises(TooManyRequests):
+        outbox.send_test(one, at=at)
+    outbox.send_test(channels.create(other_team, name="theirs", kind=Channel.Kind.WEBHOOK, target=hook.url), at=at)
+
+
+def test_few_tests_are_sent_at_once(channel, hook):
+    for _ in range(allowance.TESTS_AT_ONCE):
+        assert allowance.slots.acquire(blocking=False)
+    try:
+        with pytest.raises(TooManyRequests, match="Other tests are under way"):
+            outbox.send_test(channel)
+    finally:
+        for _ in range(allowance.TESTS_AT_ONCE):
+            allowance.slots.release()
+    assert hook.got == []
+
+
+def test_a_run_sends_so_many_messages_of_one_channel_and_of_one_team(team, other_team, hook, monkeypatch):
+    monkeypatch.setattr(outbox, "CHANNEL_MOST", 3)
+    monkeypatch.setattr(outbox, "TEAM_MOST", 5)
+    mine = [channels.create(team, name=name, kind=Channel.Kind.WEBHOOK, target=hook.url) for name in "abc"]
+    theirs = channels.create(other_team, name="theirs", kind=Channel.Kind.WEBHOOK, target=hook.url)
+    for channel, number in [(mine[0], 10), (mine[1], 2), (mine[2], 2), (theirs, 4)]:
+        Delivery.objects.bulk_create([Delivery(channel=channel, event=Delivery.Event.OPENED, body={}) for _ in range(number)])
+    at = timezone.now()
+    assert deliver_due(at=at) == 5 + 3
+    done = Delivery.objects.filter(state=Delivery.State.DONE)
+    assert sorted(done.filter(channel=each).count() for each in mine) == [1, 2, 2]
+    assert done.filter(channel=theirs).count() == 3
+    assert deliver_due(at=at) == 3 + 1 + 1
 
 
 # E-mail ------------------------------------------------------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": SECRET}
         ({"DEBUG": "true"}, "DEBUG"),
         ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS"),
         ({"CORS_ALLOWED_ORIGINS": "https://team.example.org,*"}, "CORS_ALLOWED_ORIGINS"),
+        *(({"ALLOWED_HOSTS": hosts}, "ALLOWED_HOSTS") for hosts in ("*", "lab.example.org,*", ".", "*.example.org", ".org", "lab.example.org, .com", "..")),
     ],
 )
 def test_production_refuses_what_is_unsafe(given, named, tmp_path):
@@ -174,6 +175,32 @@ def test_production_starts_with_a_strong_secret_and_without_one_makes_its_own():
         assert "('SECURE_HSTS_SECONDS', 2592000)" in found
         assert "('PASSWORD_HASHERS', ['accounts.signing_in.hashing.QueuedPBKDF2'])" in found, "no hash is made beside those that wait for each other"
     assert "('SECURE_HSTS_SECONDS', 0)" in settings_with({})
+
+
+@pytest.mark.parametrize("hosts", ["lab.example.org", "127.0.0.1,localhost,", ".example.org", ".lan", "[::1],lab"])
+def test_production_starts_with_hosts_that_are_named(hosts):
+    assert "('ENVIRONMENT', 'production')" in settings_with({**PRODUCTION, "ALLOWED_HOSTS": hosts})
+
+
+def test_outside_production_any_host_may_be_let_in():
+    assert "('ALLOWED_HOSTS', ['*'])" in settings_with({"ALLOWED_HOSTS": "*"})
+
+
+SERVERS = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x", "CLICKHOUSE_HOST": "127.0.0.1", "REDIS_URL": "redis://:p@127.0.0.1:1/0"}
+
+
+@pytest.mark.parametrize("servers", [{}, SERVERS], ids=["embedded", "server"])
+def test_check_deploy_finds_nothing_with_the_settings_of_production(servers, tmp_path):
+    environment = {"PATH": os.environ["PATH"], **PRODUCTION, **servers, "SECRET_KEY": SECRET + SECRET[::-1], "ALLOWED_HOSTS": "lab.example.org"}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "INFO"]
+    done = subprocess.run(command, cwd=ROOT, env=environment | {"DATA_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+def test_check_deploy_is_not_blind():
+    """What is silenced is named one by one, each for a reason that settings.py gives."""
+    assert settings.SILENCED_SYSTEM_CHECKS == ["security.W005", "security.W008", "security.W021"]
 
 
 def test_broker_and_results_are_databases_of_their_own_in_redis():

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Membership, Role
 from alerts import lifecycle as alerts
 from alerts.models import Channel, Delivery, Kind, Severity
-from alerts.sending import channels, outbox
+from alerts.sending import allowance, channels, outbox
 
 pytestmark = pytest.mark.differs_on_servers("channels and their outbox rest on constraints and locks")
 NEW = "/alerts/channels/new"
@@ -215,3 +215,27 @@ def test_a_channels_page_costs_as_many_queries_for_one_message_as_for_ten(browse
                 browser.get(of_channel(channel))
             costs.append(len(queries))
     assert costs[0] == costs[1] <= 8
+
+
+def test_one_channel_too_many_is_refused_in_words_on_the_page_in_the_api_and_in_the_admin(browser_for, alice, operator, team, settings):
+    for number in range(allowance.CHANNELS):
+        channels.create(team, name=f"{number}", kind=Channel.Kind.EMAIL)
+    answer = browser_for(alice).post(NEW, filled(team))
+    assert answer.status_code == 422
+    assert "There are 20 channels already" in answer.content.decode()
+    refused = browser_for(alice).post(f"/api/v1/teams/{team.slug}/channels", {"name": "x", "kind": "email"}, "application/json")
+    assert (refused.status_code, refused.json()["error"]["errors"][0]["code"]) == (422, "too_many")
+    page = browser_for(operator).post("/admin/metrics/channel/add/", filled(team, secret=""))
+    assert "There are 20 channels already" in page.content.decode()
+    assert Channel.objects.count() == allowance.CHANNELS
+
+
+def test_one_test_too_many_is_told_on_the_page_and_429_in_the_api(browser_for, alice, team, receiver, settings):
+    channel = channels.create(team, name="x", kind=Channel.Kind.WEBHOOK, target=settings.RECEIVER)
+    browser = browser_for(alice)
+    for _ in range(allowance.CHANNEL_TESTS):
+        browser.post(of_channel(channel, "/test"))
+    assert "A channel can be tested 3 times a minute" in browser.post(of_channel(channel, "/test"), follow=True).content.decode()
+    refused = browser.post(f"/api/v1/teams/{team.slug}/channels/{channel.pk}/test")
+    assert (refused.status_code, refused.json()["error"]["code"], refused["Retry-After"]) == (429, "too_many_tests", "60")
+    assert len(receiver) == allowance.CHANNEL_TESTS

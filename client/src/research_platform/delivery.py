@@ -82,7 +82,7 @@ class Delivery:
         try:
             self._keep.add(batch, reason)
         except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the home is
-            self._losses.note("dropped", "not_kept", batch.points, str(error)[:MESSAGE_LENGTH])
+            self._losses.note("dropped", "not_kept", batch.points, (str(error) if self._keep.where else type(error).__name__)[:MESSAGE_LENGTH])
             self._voice.once("unkept", f"points that cannot be sent cannot be kept either ({error}), and ARE LOST: set RP_UNSENT_DIR to a folder with room.")
             return
         self._losses.note(KEPT, reason, batch.points, self._keep.where)

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from research_platform import provenance
 from research_platform.connection import Body
 from research_platform.parts import Batch
 
@@ -32,7 +31,10 @@ SLUG_LENGTH = 60
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a run's points go: the server's address, and the paths of its points, its record and its page there."""
+    """Where a run's points go: the server's address, and the paths of its points, its record and its page there.
+
+    `host` is this machine as the run tells of it, "" where it does not.
+    """
 
     url: str
     points: str
@@ -40,6 +42,7 @@ class Destination:
     page: str
     slug: str
     id: str
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class Keep:
 
     @property
     def where(self) -> str:
-        """The file and the machine, for people."""
-        return f"{self.path} on {provenance.host()}"
+        """The file and the machine, for people; nothing where the run tells nothing of its machine."""
+        return f"{self.path} on {self._destination.host}" if self._destination.host else ""
 
     def add(self, batch: Batch, reason: str) -> None:
         """Put a batch into the file. Raises OSError where that cannot be."""

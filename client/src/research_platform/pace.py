@@ -63,7 +63,7 @@ class Pace:
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
         """Seconds to wait after failed attempt number `attempt` (0, 1, …): what the server asked for, else twice as long each time, with jitter."""
-        jitter = random.random()  # noqa: S311  # spreads clients out in time, guards nothing
+        jitter = random.random()  # noqa: S311  # nosec B311  # spreads clients out in time, guards nothing
         if retry_after_s is not None:
             return min(retry_after_s, self.retry_after_most_s) * (1 + 0.1 * jitter)
         return min(self.backoff_most_s, self.backoff_s * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * jitter)

@@ -75,7 +75,7 @@ class Run:
         self._path = f"/api/v1/experiments/{record.id}"
         self._connection, self._pace, self._voice = connection, pace, Voice()
         log_path = f"/api/v1/metrics/log-batch/{record.project_id}/{record.id}"
-        self._keep = Keep(Destination(connection.url, log_path, self._path, self.url, self.slug, self.id))
+        self._keep = Keep(Destination(connection.url, log_path, self._path, self.url, self.slug, self.id, host))
         self._losses = Losses()
         self._sender = Sender(connection, log_path, Origin(record.writer, host), self._keep, self._losses, pace=pace, voice=self._voice)
         self._heartbeat = Heartbeat(connection, f"{self._path}/heartbeat", every_s=pace.heartbeat_s, then=self._tell)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from research_platform.connection import CONFLICT, NOT_FOUND, Answer, Connection, packed
-from research_platform.credentials import credentials
+from research_platform.credentials import credentials_for
 from research_platform.delivery import Delivery
 from research_platform.errors import ConfigurationError, Refused, Unreachable
 from research_platform.keeping import Destination, Keep, aside_of, files, folder, home_of, is_held, kept_batch, lines_of
 from research_platform.losses import KEPT, REFUSED, Losses
 from research_platform.pace import Pace
+from research_platform.provenance import host
 from research_platform.values import encoded
 from research_platform.voice import Voice
 
@@ -43,7 +44,7 @@ def outcome(path: Path, token: str | None) -> int:
 
 def destination_of(path: Path) -> Destination:
     """Where a file's points go. Raises OSError, and ConfigurationError where it is no such file."""
-    first = next(lines_of(path if path.exists() else aside_of(path)), {})
+    first = {"host": host(), **next(lines_of(path if path.exists() else aside_of(path)), {})}  # older files do not say which machine's they are
     try:
         return Destination(**{name: str(first[name]) for name in Destination.__dataclass_fields__})
     except KeyError as error:
@@ -95,7 +96,7 @@ class Sending:
     def __init__(self, path: Path, token: str | None) -> None:
         self._to = destination_of(path)
         self._endings: list[dict[str, Any]] = []
-        found = credentials(self._to.url, token)
+        found = credentials_for(self._to.url, token)
         self._connection = Connection(found.url, found.token)
         self._keep, self._path = Keep(self._to, path), path
         self._losses, self._settled = Losses(), 0

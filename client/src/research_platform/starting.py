@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from research_platform import provenance
 from research_platform.connection import UNPROCESSABLE, Answer, Connection, packed
-from research_platform.credentials import credentials
+from research_platform.credentials import credentials, renewed
 from research_platform.endings import endings
 from research_platform.errors import ConfigurationError
 from research_platform.keeping import files, is_held
 from research_platform.pace import Pace
+from research_platform.provenance import default_name, origin
 from research_platform.record import record
 from research_platform.retrying import persisted
 from research_platform.run import DisabledRun, Run
@@ -42,12 +42,14 @@ def init(
     token: str | None = None,
     mode: str | None = None,
     pace: Pace | None = None,
+    provenance: bool = True,
 ) -> Run:
     """Start a run in `project` (a name, slug or UUID; made where it is missing, unless `create_project` is false).
 
     `parent` is a run, UUID or slug; `features_diff` says what changed against it, and is worked out by the server from the params where it is
     not given. Runs with one `replicate_group` are replicates whatever their params. `hypotheses` are the slugs or UUIDs of what the run
     tests, one or several: linked before it starts, it counts as evidence. `mode` "disabled" (or RP_MODE) makes every call do nothing.
+    Without `provenance` nothing is said of the machine, the command line, the script's name or the git commit.
     Raises ConfigurationError, Unreachable or Refused, and ValueError for params that hold themselves.
     """
     params, tags = params or {}, tags or ()
@@ -55,13 +57,12 @@ def init(
         return DisabledRun(params=params, tags=tags)
     pace = pace or Pace()
     found = credentials(url, token)
-    connection = Connection(found.url, found.token, timeout_s=pace.request_s, renewed=lambda: credentials(found.url, token).token)
-    content = {"project": project, "create_project": create_project, "name": name or provenance.default_name(), "parent": reference(parent)}
+    connection = Connection(found.url, found.token, timeout_s=pace.request_s, renewed=lambda: renewed(found, url, token))
+    content = {"project": project, "create_project": create_project, "name": name or default_name(named_after_script=provenance), "parent": reference(parent)}
     content.update(features_diff=features_diff, params=params, seed=seed, tags=tags, notes=notes, replicate_group=replicate_group)
     content.update(hypotheses=claims(hypotheses))
-    host = provenance.host()
-    content.update(host=host, git_commit=provenance.git_commit(), command=provenance.command())
-    content = plain_content(content)
+    content.update(origin() if provenance else {})
+    content, host = plain_content(content), str(content.get("host", ""))
     answer = created(connection, content, pace)
     if is_about_host(answer):
         Voice().warn(f"the server does not take this machine's name ({answer}): the run goes without it.")

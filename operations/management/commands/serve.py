@@ -7,6 +7,8 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +35,6 @@ from operations.web_server.server import bound_server, serve
 ROOM_TO_START_BYTES = 50_000_000
 # Its threads were asked to stop when the server was: this is for the statement that the schedule has under way.
 CLOCK_STOP_S = 3.0
-ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 
 
 def migrate_record() -> None:
@@ -51,6 +52,14 @@ def whole(options: Mapping[str, Any], name: str, *, least: int = 0, most: int = 
     if not given.isdecimal() or not least <= int(given) <= most:
         raise SetupError(f"--{name} {given!r} is not known: give a whole number from {least} to {most}.")
     return int(given)
+
+
+def shown(host: str) -> str:
+    """A host that is listened on, as it is called from here: one that means every address is 127.0.0.1."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        return "127.0.0.1" if address.is_unspecified else f"[{host}]" if address.version == 6 else host
+    return host
 
 
 def refuse_full_disk() -> None:
@@ -83,6 +92,7 @@ class Command(BaseCommand):
             raise SetupError("--host is empty: give an address, such as 127.0.0.1.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         refuse_full_disk()
+        self.close_folder()
         server, clockwork = bound_server(options["host"], port, threads=threads), Clockwork()
         try:
             process.open_engine()
@@ -92,8 +102,7 @@ class Command(BaseCommand):
             meters.forget_dead()
             process.start()
             watch.start()
-            shown = "127.0.0.1" if options["host"] in ANYWHERE else options["host"]
-            url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.bind_addr[1]}"
+            url = f"http://{shown(options['host'])}:{server.bind_addr[1]}"
             self.first_start(url, with_demo=not options["no_demo"])
             self.warn_of_missing_files()
             serve(server, ready=lambda: self.ready(url, clockwork), stopping=clockwork.ask_to_stop)
@@ -102,6 +111,12 @@ class Command(BaseCommand):
             watch.stop()
             is_idle = clockwork.stop(within_s=CLOCK_STOP_S)
             process.stop(is_engine_busy=not is_idle)
+
+    def close_folder(self) -> None:
+        """Close to others what is ours, and say what is still open."""
+        flaw = folders.close(settings.DATA_DIR)
+        if flaw:
+            self.say(flaw)
 
     def migrate_server(self) -> None:
         """Bring a ClickHouse server's tables up to date. One that is away is told of: points are taken all the same, and wait in the spool."""

@@ -1,0 +1,232 @@
+"""What stands before the product: deploy/nginx.conf, read as text and, where nginx is installed, asked."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.deploy.compose import ROOT
+from tests.ports import free_port
+from tests.waiting import until
+
+NGINX = (ROOT / "deploy" / "nginx.conf").read_text()
+PROGRAM = os.environ.get("NGINX") or shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+KIB, MIB = 1 << 10, 1 << 20
+LIMITS = {"/api/": "4m", "^~ /api/v1/metrics/log": str(settings.METRICS_MAX_BODY_BYTES), "/": "2m"}
+
+
+def locations() -> dict[str, str]:
+    """What stands in each location."""
+    return dict(re.findall(r"location (.+?) \{\n(.*?)\n    \}", NGINX, re.DOTALL))
+
+
+def test_each_purpose_has_its_limit():
+    limits = {where: re.findall(r"client_max_body_size (\w+);", inside) for where, inside in locations().items()}
+    assert all(len(limit) == 1 for limit in limits.values()), limits
+    assert {where: limits[where][0] for where in LIMITS} == LIMITS
+    assert {limit[0] for where, limit in limits.items() if where not in LIMITS} == {"16k"}
+
+
+def test_the_proxy_lets_through_what_the_product_takes_and_little_more():
+    purposes = pytest.importorskip("config.web.bodies.purposes")
+    passwords = dict.fromkeys(("/sign-in", "/password/new", "/api/v1/auth/token", "/api/v1/tokens"), 16 * KIB)
+    for path, let_through in {**passwords, "/vision/digits/edit": 2 * MIB, "/api/v1/experiments": 4 * MIB}.items():
+        assert purposes.most_bytes(path) <= let_through <= 1.1 * purposes.most_bytes(path), path
+    assert purposes.most_bytes("/api/v1/metrics/log-batch/a/b") == int(LIMITS["^~ /api/v1/metrics/log"])
+
+
+def test_every_location_passes_on_in_the_same_way():
+    for where, inside in locations().items():
+        assert set(re.findall(r"^ +(\w+)", inside, re.MULTILINE)) == {"client_max_body_size", "proxy_pass"}, where
+
+
+def test_the_proxy_says_what_the_product_believes_and_nothing_that_the_client_says():
+    for name, value in [
+        ("Host", "$host"),
+        ("X-Forwarded-For", "$remote_addr"),
+        ("X-Forwarded-Proto", "$scheme"),
+        ("X-Forwarded-Host", '""'),
+        ("Forwarded", '""'),
+    ]:
+        assert f"proxy_set_header {name} {value};" in NGINX
+
+
+def test_the_proxy_keeps_connections_for_a_shorter_time_than_the_product():
+    kept = re.search(r"keepalive_timeout (\d+)s;", NGINX)
+    gunicorn = re.search(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)
+    assert kept
+    assert gunicorn
+    assert int(kept[1]) < int(gunicorn[1])
+
+
+# What nginx does with it
+
+
+@dataclass
+class Behind:
+    """What stands behind the proxy: keeps each request's head and its body's length, answers 200."""
+
+    got: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        behind = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                behind.got.append((self.path, dict(self.headers), len(body)))
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            do_GET = do_POST = answer  # noqa: N815
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        return Handler
+
+
+@dataclass
+class Proxy:
+    """nginx with deploy/nginx.conf, on a free port, and what stands behind it."""
+
+    port: int
+    behind: Behind
+
+    def connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+
+    def post(self, path: str, size: int, **headers: str) -> tuple[int, dict[str, str]]:
+        with contextlib.closing(self.connect()) as connection:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it took the whole body
+                connection.request("POST", path, b"x" * size, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A key and its certificate."""
+    key, certificate = folder / "key", folder / "certificate"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    return key, certificate
+
+
+def configured(folder: Path, *, port: int, behind: int) -> Path:
+    """The configuration with this machine's ports and files, within what a distribution puts around it."""
+    key, certificate = certified(folder)
+    text = re.sub(r"(ssl_certificate) \S+;", rf"\1 {certificate};", NGINX)
+    text = re.sub(r"(ssl_certificate_key) \S+;", rf"\1 {key};", text)
+    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{behind}").replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    text = re.sub(r"\n *listen \[::\]:\w+( ssl)?;", "", text).replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    places = " ".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root; " if os.geteuid() == 0 else ""
+    whole = f"{user}pid {folder}/pid; error_log stderr; daemon off; worker_processes 1; events {{}} http {{ access_log off; {places}\n{text}\n}}"
+    (folder / "nginx.conf").write_text(whole)
+    return folder / "nginx.conf"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Proxy]:
+    if not PROGRAM:
+        pytest.skip("nginx is not installed (NGINX=/path/to/nginx says where it is)")
+    behind = Behind()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), behind.handler())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    port = free_port()
+    config = configured(tmp_path, port=port, behind=server.server_address[1])
+    process = subprocess.Popen([PROGRAM, "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: is_open(port))
+        yield Proxy(port, behind)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        server.shutdown()
+        thread.join(timeout=10)
+        server.server_close()
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+SIZES = [
+    ("/sign-in", 16 * KIB),
+    ("/account/tokens", 16 * KIB),
+    ("/password/new", 16 * KIB),
+    ("/join", 16 * KIB),
+    ("/admin/login/", 16 * KIB),
+    ("/%73ign-in", 16 * KIB),
+    ("/api/v1/auth/token", 16 * KIB),
+    ("/api/v1/tokens", 16 * KIB),
+    ("/api/v1/metrics/log/../../auth/token", 16 * KIB),
+    ("/vision/digits/edit", 2 * MIB),
+    ("/api/v1/experiments", 4 * MIB),
+    ("/api/v1/metrics/log/digits/one", settings.METRICS_MAX_BODY_BYTES),
+    ("/api/v1/metrics/log-batch/digits/one", settings.METRICS_MAX_BODY_BYTES),
+]
+
+
+@pytest.mark.parametrize(("path", "limit"), SIZES)
+def test_a_body_beyond_its_limit_is_refused_and_never_passed_on(proxy, path, limit):
+    assert proxy.post(path, 1024)[0] == 200
+    assert proxy.post(path, min(limit, 5 * MIB))[0] == 200
+    if limit < settings.METRICS_MAX_BODY_BYTES:
+        assert proxy.post(path, limit + 1)[0] == 413
+    assert [length for _, _, length in proxy.behind.got] == [1024, min(limit, 5 * MIB)]
+
+
+def test_the_product_hears_from_the_proxy_alone_who_calls(proxy):
+    told = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "for=6.6.6.6",
+        "Host": "lab.example.org",
+    }
+    status, headers = proxy.post("/", 1, **told)
+    heard = {name.lower(): value for name, value in proxy.behind.got[0][1].items()}
+    assert status == 200
+    assert (heard["x-forwarded-for"], heard["x-forwarded-proto"], heard["host"]) == ("127.0.0.1", "https", "lab.example.org")
+    assert not {"x-forwarded-host", "forwarded"} & set(heard)
+    assert headers["server"] == "nginx"  # without its version
+
+
+def test_a_body_that_drips_is_not_heard_of_by_the_product(proxy):
+    """The product is asked once the whole body is here: whoever drips holds a connection of the proxy's."""
+    with contextlib.closing(proxy.connect()) as connection:
+        connection.putrequest("POST", "/api/v1/experiments")
+        connection.putheader("Content-Length", "10")
+        connection.endheaders()
+        connection.send(b"1234")
+        assert proxy.post("/", 1)[0] == 200  # others are answered meanwhile
+        assert [path for path, _, _ in proxy.behind.got] == ["/"]
+        connection.send(b"567890")
+        assert connection.getresponse().status == 200
+    assert [path for path, _, _ in proxy.behind.got] == ["/", "/api/v1/experiments"]
