@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from config.limits.sizes import VIEW_CHARACTERS
 from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from hypotheses.claims.epochs import redefining
 from metrics.ingest.grants import GRANTS
@@ -93,10 +94,17 @@ class ProjectMetricAdmin(BigTableAdmin):
             super().save_model(request, obj, form, change)
 
 
+class SavedViewAdminForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A saved view, its address no longer than where views are made."""
+
+    query = forms.CharField(required=False, max_length=VIEW_CHARACTERS, strip=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+
 @admin.register(SavedView)
 class SavedViewAdmin(BigTableAdmin):
     """Tables that people keep under a name."""
 
+    form = SavedViewAdminForm
     list_display = ("name", "project", "by", "created_at")
     list_select_related = ("project", "by")
     search_fields = ("name", "project__name", "project__slug")

@@ -22,7 +22,7 @@ from experiments.language.parsing import parse
 from experiments.language.terms import AGGREGATES, Expression, FilterError
 from experiments.language.terms import Comparison as Condition
 from experiments.notation.equality import floated, is_same
-from experiments.notation.params import distinct, flat
+from experiments.notation.params import NAMES_MOST, distinct, flat
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import Selection
 from experiments.table.columns import MENU_NAMES, NUMBERS
@@ -280,13 +280,17 @@ class Choices:
 
 
 def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str], seeds: Seeds) -> Choices:  # Any: whatever JSON holds
-    """Every param, nested ones by dotted names, those that vary and are no seeds first; and these metrics."""
+    """Every param, nested ones by dotted names, those that vary and are no seeds first, of NAMES_MOST that are looked at; and these metrics."""
     seen: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
+    left_out: set[str] = set()
     total = 0
     for params in all_params:
         total += 1
         for name, value in flat(params):
+            if len(seen) >= NAMES_MOST and name not in seen:
+                left_out.add(name)
+                continue
             counts[name] = counts.get(name, 0) + 1
             values = seen.setdefault(name, set())
             if len(values) < 2:
@@ -294,7 +298,7 @@ def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str], 
     usable = [name for name in seen if is_key(f"param:{name}")]
     told = {name for name in usable if not seeds.has(name) and (len(seen[name]) > 1 or counts[name] < total)}
     ordered = sorted(usable, key=lambda name: (name not in told, -counts[name]))
-    beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES)
+    beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES) + len(left_out)
     return Choices(ordered[:MENU_NAMES], list(metrics[:MENU_NAMES]), beyond, min(len(told), MENU_NAMES))
 
 

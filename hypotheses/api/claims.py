@@ -19,9 +19,11 @@ from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role
 from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
+from config.limits.fields import FiniteNumber
+from config.limits.sizes import LISTED_MOST
 from config.names import known_spelling
 from config.web.names import NameField
-from config.web.query import AnyOf
+from config.web.query import AnyOf, Searched
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
@@ -103,7 +105,7 @@ class AskedTarget(StrictSerializer):
     """A target as it is stated."""
 
     metric = serializers.CharField(max_length=250, trim_whitespace=False)
-    smallest_effect = serializers.FloatField(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
+    smallest_effect = FiniteNumber(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
     unit = serializers.ChoiceField(choices=Target.Unit.choices, default=Target.Unit.METRIC)
     direction = serializers.ChoiceField(choices=("minimize", "maximize"), required=False, help_text="For a metric of which nobody has said it yet.")
 
@@ -115,7 +117,7 @@ class HypothesisContent(StrictSerializer):
     claim = serializers.CharField(required=False, allow_blank=True)
     rationale = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
-    targets = AskedTarget(many=True, required=False)
+    targets = AskedTarget(many=True, required=False, max_length=LISTED_MOST)
     require = serializers.ChoiceField(choices=Hypothesis.Require.choices, required=False, help_text="Which of several targets must improve.")
     baseline = serializers.ChoiceField(choices=Hypothesis.Baseline.choices, required=False)
     baseline_experiment = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name, with `experiment`.")
@@ -128,7 +130,7 @@ class NewHypothesis(HypothesisContent):
 
     project = serializers.CharField(max_length=255, help_text="UUID, exact name or slug.")
     title = NameField(max_length=255)
-    targets = AskedTarget(many=True, help_text=f"1 to {TARGETS_MOST}.")
+    targets = AskedTarget(many=True, max_length=LISTED_MOST, help_text=f"1 to {TARGETS_MOST}.")
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
@@ -160,7 +162,7 @@ class HypothesisFilter(OfProject):
     status = AnyOf(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
     metric = django_filters.CharFilter(method="of_metric", label="A target metric.")
     experiment = django_filters.CharFilter(method="of_experiment", label="A linked run, by its UUID, slug or exact name.")
-    search = django_filters.CharFilter(method="matching", label="Text in title, claim or rationale.")
+    search = Searched(method="matching", label="Text in title, claim or rationale.")
 
     def of_metric(self, hypotheses: QuerySet[Hypothesis], name: str, metric: str) -> QuerySet[Hypothesis]:
         """Those with this target. Raises NotFound where no project of the caller, or none of those asked for, has the metric."""

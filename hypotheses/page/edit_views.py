@@ -65,11 +65,20 @@ def shown(request: HtmxHttpRequest, opened: OpenProject, form: HypothesisForm, *
     """The form with what the claim will take; its right half alone where HTMX asks after a change."""
     numbers = Numbers()
     content = {"opened": opened, "tab": "hypotheses", "form": form, "prospects": prospects_of(form, numbers), "is_away": numbers.is_away}
-    runs = select(opened.project, [form["experiments"].value() or ""]).experiments if "experiments" in form.fields else []
-    content["ended"] = sum(run.is_ended for run in runs)
+    content["ended"] = sum(run.is_ended for run in runs_in(form))
     if is_preview:
         return render(request, partial("hypotheses/hypothesis_form.html", "preview", request), content | more)
     return render(request, "hypotheses/hypothesis_form.html", content | more, status=422 if form.is_bound and form.errors else 200)
+
+
+def runs_in(form: HypothesisForm) -> list[Experiment]:
+    """The runs that the form names; none where what it names is refused."""
+    if "experiments" not in form.fields:
+        return []
+    try:
+        return select(form.project, [form["experiments"].value() or ""]).experiments
+    except Invalid:
+        return []
 
 
 def prospects_of(form: HypothesisForm, numbers: Numbers) -> list[Prospect]:
