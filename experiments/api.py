@@ -31,6 +31,7 @@ from accounts.models import Role, User
 from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.limits.fields import FiniteNumber, Moment, ShortList
+from config.limits.lane import Heavy
 from config.limits.sizes import COMMAND_BYTES, LEAVES_MOST, LISTED_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
 from config.web.names import NameField
 from config.web.pagination import CursorPages
@@ -296,7 +297,7 @@ class ExperimentChange(ExperimentContent):
     status = serializers.ChoiceField(choices=Experiment.Status.choices, required=False, help_text="`running` resumes a run that has ended.")
     failure_kind = serializers.ChoiceField(choices=Experiment.FailureKind.choices, required=False, help_text="Goes with the status `failed`.")
     archived = serializers.BooleanField(required=False)
-    missing = MissingPoints(
+    missing = MissingPoints(  # type: ignore[call-arg]  # of the list that `many` makes
         many=True,
         required=False,
         max_length=LISTED_MOST,
@@ -430,7 +431,7 @@ LIST_WORDS = [
 
 
 @extend_schema_view(list=extend_schema(operation_id="experiments", summary="Experiments", parameters=LIST_WORDS))
-class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
+class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
     """The experiments of the caller's teams."""
 
     queryset = Experiment.objects.none()
@@ -439,6 +440,11 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     filterset_class = ExperimentFilter
     pagination_class = CursorPages
     ordering_fields = ("name", "status", "created_at", "updated_at", "started_at", "finished_at", "last_point_at")
+
+    def is_heavy(self, request: Request) -> bool:
+        """Whether every experiment of a project is looked at for a list."""
+        asked = request.query_params
+        return self.action == "list" and bool({"where", "metrics", "search"} & set(asked) or is_by_metrics(asked.get("ordering", "")))
 
     def get_queryset(self) -> QuerySet[Experiment]:
         """Those that the caller may read."""

@@ -138,7 +138,7 @@ def heavy(view: Callable[Concatenate[Request, Given], Answer], *, where: Callabl
     """A page whose requests wait in the lane, those alone that are heavy by `where`. Goes behind `login_required`: the lane asks who it is."""
 
     @wraps(view)
-    def waits(request: Request, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+    def waits(request: Request, /, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         if not where(request):
             return view(request, *args, **kwargs)
         return answered(LANE.enter(request.user.pk), lambda: view(request, *args, **kwargs))

@@ -13,7 +13,7 @@ ABSENT = "–"
 NESTED = " (nested)"
 NOTHING = "none"  # as axes name it
 GIVEN_DIGITS = 15
-NAMES_MOST, VALUES_MOST, NAMES_LEAST = 5_000, 200_000, 200
+NAMES_MOST, VALUES_MOST, NAMES_LEAST = 5_000, 100_000, 200
 
 
 def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
@@ -52,6 +52,8 @@ def distinct(value: Any) -> str:  # Any: params hold whatever JSON holds
         return json.dumps(value, ensure_ascii=False) if reads_as_other(value) else value
     if type(value) is int and -WHOLE_MOST < value < WHOLE_MOST:  # as `canonical` writes it, at a tenth of the time: most params are numbers
         return str(value)
+    if type(value) is float and math.isfinite(value) and not value.is_integer():
+        return repr(value)
     return ABSENT if is_nothing(value) else canonical(value)
 
 

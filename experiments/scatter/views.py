@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from config.errors import Unavailable
+from config.limits.lane import heavy
 from config.web import files
 from config.web.htmx import HtmxHttpRequest
 from config.web.ignored import ignored, odd
@@ -31,6 +32,7 @@ NOTHING = Points([], [], [], [])
 
 @login_required
 @require_safe
+@heavy
 def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """All experiments that the table's filter leaves, as points over chosen axes."""
     opened = open_project(request, team_slug, project_slug)
@@ -65,6 +67,7 @@ def metric_names(project: Project) -> list[str]:
 
 @login_required
 @require_safe
+@heavy
 def data(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
     """The values of `axis` for the experiments `e`, or for those that the table's filter leaves: as JSON, or as a file with `format`.
 

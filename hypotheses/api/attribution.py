@@ -12,13 +12,14 @@ from rest_framework.response import Response
 from accounts.endpoints import RecordView
 from accounts.slugs import spellings
 from config.errors import Fault, Invalid, NotFound, Unavailable
+from config.limits.lane import Heavy
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.readings.numbers import Numbers
 from hypotheses.attribution.effects import Attribution, Bar, Line
 from projects.models import Project, ProjectMetric
 
 
-class ProjectAttribution(RecordView):
+class ProjectAttribution(Heavy, RecordView):
     """Effects of changes over the runs of one lineage."""
 
     @extend_schema(

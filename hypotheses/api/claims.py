@@ -117,7 +117,7 @@ class HypothesisContent(StrictSerializer):
     claim = serializers.CharField(required=False, allow_blank=True)
     rationale = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
-    targets = AskedTarget(many=True, required=False, max_length=LISTED_MOST)
+    targets = AskedTarget(many=True, required=False, max_length=LISTED_MOST)  # type: ignore[call-arg]  # of the list that `many` makes
     require = serializers.ChoiceField(choices=Hypothesis.Require.choices, required=False, help_text="Which of several targets must improve.")
     baseline = serializers.ChoiceField(choices=Hypothesis.Baseline.choices, required=False)
     baseline_experiment = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name, with `experiment`.")
@@ -130,7 +130,7 @@ class NewHypothesis(HypothesisContent):
 
     project = serializers.CharField(max_length=255, help_text="UUID, exact name or slug.")
     title = NameField(max_length=255)
-    targets = AskedTarget(many=True, max_length=LISTED_MOST, help_text=f"1 to {TARGETS_MOST}.")
+    targets = AskedTarget(many=True, max_length=LISTED_MOST, help_text=f"1 to {TARGETS_MOST}.")  # type: ignore[call-arg]  # as above
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:

@@ -16,6 +16,7 @@ from accounts.access import caller
 from accounts.models import Role, User
 from accounts.slugs import with_slug_or
 from config.errors import Invalid, NotFound
+from config.limits.lane import heavy
 from config.web.htmx import HtmxHttpRequest, partial
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
@@ -154,6 +155,7 @@ def delete(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_s
 
 @login_required
 @require_POST
+@heavy
 def judge(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slug: str) -> HttpResponse:
     """Judge now; where that cannot be, it is marked and follows."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug, role=Role.EDITOR)

@@ -14,6 +14,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from accounts.slugs import is_uuid
+from config.limits.lane import Heavy
 from config.web import files
 from metrics import process
 from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
@@ -63,7 +64,7 @@ def identities(text: str) -> list[uuid.UUID]:
     return [uuid.UUID(part) for part in parts]
 
 
-class Points(StoreView):
+class Points(Heavy, StoreView):
     """What a chart shows, as a file."""
 
     @extend_schema(

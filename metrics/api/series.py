@@ -19,6 +19,7 @@ from rest_framework.request import Request
 
 from accounts.slugs import spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
+from config.limits.lane import Heavy
 from config.limits.sizes import NAMED_MOST
 from config.web import files
 from config.web.words import listed, meant, nearest
@@ -34,6 +35,7 @@ from projects.models import Project, ProjectMetric
 
 COMPARED_MOST = 500
 TABLE_MOST = 10_000
+POINTS_FEW = 10_000
 SUMMARY_PIECE = 500
 SUMMARY_FILE = pa.schema(
     [(name, pa.string()) for name in ("id", "slug", "name", "metric")]
@@ -95,8 +97,13 @@ def runs(experiments: QuerySet[Experiment]) -> list[charts.Run]:
 SERIES = [MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"], description="json where not given.")]
 
 
-class Timeseries(StoreView):
+class Timeseries(Heavy, StoreView):
     """One series."""
+
+    def is_heavy(self, request: Request) -> bool:
+        """Whether it may be millions of points."""
+        most = request.query_params.get("max_points", "")
+        return request.query_params.get("format") == "csv" or (most.isdecimal() and (len(most) > 9 or int(most) > POINTS_FEW))
 
     @extend_schema(
         operation_id="timeseries",
@@ -139,7 +146,7 @@ class NamedTimeseries(Timeseries):
         return self.told(request, self.project(project), experiment, metric_asked(request))
 
 
-class Compare(StoreView):
+class Compare(Heavy, StoreView):
     """One metric of many experiments."""
 
     @extend_schema(
@@ -187,7 +194,7 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
     return charts.comparison(process.repository(), place, chosen, metric, asked)
 
 
-class SummaryTable(StoreView):
+class SummaryTable(Heavy, StoreView):
     """Experiments x metrics."""
 
     @extend_schema(
