@@ -204,7 +204,7 @@ class ListedExperiment(ExperimentRow):
 
     def get_cut(self, experiment: Experiment) -> list[str]:
         """The fields of which the row has a part."""
-        return [name for name in self.long if beginnings.is_cut(experiment, name)]
+        return beginnings.cut_in(experiment, self.long)
 
     def get_whole(self, experiment: Experiment) -> str | None:
         """The run's own address."""

@@ -18,6 +18,7 @@ VIEW_CHARACTERS = 8_000  # the address of a saved view
 
 # What a row of a list shows of them.
 TEXT_SHOWN = 500  # characters
+CLAIM_SHOWN = 2_000  # characters of each text of a hypothesis
 PARAMS_SHOWN = 10_000  # characters of JSON
 
 # What a form can send: its text may grow to three times as much on the way, and forms are 2 MB at most.

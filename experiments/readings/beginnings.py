@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from config.limits.sizes import PARAMS_SHOWN, TEXT_SHOWN
+from config.limits.sizes import CLAIM_SHOWN, PARAMS_SHOWN, TEXT_SHOWN
 
 SUFFIX = "_beginning"
 OBJECTS = ("params", "features_diff")
 LONG = ("notes", "command", *OBJECTS)
+SHOWN = {"notes": TEXT_SHOWN, "command": TEXT_SHOWN} | dict.fromkeys(OBJECTS, PARAMS_SHOWN)  # characters; of other texts CLAIM_SHOWN
 Rows = TypeVar("Rows", bound=QuerySet[Any])  # Any: rows of any model with such fields
 scan = json.JSONDecoder().raw_decode
 
 
 def shown_of(field: str) -> int:
     """How many characters of a field a row shows."""
-    return PARAMS_SHOWN if field in OBJECTS else TEXT_SHOWN
+    return SHOWN.get(field, CLAIM_SHOWN)
 
 
 def with_beginnings(rows: Rows, fields: tuple[str, ...] = LONG) -> Rows:
     """The same rows, of these fields no more than `text_of` and `object_of` take."""
     begun = {name + SUFFIX: Left(Cast(name, TextField()), shown_of(name) + 1) for name in fields}
     return rows.defer(*fields).annotate(**begun)
+
+
+def cut_in(row: Model, fields: Iterable[str]) -> list[str]:
+    """The fields of which a row shows a part."""
+    return [name for name in fields if is_cut(row, name)]
 
 
 def is_cut(row: Model, field: str) -> bool:

@@ -20,7 +20,7 @@ from accounts.models import Role
 from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
 from config.limits.fields import FiniteNumber
-from config.limits.sizes import LISTED_MOST
+from config.limits.sizes import CLAIM_SHOWN, LISTED_MOST
 from config.names import known_spelling
 from config.web.names import NameField
 from config.web.query import AnyOf, Searched
@@ -28,12 +28,14 @@ from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
 from experiments.models import Experiment
+from experiments.readings import beginnings
 from hypotheses.claims import stating
 from hypotheses.claims.stating import TARGETS_MOST, TargetTerm
 from hypotheses.models import Hypothesis, HypothesisEvent, Target
 from projects.api import OfProject
 from projects.models import Project, ProjectMetric
 
+TEXTS = ("claim", "rationale", "description")
 CLAIM = {
     "project": "digits",
     "title": "wider is better",
@@ -80,6 +82,39 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
     def get_is_waiting(self, hypothesis: Hypothesis) -> bool:
         """Whether a judgement is due."""
         return hypothesis.wanted_at is not None
+
+
+class ListedHypothesis(HypothesisRow):
+    """A hypothesis as a row of a list: of its texts it has the beginning."""
+
+    claim = serializers.SerializerMethodField(help_text=f"The first {CLAIM_SHOWN:,} characters.")
+    rationale = serializers.SerializerMethodField(help_text="As of claim.")
+    description = serializers.SerializerMethodField(help_text="As of claim.")
+    cut = serializers.SerializerMethodField(help_text="The fields of which this row has a part.")
+    whole = serializers.SerializerMethodField(help_text="Where all of them is read; null where nothing is cut.")
+
+    class Meta(HypothesisRow.Meta):
+        fields = (*HypothesisRow.Meta.fields, "cut", "whole")
+
+    def get_claim(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "claim")
+
+    def get_rationale(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "rationale")
+
+    def get_description(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "description")
+
+    def get_cut(self, hypothesis: Hypothesis) -> list[str]:
+        """The fields of which the row has a part."""
+        return beginnings.cut_in(hypothesis, TEXTS)
+
+    def get_whole(self, hypothesis: Hypothesis) -> str | None:
+        """The hypothesis's own address."""
+        return reverse("hypotheses-api:hypothesis", args=[hypothesis.pk]) if self.get_cut(hypothesis) else None
 
 
 class StatedHypothesis(HypothesisRow):
@@ -214,7 +249,12 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
 
     def get_queryset(self) -> QuerySet[Hypothesis]:
         """Those that the caller may read."""
-        return Hypothesis.objects.none() if self.is_schema else self.visible()
+        rows = Hypothesis.objects.none() if self.is_schema else self.visible()
+        return beginnings.with_beginnings(rows, TEXTS) if self.action == "list" else rows
+
+    def get_serializer_class(self) -> type[HypothesisRow]:
+        """What a row is."""
+        return ListedHypothesis if self.action == "list" else HypothesisRow
 
     @extend_schema(
         operation_id="hypothesis_create",

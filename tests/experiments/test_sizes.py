@@ -11,11 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from config.limits.sizes import COMMAND_BYTES, FORM_TEXT_BYTES, LEAVES_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
+from config.limits.sizes import CLAIM_SHOWN, COMMAND_BYTES, FORM_TEXT_BYTES, LEAVES_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
 from experiments import lifecycle
 from experiments.models import Experiment, Tag
 from experiments.readings.beginnings import first_pairs
-from projects.models import Project, SavedView
+from hypotheses.claims import stating
+from projects.models import Project, ProjectMetric, SavedView
 from tests.experiments.test_admin import form as admin_form
 
 pytestmark = pytest.mark.differs_on_servers("params are text in PostgreSQL, of which the database cuts the beginning")
@@ -212,6 +213,16 @@ def test_a_list_of_large_runs_is_no_large_answer_and_no_large_question(api, proj
     columns = [query["sql"] for query in asked if '"experiments_experiment"."name"' in query["sql"]]
     assert columns
     assert all('"experiments_experiment"."notes",' not in sql and '"experiments_experiment"."params",' not in sql for sql in columns)
+
+
+def test_a_row_of_the_list_of_hypotheses_has_the_beginning_of_its_texts(api, erin, project):
+    ProjectMetric.objects.create(project=project, name="loss", direction="minimize")
+    long, short = "x" * (CLAIM_SHOWN + 1), "y" * CLAIM_SHOWN
+    made = stating.propose(project, by=erin, title="t", claim=long, rationale=short, targets=[stating.TargetTerm("loss")])
+    (row,) = api.get("/api/v1/hypotheses", {"project": "digits"}).json()["results"]
+    assert (row["claim"], row["rationale"], row["description"]) == ("x" * CLAIM_SHOWN + "…", short, "")
+    assert (row["cut"], row["whole"]) == (["claim"], f"/api/v1/hypotheses/{made.pk}")
+    assert api.get(row["whole"]).json()["claim"] == long
 
 
 @pytest.mark.parametrize("asked", ["id,name,params", "id,name"])
