@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 JSON_DEPTH = 50
 OBJECTS = frozenset({"params", "features_diff"})
 TEXT_BYTES = {"notes": NOTES_BYTES, "command": COMMAND_BYTES}
+TOO_MANY = f"It holds {{:,}} values, those inside of lists counted: {LEAVES_MOST:,} at most. Keep large tables in a file."
 COLUMNS = {"parent": "parent_experiment"}
 
 
@@ -52,6 +53,14 @@ def check_sizes(fields: Fields, tags: Iterable[str] = ()) -> None:
     """Raise Invalid, naming each field, for what is larger than a run may hold. Takes what `check` has passed, and only what is new: see `config.limits`."""
     flaws = {name: excess_of(name, value) for name, value in fields.items()} | {"tags": excess_of_tags(tags)}
     refuse([Fault(None, name, "too_large", flaw) for name, flaw in flaws.items() if flaw])
+
+
+def check_counts(fields: Fields, kept: Experiment | None = None) -> None:
+    """Raise Invalid at once for an object of too many values: all else looks at each. One of as many as are kept may be the same, said again."""
+    for name in OBJECTS & set(fields):
+        value: Any = fields[name]  # type: ignore[literal-required]  # Any: whatever was sent
+        if isinstance(value, dict) and (count := leaf_count(value)) > LEAVES_MOST and (kept is None or count != leaf_count(getattr(kept, name))):
+            refuse([Fault(None, name, "too_large", TOO_MANY.format(count))])
 
 
 def refuse(faults: list[Fault]) -> None:
@@ -133,7 +142,7 @@ def excess_of(field: str, value: object) -> str:
     if size > PARAMS_BYTES:
         return f"JSON takes {size:,} bytes: {PARAMS_BYTES:,} at most."
     count = leaf_count(value)
-    return "" if count <= LEAVES_MOST else f"It holds {count:,} values, those inside of lists counted: {LEAVES_MOST:,} at most. Keep large tables in a file."
+    return "" if count <= LEAVES_MOST else TOO_MANY.format(count)
 
 
 def excess_of_tags(tags: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from config.errors import Conflict
-from experiments.content import COLUMNS, Fields, check, check_sizes, columns, with_kept_names
+from experiments.content import COLUMNS, Fields, check, check_counts, check_sizes, columns, with_kept_names
 from experiments.models import CHUNK, AlreadyEnded, Experiment, ExperimentEvent, Tag
 from hypotheses.claims import wanting
 from hypotheses.claims.linking import link_all_by_rules, link_by_rules
@@ -36,6 +36,7 @@ def create(project: Project, *, by: User | None, status: str = Status.RUNNING, t
 
     A name that is taken gets a slug with a number. Raises Invalid for content that cannot be kept or is too large, or a parent of another project.
     """
+    check_counts(fields)
     check(fields)
     check_sizes(fields, tags)
     kept = columns(with_kept_names(fields))
@@ -165,6 +166,7 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     A features_diff that nobody gave follows the params whenever they or the parent's change; one that somebody gave stays, until it is given empty.
     Raises Invalid for content that cannot be kept, or that is new and too large, or a parent of another project, LineageCycle for one that descends from it.
     """
+    check_counts(fields, experiment)
     check(fields)
     kept = differing(experiment, with_kept_names(differing(experiment, fields)))
     changed = list(kept)
