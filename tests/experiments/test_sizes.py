@@ -14,7 +14,10 @@ from django.urls import reverse
 from config.limits.sizes import CLAIM_SHOWN, COMMAND_BYTES, FORM_TEXT_BYTES, LEAVES_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
 from experiments import lifecycle
 from experiments.models import Experiment, Tag
+from experiments.notation.equality import canonical
+from experiments.notation.params import NAMES_LEAST, NAMES_MOST, VALUES_MOST, distinct, weighed
 from experiments.readings.beginnings import first_pairs
+from experiments.table.columns import MENU_NAMES
 from hypotheses.claims import stating
 from projects.models import Project, ProjectMetric, SavedView
 from tests.experiments.test_admin import form as admin_form
@@ -79,6 +82,13 @@ def test_a_value_beyond_its_limit_is_refused_by_name_when_a_run_starts_and_when_
         assert set(found) == {field}
         assert said in found[field]
     assert Experiment.objects.count() == 1
+
+
+def test_an_object_of_too_many_values_is_refused_before_each_is_looked_at(api, experiment):
+    body = json.dumps({"params": {str(n): float("nan") for n in range(LEAVES_MOST + 1)}})
+    assert "5,001 values" in refusal(api.patch(f"{URL}/{experiment.pk}", body, content_type=JSON))["params"]
+    started = api.post(URL, body[:-1] + ', "project": "digits", "name": "new"}', content_type=JSON)
+    assert "5,001 values" in refusal(started)["params"]
 
 
 def test_the_largest_of_everything_is_taken(api, project):
@@ -268,6 +278,36 @@ def test_a_table_keeps_of_each_run_what_its_cells_show(browser_for, bob, project
     page = answer.content.decode()
     assert "y" * 2_001 not in page
     assert '<span class="muted">+399</span>' in page  # 402 changes, of which three are shown
+
+
+def test_a_table_cuts_what_stands_in_a_title_and_in_a_change(browser_for, bob, project):
+    parent = Experiment.objects.create(project=project, name="parent", params={"a": "x" * 5_000})
+    Experiment.objects.create(project=project, name="child", parent_experiment=parent, params={"a": "z" * 5_000})
+    page = browser_for(bob).get(f"{PAGES}?columns=param:a&columns=changed").content.decode()
+    assert "z" * 2_000 in page
+    assert "z" * 2_001 not in page
+
+
+def test_a_comparison_weighs_as_many_params_as_take_no_time(browser_for, bob, project):
+    for name in ("one", "two"):
+        params = {f"k{n}": f"{name} {n}" for n in range(NAMES_MOST + 500)}
+        Experiment.objects.create(project=project, name=name, params=params, features_diff=params)
+    page = browser_for(bob).get(f"{PAGES}compare", {"e": "one,two", "group": "param:k1"})
+    params, changes = page.context["side"].params, page.context["side"].changes
+    assert (len(params.rows), params.total, params.unweighed) == (NAMES_MOST, NAMES_MOST + 500, 500)
+    assert (len(changes.rows), changes.unweighed) == (NAMES_MOST + 1, 500)
+    assert "500 more are not compared here" in page.content.decode()
+    assert page.context["explored"].choices.beyond == NAMES_MOST + 500 - MENU_NAMES
+
+
+@pytest.mark.parametrize(("runs", "most"), [(2, NAMES_MOST), (100, VALUES_MOST // 100), (10_000, NAMES_LEAST)])
+def test_the_more_runs_are_compared_the_fewer_of_their_params_are_weighed(runs, most):
+    assert weighed((str(n) for n in range(NAMES_MOST * 2)), runs) == [str(n) for n in range(most)]
+
+
+@pytest.mark.parametrize("value", [0, 1, -7, 10**16, -(10**16), 10**16 - 1, 10**400, 0.5, -0.1, 1e-300, 2.0, -0.0, 1e16, float("inf"), float("nan"), True])
+def test_a_number_is_written_as_the_canonical_form_writes_it(value):
+    assert distinct(value) == canonical(value)
 
 
 def test_every_text_and_object_of_the_record_has_a_limit_or_is_the_products_own():
