@@ -33,6 +33,7 @@ SEARCH_MOST = 1_000  # characters of a text to search for
 REPEATED_MOST = 500  # times that one word of a query may come
 ORDERED_MOST = 20  # keys of an order
 NAMED_MOST = 1_000  # metrics, or experiments of a page's address
+READ_MOST = 256_000_000  # characters of notes and params that one filter or order reads
 COMPARED_MOST = 500  # names that are looked through for the nearest
 SPELLED_MOST = 100  # characters of a name that the nearest is looked for by
 

@@ -26,7 +26,7 @@ from experiments.notation.params import NAMES_MOST, distinct, flat
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import Selection
 from experiments.table.columns import MENU_NAMES, NUMBERS
-from experiments.table.filtering import Rows, fields_of, order_of, param_at
+from experiments.table.filtering import Rows, decoded, fields_of, order_of, param_at
 from experiments.table.query import TableQuery
 from experiments.table.rows import ExperimentTable
 from metrics.store.shapes import Place, Readings
@@ -70,7 +70,7 @@ def points_found(project: Project, query: TableQuery, numbers: Numbers) -> Point
     ids = rows.ids if expression is None else rows.fitting(expression)
     at = [rows.places[pk] for pk in ids[:DRAWN_MOST]]
     slugs, names, params = rows.column("slug"), rows.column("name"), rows.column("params")
-    return Points([rows.ids[i] for i in at], [slugs[i] for i in at], [names[i] for i in at], [params[i] for i in at], max(0, len(ids) - DRAWN_MOST))
+    return Points([rows.ids[i] for i in at], [slugs[i] for i in at], [names[i] for i in at], [decoded(params[i]) for i in at], max(0, len(ids) - DRAWN_MOST))
 
 
 @dataclass(frozen=True)

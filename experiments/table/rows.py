@@ -269,7 +269,7 @@ class ExperimentTable:
         if kind == "seed":
             return ranked(self.all_rows.seeds)
         if kind == "param":
-            return ranked([params.get(name) for params in self.all_rows.column("params")])
+            return ranked([params.get(name) for params in self.all_rows.params()])
         return ranked([value or None if kind == "host" else value for value in self.all_rows.column(SORTS[kind])])
 
     def summaries(self, experiments: list[uuid.UUID], columns: Sequence[Column]) -> Summaries:
