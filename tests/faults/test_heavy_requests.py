@@ -19,7 +19,8 @@ PROJECT, RUNS, PARAMS, ASKED = "wide", 20, 2_000, 24
 # Each condition reads the params of every run.
 FILTER = " and ".join(f"params.k{n} < 1e9" for n in range(60))
 LARGE = f"/api/v1/experiments?project={PROJECT}&fields=id&where={quote(FILTER)}"
-QUICK_S = 2.0  # without the lane it takes as long as all of them together, on two cores eight seconds
+# Of the time that all of them take. Without the lane /health waits for nearly as long, on two cores for eight seconds.
+QUICK = 0.5
 
 
 def filled(server: Served) -> None:
@@ -55,16 +56,17 @@ def test_one_persons_heavy_requests_hold_nobody_else(served: Callable[..., Serve
     server.start()
     filled(server)
     statuses: list[int] = []
-    is_over = threading.Event()
+    is_over, began = threading.Event(), time.monotonic()
     with ThreadPoolExecutor(ASKED + 1) as pool:
         health = pool.submit(slowest_health, server, is_over)
         asked = [pool.submit(answered, server, statuses) for _ in range(ASKED)]
         for each in asked:
             each.result()
         is_over.set()
+        took = time.monotonic() - began
         slowest = health.result()
     found = Counter(statuses)
     assert set(found) == {200, 429}
     assert found[200] >= 6  # two that worked, and four that waited
-    assert slowest < QUICK_S
+    assert slowest < QUICK * took
     assert server.stop() == 0
