@@ -30,7 +30,7 @@ from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
 from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
-from config.limits.fields import FiniteNumber, Moment, ShortList
+from config.limits.fields import Moment, ShortList
 from config.limits.lane import Heavy
 from config.limits.sizes import COMMAND_BYTES, LEAVES_MOST, LISTED_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
 from config.web.names import NameField
@@ -314,7 +314,7 @@ class ExperimentChange(ExperimentContent):
 class Heartbeat(StrictSerializer):
     """What a heartbeat may say."""
 
-    every_s = FiniteNumber(required=False, min_value=0.001, max_value=86_400.0, help_text="How far apart the heartbeats will come, in seconds.")
+    every_s = serializers.FloatField(required=False, min_value=0.001, max_value=86_400.0, help_text="How far apart the heartbeats will come, in seconds.")
 
 
 def content(asked: dict[str, Any], project: Project | None) -> dict[str, Any]:  # Any: values of several fields

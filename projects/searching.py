@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from accounts.access import Caller
-from config.limits.sizes import SEARCH_MOST
 from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 
@@ -31,8 +30,8 @@ class Findings:
 
 
 def search(caller: Caller, text: str) -> Findings:
-    """Everything of the caller's whose name (or slug, or whole tag) holds the text, its first SEARCH_MOST characters. No text finds nothing."""
-    text = text.replace("\x00", "").strip()[:SEARCH_MOST]
+    """Everything of the caller's whose name (or slug, or whole tag) holds the text. No text finds nothing."""
+    text = text.replace("\x00", "").strip()
     if not text:
         return Findings("", [], [], [], more=False)
     mine = Project.objects.visible_to(caller)

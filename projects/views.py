@@ -22,7 +22,6 @@ from accounts.models import Role
 from accounts.slugs import about_slug
 from config.errors import Conflict, Invalid, NotFound, Unavailable
 from config.limits.lane import heavy_where
-from config.limits.sizes import SEARCH_MOST
 from config.web import files
 from config.web.client_wheel import wheels
 from config.web.going_back import asked_page
@@ -262,7 +261,7 @@ def metrics(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> Http
 
 def metric_lines(request: HttpRequest, opened: OpenProject) -> dict[str, Any]:  # Any: a template's context
     """One page of the project's metrics, each with the number of experiments that have it."""
-    numbers, text = Numbers(), request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH_MOST]
+    numbers, text = Numbers(), request.GET.get("q", "").replace("\x00", "").strip()
     mine = opened.project.metrics.filter(name__icontains=text) if text else opened.project.metrics.all()
     page = Paginator(mine, METRICS_A_PAGE).get_page(request.GET.get("page"))
     names = experiment_counts(opened, numbers)

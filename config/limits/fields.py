@@ -1,9 +1,9 @@
-"""Fields of bodies and queries that refuse early: lists that are counted before they are read, numbers and moments that a computer can hold."""
+"""Fields of bodies and queries that refuse early: lists that are counted before they are read, moments that UTC has a date for."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import django_filters
 from django.forms import ValidationError
@@ -27,22 +27,6 @@ class ShortList(serializers.ListField):
         if isinstance(data, list | tuple) and len(data) > self.most:
             raise serializers.ValidationError(f"This list has {len(data):,} items: {self.most:,} at most.", code="max_length")
         return super().to_internal_value(data)
-
-
-class FiniteNumber(serializers.FloatField):
-    """A number that a float holds: no NaN, no infinity, no whole number of a thousand digits."""
-
-    default_error_messages: ClassVar = {"finite": "This is a finite number, as far as a computer holds one."}
-
-    def to_internal_value(self, data: Any) -> float:  # Any: DRF's own signature
-        """The number. Raises ValidationError."""
-        try:
-            value = super().to_internal_value(data)
-        except OverflowError:
-            self.fail("finite")
-        if value - value != 0:
-            self.fail("finite")
-        return value
 
 
 class MomentField(IsoDateTimeField):  # type: ignore[misc]  # comes without types

@@ -19,7 +19,6 @@ from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role
 from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
-from config.limits.fields import FiniteNumber
 from config.limits.sizes import CLAIM_SHOWN, LISTED_MOST
 from config.names import known_spelling
 from config.web.names import NameField
@@ -140,7 +139,7 @@ class AskedTarget(StrictSerializer):
     """A target as it is stated."""
 
     metric = serializers.CharField(max_length=250, trim_whitespace=False)
-    smallest_effect = FiniteNumber(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
+    smallest_effect = serializers.FloatField(default=0.0, help_text="The smallest improvement that matters, 0 or more.")
     unit = serializers.ChoiceField(choices=Target.Unit.choices, default=Target.Unit.METRIC)
     direction = serializers.ChoiceField(choices=("minimize", "maximize"), required=False, help_text="For a metric of which nobody has said it yet.")
 
