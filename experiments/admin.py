@@ -19,6 +19,7 @@ from experiments import content, deletion, lifecycle
 from experiments.models import DeletedExperiment, Experiment, ExperimentEvent, MovedArm, Tag
 
 Verb = Callable[..., None]
+SIZED = frozenset({*content.OBJECTS, *content.TEXT_BYTES})
 STARTS = (Experiment.Status.PLANNED, Experiment.Status.RUNNING)
 
 
@@ -34,9 +35,11 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         values: dict[str, Any] = super().clean() or {}
         values["slug"] = values.get("slug") or self.instance.slug
         values |= {name: {} for name in content.OBJECTS if name in values and values[name] is None}
+        values |= {name: content.retyped(values[name], getattr(self.instance, name)) for name in content.TEXT_BYTES if name in values}
         project = values.get("project") or getattr(self.instance, "project", None)
         try:
             content.check(values)  # type: ignore[arg-type]  # fields of other names and types are passed over
+            content.check_sizes(*self.new_content(values))
             given = {name: value for name, value in values.items() if name in content.OBJECTS and value != getattr(self.instance, name)}
             values |= content.with_kept_names(given)  # type: ignore[arg-type]
             if project and values.get("parent_experiment"):
@@ -47,6 +50,11 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         if strange:
             raise ValidationError({"tags": f"These tags belong to another project: {', '.join(strange)}."})
         return values
+
+    def new_content(self, values: dict[str, Any]) -> tuple[content.Fields, list[str]]:  # Any: values of several fields
+        """What of the content was changed, and the tags where they were."""
+        told: Any = {name: value for name, value in values.items() if name in SIZED and value != getattr(self.instance, name)}  # Any: of these types
+        return told, [tag.name for tag in values.get("tags") or ()] if "tags" in self.changed_data else []
 
 
 def said(form: forms.ModelForm[Experiment]) -> dict[str, Any]:  # Any: values of several fields
@@ -121,8 +129,9 @@ class ExperimentAdmin(Audited, CountingDeletion, BigTableAdmin):
         return super().get_queryset(request).select_related("project", "parent_experiment")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> list[str]:
-        """Project and status are chosen once: the points lie under the one, and the other changes by action."""
-        return [*self.derived, *self.by_action, *(["project", "status"] if obj else [])]
+        """Project and status are chosen once: the points lie under the one, and the other changes by action. What no form could send back is only shown."""
+        too_long = [name for name in sorted(SIZED) if content.is_too_long_for_a_form(getattr(obj, name))] if obj else []
+        return [*self.derived, *self.by_action, *too_long, *(["project", "status"] if obj else [])]
 
     def formfield_for_choice_field(self, db_field: Field[Any, Any], request: HttpRequest, **options: Any) -> Any:  # Any: Django's own signature
         """A new experiment is planned or running."""

@@ -31,14 +31,18 @@ from accounts.models import Role, User
 from accounts.scopes import ADMINISTERS, LOGS, READS_BACK
 from accounts.slugs import about_slug, is_uuid, spellings
 from config.errors import Fault, Invalid, NotFound
+from config.limits.fields import Moment, ShortList
+from config.limits.lane import Heavy
+from config.limits.sizes import COMMAND_BYTES, LEAVES_MOST, LISTED_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
 from config.web.names import NameField
 from config.web.pagination import CursorPages
-from config.web.query import AnyOf, Repeated, TrueOrFalse
-from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys, refuse_twice
+from config.web.query import AnyOf, Repeated, Searched, TrueOrFalse
+from config.web.rest import INT64_MAX, INT64_MIN, StableOrdering, StrictSerializer, refuse_keys, refuse_many, refuse_twice
 from config.web.words import listed, meant, nearest
 from experiments import deletion, lifecycle, writer
 from experiments.content import Fields
 from experiments.models import Experiment, MovedArm
+from experiments.readings import beginnings
 from experiments.stalled import STALLED, is_stalled
 from experiments.table.filtering import in_status
 from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, numbers_asked, numbers_of
@@ -52,7 +56,6 @@ from projects.services import make_named, place_for
 STATUSES = (*Experiment.Status.values, STALLED)
 KEYS = uuid.UUID("3c6f1d2e-7a55-4d0b-9c58-6c1f0a4b8e21")
 KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key again gets the experiment that it made.")
-TAGS_MOST = 100
 HYPOTHESES_MOST = 20
 FIRST_RUN = {"project": "digits", "create_project": True, "name": "lr 3e-4", "params": {"lr": 3e-4}, "seed": 1, "tags": ["sweep"]}
 CHILD = {"project": "digits", "name": "wider", "parent": "lr-3e-4", "features_diff": {"width": {"from": 64, "to": 128}}, "params": {"lr": 3e-4, "width": 128}}
@@ -159,21 +162,54 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
 
 
 class ListedExperiment(ExperimentRow):
-    """An experiment as a row of a list, with the columns and numbers that were asked for."""
+    """An experiment as a row of a list, with the columns and numbers that were asked for. Of what may be long it has the beginning."""
 
+    notes = serializers.SerializerMethodField(help_text=f"The first {TEXT_SHOWN} characters.")
+    command = serializers.SerializerMethodField(help_text=f"The first {TEXT_SHOWN} characters.")
+    params = serializers.SerializerMethodField(help_text=f"The first of them, as many as {PARAMS_SHOWN:,} characters of JSON hold.")  # type: ignore[assignment]
+    features_diff = serializers.SerializerMethodField(help_text="As of params.")  # type: ignore[assignment]  # a row has a part, read another way
+    cut = serializers.SerializerMethodField(help_text="The fields of which this row has a part.")
+    whole = serializers.SerializerMethodField(help_text="Where all of them is read; null where nothing is cut.")
     metrics = serializers.SerializerMethodField(
         help_text="Only where `metrics` is asked for: its numbers by the words that asked for them, null where there is none."
     )
 
     class Meta(ExperimentRow.Meta):
-        fields = (*ExperimentRow.Meta.fields, "metrics")
+        fields = (*ExperimentRow.Meta.fields, "cut", "whole", "metrics")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:  # Any: of every kind
         """The columns that were asked for; without a request, as the schema has it, all."""
         fields = super().get_fields()
         asked = self.context.get("columns") or ExperimentRow.Meta.fields
-        more = ["metrics"] if self.context.get("numbers", {}) is not None else []
+        self.long = [name for name in beginnings.LONG if name in asked]
+        more = [*(["cut", "whole"] if self.long else []), *(["metrics"] if self.context.get("numbers", {}) is not None else [])]
         return {name: fields[name] for name in (*asked, *more)}
+
+    def get_notes(self, experiment: Experiment) -> str:
+        """Their beginning."""
+        return beginnings.text_of(experiment, "notes")
+
+    def get_command(self, experiment: Experiment) -> str:
+        """Its beginning."""
+        return beginnings.text_of(experiment, "command")
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_params(self, experiment: Experiment) -> dict[str, Any]:  # Any: whatever JSON holds
+        """The first of them."""
+        return beginnings.object_of(experiment, "params")
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_features_diff(self, experiment: Experiment) -> dict[str, Any]:  # Any: whatever JSON holds
+        """The first of it."""
+        return beginnings.object_of(experiment, "features_diff")
+
+    def get_cut(self, experiment: Experiment) -> list[str]:
+        """The fields of which the row has a part."""
+        return beginnings.cut_in(experiment, self.long)
+
+    def get_whole(self, experiment: Experiment) -> str | None:
+        """The run's own address."""
+        return reverse("experiments-api:experiment", args=[experiment.pk]) if self.get_cut(experiment) else None
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_metrics(self, experiment: Experiment) -> dict[str, Any]:  # Any: numbers, and words for what is none
@@ -225,14 +261,14 @@ class ExperimentContent(StrictSerializer):
     name = NameField(max_length=255, required=False)
     parent = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name in the same project.")  # type: ignore[assignment]
     features_diff = ObjectField(required=False, help_text="What changed against the parent; where not given, or empty, it follows the params of both.")
-    params = ObjectField(required=False)
+    params = ObjectField(required=False, help_text=f"At most {PARAMS_BYTES:,} bytes of compact JSON and {LEAVES_MOST:,} values; so is features_diff.")
     seed = serializers.IntegerField(required=False, allow_null=True, min_value=INT64_MIN, max_value=INT64_MAX)
-    tags = serializers.ListField(child=NameField(max_length=100), max_length=TAGS_MOST, required=False)
-    notes = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    tags = ShortList(child=NameField(max_length=100), required=False, help_text=f"At most {TAGS_MOST}.")
+    notes = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, help_text=f"At most {NOTES_BYTES:,} bytes.")
     replicate_group = NameField(max_length=200, required=False, allow_blank=True, help_text="Runs with one group are replicates of each other.")
     host = serializers.CharField(max_length=255, required=False, allow_blank=True)
     git_commit = serializers.CharField(max_length=64, required=False, allow_blank=True)
-    command = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    command = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, help_text=f"At most {COMMAND_BYTES:,} bytes.")
 
 
 class NewExperiment(ExperimentContent):
@@ -242,7 +278,7 @@ class NewExperiment(ExperimentContent):
     create_project = serializers.BooleanField(default=False, help_text="Make a project of this name where none is found, in the token's team or your only one.")
     name = NameField(max_length=255)
     status = serializers.ChoiceField(choices=Experiment.Status.choices, default=Experiment.Status.RUNNING, help_text="`planned` or `running`.")
-    hypotheses = serializers.ListField(
+    hypotheses = ShortList(
         child=serializers.CharField(max_length=255),
         max_length=HYPOTHESES_MOST,
         required=False,
@@ -262,8 +298,11 @@ class ExperimentChange(ExperimentContent):
     status = serializers.ChoiceField(choices=Experiment.Status.choices, required=False, help_text="`running` resumes a run that has ended.")
     failure_kind = serializers.ChoiceField(choices=Experiment.FailureKind.choices, required=False, help_text="Goes with the status `failed`.")
     archived = serializers.BooleanField(required=False)
-    missing = MissingPoints(
-        many=True, required=False, help_text="What a script says of its points that did not arrive: of each `how` and `reason` the last word holds."
+    missing = MissingPoints(  # type: ignore[call-arg]  # of the list that `many` makes
+        many=True,
+        required=False,
+        max_length=LISTED_MOST,
+        help_text="What a script says of its points that did not arrive: of each `how` and `reason` the last word holds.",
     )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:  # Any: values of several fields
@@ -326,10 +365,10 @@ class ExperimentFilter(OfProject):
         method="of_arm", label="As a row has it: runs that differ in their seed alone. One that rows had before arms were put together anew finds them, too."
     )
     archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
-    search = django_filters.CharFilter(method="matching", label="Text in name, slug or notes.")
+    search = Searched(method="matching", label="Text in name, slug or notes.")
     where = django_filters.CharFilter(method="fitting", label="A filter such as `params.lr < 1e-3 and metrics.loss.min < 0.2`; needs `project`.")
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte", label="Made at this moment or later, ISO 8601.")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt", label="Made before this moment, ISO 8601.")
+    created_after = Moment(field_name="created_at", lookup_expr="gte", label="Made at this moment or later, ISO 8601.")
+    created_before = Moment(field_name="created_at", lookup_expr="lt", label="Made before this moment, ISO 8601.")
 
     def below(self, experiments: QuerySet[Experiment], name: str, reference: str) -> QuerySet[Experiment]:
         """Those below one experiment. Raises NotFound, or Conflict where several have the name."""
@@ -346,12 +385,16 @@ class ExperimentFilter(OfProject):
     def in_status(self, experiments: QuerySet[Experiment], name: str, words: list[str]) -> QuerySet[Experiment]:
         """Those in any of the statuses."""
         now = timezone.now()
-        return experiments.filter(reduce(or_, (in_status(word, now) for word in words))) if words else experiments
+        return experiments.filter(reduce(or_, (in_status(word, now) for word in dict.fromkeys(words)))) if words else experiments
 
     def tagged(self, experiments: QuerySet[Experiment], name: str, tag: str) -> QuerySet[Experiment]:
-        """Those with every tag asked for."""
-        for wanted in self.data.getlist("tag"):
-            experiments = experiments.filter(tags__name__in=spellings(wanted))
+        """Those with every tag asked for. Raises Invalid for more than a run may have. A join for each would be more than a database takes."""
+        wanted = dict.fromkeys(self.data.getlist("tag"))
+        if len(wanted) > TAGS_MOST:
+            message = f"tag names {len(wanted):,} tags, and a run has {TAGS_MOST} at most: give fewer."
+            raise Invalid(message, [Fault(None, "tag", "too_many", message)])
+        for each in wanted:
+            experiments = experiments.filter(pk__in=Experiment.tags.through.objects.filter(tag__name__in=spellings(each)).values("experiment_id"))
         return experiments
 
     def matching(self, experiments: QuerySet[Experiment], name: str, text: str) -> QuerySet[Experiment]:
@@ -371,6 +414,7 @@ class ExperimentOrdering(StableOrdering):
         text = request.query_params.get(self.ordering_param, "")
         if not is_by_metrics(text):
             return super().get_ordering(request, queryset, view)
+        refuse_many(listed(text))
         refuse_twice(listed(text))
         refuse_keys([word for word in listed(text) if not word.removeprefix("-").startswith(METRICS)], [*self.keys(view), f"{METRICS}<name>"])
         return ["-created_at", "pk"]
@@ -389,7 +433,7 @@ LIST_WORDS = [
 
 
 @extend_schema_view(list=extend_schema(operation_id="experiments", summary="Experiments", parameters=LIST_WORDS))
-class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
+class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet[Experiment]):
     """The experiments of the caller's teams."""
 
     scopes: ClassVar = {
@@ -408,9 +452,17 @@ class Experiments(StoreReader, RecordView, mixins.ListModelMixin, GenericViewSet
     pagination_class = CursorPages
     ordering_fields = ("name", "status", "created_at", "updated_at", "started_at", "finished_at", "last_point_at")
 
+    def is_heavy(self, request: Request) -> bool:
+        """Whether every experiment of a project is looked at for a list."""
+        asked = request.query_params
+        return self.action == "list" and bool({"where", "metrics", "search"} & set(asked) or is_by_metrics(asked.get("ordering", "")))
+
     def get_queryset(self) -> QuerySet[Experiment]:
         """Those that the caller may read."""
-        return Experiment.objects.none() if self.is_schema else self.visible().filter(self.caller.made("made_with")).prefetch_related("tags")
+        if self.is_schema:
+            return Experiment.objects.none()
+        rows = self.visible().filter(self.caller.made("made_with")).prefetch_related("tags")
+        return beginnings.with_beginnings(rows) if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[ExperimentRow]:
         """What a row is."""

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.audit.recording import record
 from accounts.models import ApiToken, User
 from config.errors import Conflict
-from experiments.content import COLUMNS, Fields, check, columns, with_kept_names
+from experiments.content import COLUMNS, Fields, check, check_counts, check_sizes, columns, with_kept_names
 from experiments.models import CHUNK, AlreadyEnded, Experiment, ExperimentEvent, Tag
 from hypotheses.claims import wanting
 from hypotheses.claims.linking import link_all_by_rules, link_by_rules
@@ -35,9 +35,11 @@ DERIVED = ("root_experiment", "features_diff", "features_diff_given", "replicate
 def create(project: Project, *, by: User | None, status: str = Status.RUNNING, tags: Sequence[str] = (), **fields: Unpack[Fields]) -> Experiment:
     """A new experiment, running (and started now) unless `status` is planned.
 
-    A name that is taken gets a slug with a number. Raises Invalid for content that cannot be kept or a parent of another project.
+    A name that is taken gets a slug with a number. Raises Invalid for content that cannot be kept or is too large, or a parent of another project.
     """
+    check_counts(fields)
     check(fields)
+    check_sizes(fields, tags)
     kept = columns(with_kept_names(fields))
     for _ in range(SLUG_ATTEMPTS):
         try:
@@ -163,18 +165,21 @@ def edit(experiment: Experiment, *, by: User | None, tags: Sequence[str] | None 
     """Change what is given, and record which fields were changed; what is equal already changes nothing.
 
     A features_diff that nobody gave follows the params whenever they or the parent's change; one that somebody gave stays, until it is given empty.
-    Raises Invalid for content that cannot be kept or a parent of another project, LineageCycle for one that descends from it.
+    Raises Invalid for content that cannot be kept, or that is new and too large, or a parent of another project, LineageCycle for one that descends from it.
     """
+    check_counts(fields, experiment)
     check(fields)
-    kept = with_kept_names(differing(experiment, fields))
-    changed = list(differing(experiment, kept))
+    kept = differing(experiment, with_kept_names(differing(experiment, fields)))
+    changed = list(kept)
+    is_tagged_anew = tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}
+    check_sizes(kept, tags or () if is_tagged_anew else ())
     for name, value in columns(kept).items():
         setattr(experiment, name, value)
     if "features_diff" in changed:
         experiment.features_diff_given = bool(experiment.features_diff)
     link_all_by_rules(write(experiment, changed), by=by)
-    if tags is not None and set(tags) != {tag.name for tag in experiment.tags.all()}:
-        experiment.tags.set(known_tags(experiment.project, tags))
+    if is_tagged_anew:
+        experiment.tags.set(known_tags(experiment.project, tags or ()))
         changed.append("tags")
     if "name" in changed:
         transaction.on_commit(GRANTS.forget)

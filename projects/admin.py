@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.audit.admin_lines import Audited
+from config.limits.sizes import VIEW_CHARACTERS
 from config.web.admin_pages import BigTableAdmin, CountingDeletion
 from hypotheses.claims.epochs import redefining
 from metrics.ingest.grants import GRANTS
@@ -95,10 +96,17 @@ class ProjectMetricAdmin(Audited, BigTableAdmin):
             super().save_model(request, obj, form, change)
 
 
+class SavedViewAdminForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A saved view, its address no longer than where views are made."""
+
+    query = forms.CharField(required=False, max_length=VIEW_CHARACTERS, strip=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+
 @admin.register(SavedView)
 class SavedViewAdmin(Audited, BigTableAdmin):
     """Tables that people keep under a name."""
 
+    form = SavedViewAdminForm
     list_display = ("name", "project", "by", "created_at")
     list_select_related = ("project", "by")
     search_fields = ("name", "project__name", "project__slug")

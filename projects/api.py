@@ -22,9 +22,10 @@ from accounts.scopes import ADMINISTERS, EDITS, READS, READS_BACK
 from accounts.services import default_team, team_named
 from accounts.slugs import about_slug
 from config.errors import Conflict, Fault, Invalid, NotFound
+from config.limits.fields import ShortList
 from config.names import known_spelling
 from config.web.names import NameField
-from config.web.query import TrueOrFalse
+from config.web.query import Searched, TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.models import Experiment
@@ -89,7 +90,7 @@ class ProjectChange(StrictSerializer):
     retention_days = serializers.IntegerField(
         min_value=RETENTION_DAYS[0], max_value=RETENTION_DAYS[1], required=False, allow_null=True, help_text="Null keeps every point."
     )
-    seed_params = serializers.ListField(
+    seed_params = ShortList(
         child=serializers.CharField(max_length=CHARACTERS_MOST),
         max_length=ENTRIES_MOST,
         required=False,
@@ -122,7 +123,7 @@ class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes wi
 
     team = django_filters.CharFilter(method="of_team", label="UUID, name or slug of the team.")
     archived = TrueOrFalse(help_text="true for those put away, false for the others; both where not given.")
-    search = django_filters.CharFilter(method="matching", label="Text in name, slug or description.")
+    search = Searched(method="matching", label="Text in name, slug or description.")
 
     def of_team(self, projects: QuerySet[Project], name: str, reference: str) -> QuerySet[Project]:
         """Those of one team. Raises NotFound."""

@@ -14,6 +14,7 @@ from accounts.access import Caller
 from accounts.forms import TeamChoice
 from accounts.models import Role, Team
 from config.errors import Forbidden
+from config.limits.sizes import VIEW_CHARACTERS
 from config.web.names import NameInput
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
@@ -165,7 +166,7 @@ class SavedViewForm(forms.Form):
     """A name for the table as it is asked for now."""
 
     name = NameInput(max_length=100, error_messages={"required": "Give the view a name."})
-    query = forms.CharField(required=False, max_length=8000, strip=False)
+    query = forms.CharField(required=False, max_length=VIEW_CHARACTERS, strip=False)
 
     def __init__(self, project: Project, data: QueryDict) -> None:
         super().__init__(data)

@@ -22,6 +22,7 @@ from accounts.audit.recording import record
 from accounts.models import Role
 from accounts.slugs import about_slug
 from config.errors import Conflict, Invalid, NotFound, Unavailable
+from config.limits.lane import heavy_where
 from config.web import files
 from config.web.client_wheel import wheels
 from config.web.going_back import asked_page
@@ -32,7 +33,7 @@ from experiments.language.terms import LONGEST
 from experiments.readings.numbers import Numbers
 from experiments.table import files as exporting
 from experiments.table.filtering import Insistent, known
-from experiments.table.query import STATUSES, WORDS, SortKey, TableQuery, clean
+from experiments.table.query import NEWEST_FIRST, STATUSES, WORDS, SortKey, TableQuery, clean
 from experiments.table.rows import FIRST, ExperimentTable
 from hypotheses.claims.epochs import redefining
 from hypotheses.models import Hypothesis
@@ -94,9 +95,16 @@ def edit_project(request: HttpRequest, team_slug: str, project_slug: str) -> Htt
     return render(request, "projects/project_form.html", content, status=422 if form.errors else 200)
 
 
+def is_large(request: HtmxHttpRequest) -> bool:
+    """Whether a table is asked for as a file, or reads every experiment of its project to find its rows."""
+    asked = TableQuery.read(request.GET)
+    return "format" in request.GET or bool(asked.text) or asked.sort != NEWEST_FIRST
+
+
 @login_required
 @require_safe
 @vary_on_headers("HX-Request")
+@heavy_where(is_large)
 def project(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
     """The table of a project's experiments."""
     opened = open_project(request, team_slug, project_slug)

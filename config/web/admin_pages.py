@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 
 from config.web.names import name_input
 
 NAMED_MOST = 20
+SEARCHED_MOST = 200
 
 
 # Django's admin classes take no type argument at run time.
@@ -24,6 +25,10 @@ class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest | None, **options: Any) -> Any:  # Any: Django's own signature
         """Names are read as everywhere else: see `config.web.names`."""
         return super().formfield_for_dbfield(db_field, request, **name_input(db_field, options))  # type: ignore[arg-type]  # Django's own call
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+        """The rows that a text is found in, of which each word is a condition: its first SEARCHED_MOST characters."""
+        return super().get_search_results(request, queryset, search_term[:SEARCHED_MOST])
 
 
 class ReadOnlyAdmin(BigTableAdmin):

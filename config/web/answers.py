@@ -29,6 +29,7 @@ FAULTS_SHOWN = 1_000
 RECORD_AWAY = (OperationalError, InterfaceError)
 API = ("/api/", "/health", "/ready", "/metrics")
 JSON = "application/json"
+BEYOND_TIME = "The request names a moment that no calendar holds in UTC: give one from year 1 to 9999."
 NOWHERE = "There is nothing at this address, or it is not yours."
 BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
@@ -88,7 +89,7 @@ def page(request: HttpRequest, *, status: int, title: str, message: str) -> Http
 
 
 TITLES = {
-    401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 429: "Too many attempts",
+    401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 429: "Too many at once",
     503: "Not available just now",
 }  # fmt: skip
 
@@ -123,7 +124,14 @@ class RefusalMiddleware:
             return record_away(request, error)
         if isinstance(error, DataError) and "NUL" in str(error):
             return answer(as_nobody(request), BadRequest("The request holds the character NUL, which no text has: leave it out."))
+        if is_beyond_time(error):
+            return answer(request, BadRequest(BEYOND_TIME))
         return answer(request, error) if isinstance(error, Refused) else None
+
+
+def is_beyond_time(error: Exception) -> bool:
+    """Whether a moment was asked for that no calendar holds in UTC, such as the first of year 1 in Tonga."""
+    return isinstance(error, OverflowError) and "date" in str(error)
 
 
 def record_away(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -151,6 +159,8 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | HttpR
         return json_answer(request, invalid(request, model_faults(error)))
     if isinstance(error, exceptions.ValidationError):
         return json_answer(request, invalid(request, field_faults(error.detail)))
+    if is_beyond_time(error):
+        return json_answer(request, BadRequest(BEYOND_TIME))
     if isinstance(error, exceptions.ParseError):
         return json_answer(request, Refused(f"The body cannot be read: {error.detail}"))
     response = exception_handler(error, context)

@@ -12,16 +12,18 @@ WORDS_MOST = 5
 
 def ignored(given: Iterable[str], words: Collection[str], odd: Iterable[str] = ()) -> str:
     """A sentence about the words that the page does not know, each with the nearest that it does, and about values that are `odd`; "" where it knows all."""
-    said = [*(described(word, words) for word in given if word not in words), *odd]
+    unknown, values = [word for word in given if word not in words], list(odd)
+    said = [*(described(word, words) for word in unknown[:WORDS_MOST]), *values][:WORDS_MOST]
     if not said:
         return ""
-    more = f", and {len(said) - WORDS_MOST} more" if len(said) > WORDS_MOST else ""
-    return f"Ignored in the address: {', '.join(said[:WORDS_MOST])}{more}."
+    beyond = len(unknown) + len(values) - len(said)
+    return f"Ignored in the address: {', '.join(said)}{f', and {beyond} more' if beyond else ''}."
 
 
 def odd(word: str, values: Iterable[str], known: Collection[str]) -> list[str]:
-    """The values of one word that are none of those that the page knows, each with the nearest; blank ones say nothing."""
-    return [described(value, known, f"{word}=", "") for value in dict.fromkeys(values) if value.strip() and value not in known]
+    """The values of one word that are none of those that the page knows, those with the nearest that are shown; blank ones say nothing."""
+    found = [value for value in dict.fromkeys(values) if value.strip() and value not in known]
+    return [described(value, known, f"{word}=", "") for value in found[:WORDS_MOST]] + found[WORDS_MOST:]
 
 
 def described(text: str, known: Collection[str], before: str = "", after: str = "=") -> str:

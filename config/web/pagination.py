@@ -6,7 +6,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
@@ -60,10 +60,10 @@ class Mark(NamedTuple):
         """From an address. Raises Invalid."""
         try:
             order, at, pk = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(" ")
-            mark = cls(order, datetime.fromisoformat(at), uuid.UUID(pk))
-            if order in (NEWEST, OLDEST) and mark.at is not None and mark.at.tzinfo:
-                return mark
-        except (ValueError, binascii.Error):
+            moment = datetime.fromisoformat(at)
+            if order in (NEWEST, OLDEST) and moment.tzinfo:
+                return cls(order, moment.astimezone(UTC), uuid.UUID(pk))
+        except (ValueError, OverflowError, binascii.Error):
             pass
         raise wrong("cursor", f"This cursor is none that an answer gave: begin with cursor={START}, then send `next_cursor`.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import django_filters
@@ -16,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from config.errors import Fault, Invalid
+from config.limits.sizes import REPEATED_MOST, SEARCH_MOST
 from config.web.words import meant, nearest
 
 FAULTS_MOST = 20
@@ -65,9 +67,9 @@ def list_words(view: Any) -> Iterator[tuple[str, bool]]:  # Any: a DRF list view
 
 def refuse_unknown(given: Mapping[str, Sequence[str]], words: Words) -> None:
     """Raise Invalid for words that are not known, have no value, or come twice where one counts."""
-    faults = [fault for word, values in given.items() if (fault := fault_of(word, values, words))]
+    faults = list(islice((fault for word, values in given.items() if (fault := fault_of(word, values, words))), FAULTS_MOST))
     if faults:
-        raise Invalid(faults[0].message, faults[:FAULTS_MOST])
+        raise Invalid(faults[0].message, faults)
 
 
 def fault_of(word: str, values: Sequence[str], words: Words) -> Fault | None:
@@ -79,6 +81,8 @@ def fault_of(word: str, values: Sequence[str], words: Words) -> Fault | None:
         return Fault(None, shown, "empty", f"{shown} is empty: give it a value, or leave it out.")
     if len(values) > 1 and not words[word]:
         return Fault(None, shown, "repeated", f"{shown} comes {len(values)} times, and one would count: give it once.")
+    if len(values) > REPEATED_MOST:
+        return Fault(None, shown, "too_many", f"{shown} comes {len(values):,} times: {REPEATED_MOST} at most.")
     return None
 
 
@@ -91,6 +95,13 @@ def unknown_word(word: str, words: Words) -> Fault:
 
 class Repeated(django_filters.CharFilter):  # type: ignore[misc]  # comes without types
     """A filter whose word may come several times."""
+
+
+class Searched(django_filters.CharFilter):  # type: ignore[misc]  # comes without types
+    """A filter by a text to search for."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature
+        super().__init__(*args, max_length=SEARCH_MOST, **options)
 
 
 class OneOf:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from config.errors import BadRequest, Fault, Invalid
+from config.limits.sizes import NESTED_MOST, ORDERED_MOST
 from config.web.bodies.purposes import most_bytes, refuse_length
 from config.web.bodies.reading import body_of, decompressed, room_for_values
 from config.web.words import meant, nearest
@@ -52,7 +53,19 @@ def loaded(body: bytes) -> Any:  # Any: whatever JSON holds
         raise BadRequest("The body is nested too deeply: flatten it.") from error
     except ValueError as error:
         raise BadRequest(f"The body is not JSON: {error}") from error
+    if is_deeper(value, NESTED_MOST):
+        raise BadRequest("The body is nested too deeply: flatten it.")
     return value
+
+
+def is_deeper(value: Any, most: int) -> bool:  # Any: whatever JSON holds
+    """Whether lists and objects are nested in more than `most` levels: what looks at a value level by level would have no stack left."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(most):
+        if not level:
+            return False
+        level = [each for node in level for each in (node.values() if isinstance(node, dict) else node) if isinstance(each, (dict, list))]
+    return bool(level)
 
 
 class StrictSerializer(serializers.Serializer[Any]):  # Any: validated values only, no instance
@@ -78,6 +91,7 @@ class StableOrdering(OrderingFilter):
     def remove_invalid_fields(self, queryset: QuerySet[Any], fields: Iterable[str], view: APIView, request: Request) -> list[str]:  # Any: as above
         """The fields themselves: none is left out in silence."""
         asked = list(fields)
+        refuse_many(asked)
         refuse_keys(asked, self.keys(view))
         refuse_twice(asked)
         return asked
@@ -100,6 +114,13 @@ def refuse_keys(asked: Sequence[str], keys: Sequence[str]) -> None:
             near = nearest(name, keys)
             message = f"There is no order by {name[:100]!r}.{meant(near)} There are {', '.join(keys)}."
             raise Invalid(message, [Fault(None, "ordering", "unknown_key", message, suggestion=key[: len(key) - len(name)] + near if near else None)])
+
+
+def refuse_many(asked: Sequence[str]) -> None:
+    """Raise Invalid for an order of more keys than anybody reads."""
+    if len(asked) > ORDERED_MOST:
+        message = f"The order names {len(asked):,} keys: {ORDERED_MOST} at most."
+        raise Invalid(message, [Fault(None, "ordering", "too_many", message)])
 
 
 def refuse_twice(asked: Sequence[str]) -> None:

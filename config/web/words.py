@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-COMPARED_MOST = 1000
-SPELLED_MOST = 250
+from config.limits.sizes import COMPARED_MOST, SPELLED_MOST
+
+__all__ = ["COMPARED_MOST", "listed", "meant", "nearest"]
+
 # A comma in backticks or quotes belongs to a name.
 ITEM = re.compile(r"""(?:`[^`]*`|"[^"]*"|[^,])+""")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that looks most like this one among the first COMPARED_MOST; "" where none does."""
-    by_lower = {each.lower(): each for each in islice(names, COMPARED_MOST)}
+    """The name that looks most like this one among the first COMPARED_MOST, those of more than SPELLED_MOST characters left out; "" where none does."""
+    by_lower = {each.lower(): each for each in islice(names, COMPARED_MOST) if len(each) <= SPELLED_MOST}
     near = difflib.get_close_matches(name.lower()[:SPELLED_MOST], by_lower, n=1)
     return by_lower[near[0]] if near else ""
 

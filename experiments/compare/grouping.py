@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from django.http import QueryDict
 
+from experiments.language.terms import PARTS_MOST
 from experiments.models import Experiment
 from experiments.notation.params import written_apart
 from experiments.readings.arm_names import arm_names
 from experiments.table.filtering import order_of, param_at
 
 KEYS_MOST = 2
+CHARACTERS_MOST = 1_000
 SEED, REPLICATE_GROUP, PARAM, TAG = "seed", "replicate_group", "param:", "tag:"
 SHOWN = {"colour": "Colour", "dash": "Dash", "charts": "Small charts"}
 CENTRES = {"mean": "Mean", "median": "Median"}
@@ -30,6 +32,8 @@ class Key:
     def read(cls, text: str) -> Key | None:
         """The key that a text stands for; None where it stands for none."""
         text = text.replace("\0", "")
+        if len(text) > CHARACTERS_MOST or text.count(".") >= PARTS_MOST:
+            return None
         is_named = any(text.startswith(kind) and text != kind for kind in (PARAM, TAG))
         return cls(text) if is_named or text in (SEED, REPLICATE_GROUP) else None
 

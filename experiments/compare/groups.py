@@ -13,7 +13,7 @@ from experiments.compare.grouping import KEYS_MOST, PARAM, SEED, TAG, Grouping, 
 from experiments.compare.runs import Column, Run
 from experiments.models import Experiment
 from experiments.notation.colours import COLOURS, style, styles_of
-from experiments.notation.params import distinct
+from experiments.notation.params import distinct, weighed
 from experiments.readings.arm_names import arm_names, telling
 from experiments.readings.spread import Spread, spread_of
 
@@ -121,8 +121,8 @@ class Choices:
 
 
 def choices(runs: Sequence[Run], params_of: Sequence[Mapping[str, Any]], grouping: Grouping) -> Choices:  # Any: params hold whatever JSON holds
-    """The params with the fewest values first, the tags by name; what all runs share is left out. `params_of`: nested params opened."""
-    names = dict.fromkeys(name for params in params_of for name in params)
+    """The params with the fewest values first, the tags by name; what all runs share is left out. `params_of`: nested params opened, those weighed."""
+    names = weighed((name for params in params_of for name in params), len(runs))
     values = {name: len({distinct(params.get(name)) for params in params_of}) for name in names}
     varying = sorted((name for name in names if values[name] > 1), key=lambda name: values[name])
     tagged = [{tag.name for tag in run.experiment.tags.all()} for run in runs]

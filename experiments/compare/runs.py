@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from experiments.compare.outlook import Outlook
-from experiments.models import Experiment
+from experiments.models import Experiment, changes
 from experiments.notation.colours import styles_of
 from experiments.notation.numerals import decimals_of
 from experiments.notation.params import by_name, distinct
@@ -16,7 +17,7 @@ from experiments.readings.measured import Measured, is_failed, replicate_counts
 from experiments.readings.selection import LEAST
 from projects.models import Project, ProjectMetric
 
-WORD_MOST, WORDS_MOST = 80, 2000
+WORD_MOST, WORDS_MOST, NAMES_READ = 80, 2000, 500
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Run:
     @property
     def words(self) -> str:
         """What it is found by in the list, besides its name: its params, what it changed and its tags, as many as WORDS_MOST characters take."""
-        params = (f"{name} {distinct(value)[:WORD_MOST]}" for name, value in by_name(self.experiment.params).items())
-        changed = (f"{change.feature} {change.now[:WORD_MOST]}" for change in self.experiment.changes)
+        params = (f"{name} {distinct(value)[:WORD_MOST]}" for name, value in islice(by_name(self.experiment.params).items(), NAMES_READ))
+        changed = (f"{change.feature} {change.now[:WORD_MOST]}" for change in changes(dict(islice(self.experiment.features_diff.items(), NAMES_READ))))
         return " ".join(dict.fromkeys([*(tag.name for tag in self.experiment.tags.all()), *changed, *params]))[:WORDS_MOST]
 
 

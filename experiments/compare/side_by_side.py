@@ -10,8 +10,9 @@ from functools import cached_property
 from experiments.compare.comparison import Comparison
 from experiments.compare.variation import Variation, variation
 from experiments.models import Change
+from experiments.models import changes as changes_of
 from experiments.notation.numerals import NONE, decimals_of, exact, number
-from experiments.notation.params import by_name, distinct, written_apart
+from experiments.notation.params import by_name, distinct, weighed, written_apart
 from projects.models import ProjectMetric
 
 ROWS_MOST = 200
@@ -109,10 +110,10 @@ class SideBySide:
 
     @cached_property
     def params(self) -> Block:
-        """Every param that any run has, nested ones opened."""
+        """Every param that any run has, nested ones opened: as many as are weighed."""
         opened = [by_name(run.experiment.params) for run in self.runs]
         names = dict.fromkeys(name for params in opened for name in params)
-        return self.block("Params", (self.param(name, opened) for name in names))
+        return self.block("Params", (self.param(name, opened) for name in weighed(names, len(self.runs))), len(names))
 
     def param(self, name: str, opened: Sequence[Mapping[str, object]]) -> Row:
         """One param; null is none."""
@@ -126,10 +127,12 @@ class SideBySide:
         if not any(parents) and not any(run.experiment.features_diff for run in self.runs):
             return self.block("Changed against the parent", [])
         named = [parent.name if parent else "root" for parent in parents]
-        changed = [{change.feature: change for change in run.experiment.changes} for run in self.runs]
-        features = dict.fromkeys(feature for row in changed for feature in row)
-        rows = (self.row(feature, [None] * len(self.runs), [said(row.get(feature)) for row in changed]) for feature in features)
-        return self.block("Changed against the parent", [self.row("Parent", named, named), *rows])
+        named_in = [run.experiment.features_diff for run in self.runs]
+        features = dict.fromkeys(feature for changes in named_in for feature in changes)
+        chosen = weighed(features, len(self.runs))
+        changed = [{change.feature: change for change in changes_of({name: each[name] for name in chosen if name in each})} for each in named_in]
+        rows = (self.row(feature, [None] * len(self.runs), [said(row.get(feature)) for row in changed]) for feature in chosen)
+        return self.block("Changed against the parent", [self.row("Parent", named, named), *rows], len(features) + 1)
 
     @cached_property
     def summaries(self) -> Block:

@@ -13,6 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.audit.recording import record
 from config.errors import Invalid, Unavailable
+from config.limits.lane import heavy
 from config.web import files
 from config.web.htmx import HtmxHttpRequest, partial
 from config.web.ignored import ignored, odd
@@ -45,6 +46,7 @@ OFFERED = 30
 @login_required
 @require_safe
 @vary_on_headers("HX-Request", "HX-Target")
+@heavy
 def compare(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
     """Two to a hundred experiments beside each other, all of the view in the address. With `format` one `table` of it as a file."""
     opened = open_project(request, team_slug, project_slug)

@@ -14,6 +14,7 @@ from experiments.language.terms import (
     AGGREGATES,
     JOINTS,
     ORDERS,
+    PARTS_MOST,
     ROOTS,
     STATUS_WORDS,
     SYMBOLS,
@@ -205,6 +206,8 @@ def subject_of(token: Token) -> Subject:
         if path:
             raise FilterError(f"{first} has no parts: write {first} alone.", token.at, len(token.text), first)
         return Subject(first, (), token.at, len(token.text))
+    if len(path) > PARTS_MOST:
+        raise FilterError(f"A name has at most {PARTS_MOST} parts between dots; this one has {len(path)}.", token.at, len(token.text))
     if not all(path) or not path:
         raise FilterError(f"A name is missing: {first}.<name>.", token.at, len(token.text))
     if first == "params":

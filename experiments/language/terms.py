@@ -16,6 +16,7 @@ from datetime import datetime
 from config.errors import Fault, Invalid
 
 LONGEST = 2000
+PARTS_MOST = 100  # of a name, between dots
 AGGREGATES = ("last", "min", "max", "avg")
 TEXT_FIELDS = ("name", "notes", "host", "group", "status")
 FIELDS = (*TEXT_FIELDS, "seed", "created", "tags")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import caller
 from accounts.models import Role
 from config.errors import Invalid, NotFound
+from config.limits.lane import heavy
 from config.web.ignored import ignored
 from experiments import lifecycle
 from experiments.lineage.address import WORDS, view
@@ -25,6 +26,7 @@ from projects.opened import OpenProject, open_project
 
 @login_required
 @require_safe
+@heavy
 def lineage(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """The tree, all of the view in the address. With `with=path` on to the comparison of the ways from the root to what is picked."""
     opened = open_project(request, team_slug, project_slug)

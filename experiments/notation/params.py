@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.notation.equality import canonical, is_nothing, levelled
+from experiments.notation.equality import WHOLE_MOST, canonical, is_nothing, levelled
 
 ABSENT = "–"
 NESTED = " (nested)"
 NOTHING = "none"  # as axes name it
 GIVEN_DIGITS = 15
+NAMES_MOST, VALUES_MOST, NAMES_LEAST = 5_000, 100_000, 200
 
 
 def flat(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:  # Any: params hold whatever JSON a script holds
@@ -33,6 +34,11 @@ def by_name(params: Mapping[str, Any]) -> dict[str, Any]:  # Any: params hold wh
     return found
 
 
+def weighed(names: Iterable[str], runs: int) -> list[str]:
+    """The names of which a comparison of so many runs looks at every value: the first NAMES_MOST, or as many as make VALUES_MOST, each once."""
+    return list(dict.fromkeys(names))[: max(NAMES_LEAST, min(NAMES_MOST, VALUES_MOST // max(1, runs)))]
+
+
 def shown(value: Any) -> str:  # Any: params hold whatever JSON holds
     """A param's value as people read it: an en dash for absent, JSON for what is not text, equal values alike."""
     if value is None:
@@ -44,6 +50,10 @@ def distinct(value: Any) -> str:  # Any: params hold whatever JSON holds
     """As `shown`, but values are written alike where they are equal, and there alone: text that would read as something else is in quotes."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if reads_as_other(value) else value
+    if type(value) is int and -WHOLE_MOST < value < WHOLE_MOST:  # as `canonical` writes it, at a tenth of the time: most params are numbers
+        return str(value)
+    if type(value) is float and math.isfinite(value) and not value.is_integer():
+        return repr(value)
     return ABSENT if is_nothing(value) else canonical(value)
 
 

@@ -9,9 +9,10 @@ from django import forms
 from django.http import QueryDict
 
 from config.errors import NotFound
+from config.limits.sizes import NOTES_BYTES
 from config.names import flaw_in_name, known_spelling
 from config.web.names import NameInput
-from experiments.content import Fields
+from experiments.content import Fields, is_too_long_for_a_form, retyped
 from experiments.models import Experiment
 from projects.models import Project
 
@@ -19,6 +20,7 @@ TEXT = {"class": "input", "autocomplete": "off", "dir": "auto"}
 CODE = {"class": "input area mono", "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
 TAG_CHARACTERS = 100
 PARENTS_OFFERED = 200
+TOO_LONG = "Too long for a form: it stays as it is. Change it by PATCH /api/v1/experiments/{}."
 
 
 class JsonObject(forms.CharField):
@@ -59,11 +61,23 @@ class ExperimentForm(forms.Form):
         widget=forms.TextInput(attrs=TEXT),
         help_text="Runs with one group are replicates. Empty: those with equal params, seed aside.",
     )
-    notes = forms.CharField(required=False, widget=forms.Textarea(attrs={"class": "input area", "rows": 6, "dir": "auto"}))
+    notes = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "input area", "rows": 6, "dir": "auto"}),
+        help_text=f"At most {NOTES_BYTES // 1000} KB.",
+    )
 
     def __init__(self, project: Project, data: QueryDict | None = None, *, experiment: Experiment | None = None) -> None:
         super().__init__(data, initial=initial(experiment) if experiment else {})
         self.project, self.experiment = project, experiment
+        for name in ("params", "notes"):
+            if experiment is not None and is_too_long_for_a_form(getattr(experiment, name)):
+                self.fields[name].disabled, self.fields[name].help_text = True, TOO_LONG.format(experiment.pk)
+
+    def clean_notes(self) -> str:
+        """The notes; those that are kept, where nothing but line ends differs."""
+        given: str = self.cleaned_data["notes"]
+        return given if self.experiment is None else retyped(given, self.experiment.notes)
 
     def clean_parent(self) -> Experiment | None:
         """The experiment with this slug or UUID in the project."""

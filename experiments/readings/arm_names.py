@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from experiments.models import Change, Experiment
-from experiments.notation.params import by_name, distinct, written_apart
+from experiments.notation.params import by_name, distinct, weighed, written_apart
 
 # A word of a name. The signs of a number end none: 1e-3, 0.1 and 0,1 are whole.
 WORD = re.compile(r"(?:\d[eE][-+]\d+|\d,(?=\d)|[^\s·\-_/#:(\[,])+")
@@ -67,7 +67,7 @@ def telling(parts: Sequence[Sequence[Experiment]]) -> list[list[str]]:
     """
     seeds = parts[0][0].project.seeds
     all_params = [[by_name(run.params) for run in part] for part in parts]
-    names = dict.fromkeys(name for own in all_params for params in own for name in params if not seeds.has(name))
+    names = [name for name in weighed((name for own in all_params for params in own for name in params), sum(map(len, parts))) if not seeds.has(name)]
     texts = {name: [{distinct(params.get(name)) for params in own} for own in all_params] for name in names}
     varying = {name: found for name, found in texts.items() if len(set[str]().union(*found)) > 1}
     sure = [name for name, found in varying.items() if all(len(each) == 1 for each in found)]

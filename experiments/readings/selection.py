@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from accounts.slugs import is_uuid, spellings
-from config.errors import Conflict
+from config.errors import Conflict, Invalid
+from config.limits.sizes import NAMED_MOST
 from experiments.models import Experiment
 from projects.models import Project
 
@@ -37,8 +38,13 @@ class Selection:
 
 
 def select(project: Project, references: Iterable[str]) -> Selection:
-    """The experiments named by slug, UUID or name, each reference one or several with commas between. Raises Conflict where several have a name."""
+    """The experiments named by slug, UUID or name, each reference one or several with commas between.
+
+    Raises Conflict where several have a name, Invalid for more than NAMED_MOST.
+    """
     asked = list(dict.fromkeys(part.strip() for reference in references for part in reference.split(",") if part.strip()))
+    if len(asked) > NAMED_MOST:
+        raise Invalid(f"{len(asked):,} experiments are named here: {NAMED_MOST:,} at most, of which {MOST} are compared.")
     slugs, ids = [text for text in asked if not is_uuid(text)], [uuid.UUID(text) for text in asked if is_uuid(text)]
     rows = list(experiments(project).filter(Q(slug__in=slugs) | Q(pk__in=ids)))
     known: dict[str | uuid.UUID, Experiment] = {row.slug: row for row in rows} | {row.pk: row for row in rows}

@@ -22,11 +22,11 @@ from experiments.language.parsing import parse
 from experiments.language.terms import AGGREGATES, Expression, FilterError
 from experiments.language.terms import Comparison as Condition
 from experiments.notation.equality import floated, is_same
-from experiments.notation.params import distinct, flat
+from experiments.notation.params import NAMES_MOST, distinct, flat
 from experiments.readings.numbers import Numbers
 from experiments.readings.selection import Selection
 from experiments.table.columns import MENU_NAMES, NUMBERS
-from experiments.table.filtering import Rows, fields_of, order_of, param_at
+from experiments.table.filtering import Rows, decoded, fields_of, order_of, param_at
 from experiments.table.query import TableQuery
 from experiments.table.rows import ExperimentTable
 from metrics.store.shapes import Place, Readings
@@ -70,7 +70,7 @@ def points_found(project: Project, query: TableQuery, numbers: Numbers) -> Point
     ids = rows.ids if expression is None else rows.fitting(expression)
     at = [rows.places[pk] for pk in ids[:DRAWN_MOST]]
     slugs, names, params = rows.column("slug"), rows.column("name"), rows.column("params")
-    return Points([rows.ids[i] for i in at], [slugs[i] for i in at], [names[i] for i in at], [params[i] for i in at], max(0, len(ids) - DRAWN_MOST))
+    return Points([rows.ids[i] for i in at], [slugs[i] for i in at], [names[i] for i in at], [decoded(params[i]) for i in at], max(0, len(ids) - DRAWN_MOST))
 
 
 @dataclass(frozen=True)
@@ -280,13 +280,17 @@ class Choices:
 
 
 def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str], seeds: Seeds) -> Choices:  # Any: whatever JSON holds
-    """Every param, nested ones by dotted names, those that vary and are no seeds first; and these metrics."""
+    """Every param, nested ones by dotted names, those that vary and are no seeds first, of NAMES_MOST that are looked at; and these metrics."""
     seen: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
+    left_out: set[str] = set()
     total = 0
     for params in all_params:
         total += 1
         for name, value in flat(params):
+            if len(seen) >= NAMES_MOST and name not in seen:
+                left_out.add(name)
+                continue
             counts[name] = counts.get(name, 0) + 1
             values = seen.setdefault(name, set())
             if len(values) < 2:
@@ -294,7 +298,7 @@ def choices_of(all_params: Iterable[Mapping[str, Any]], metrics: Sequence[str], 
     usable = [name for name in seen if is_key(f"param:{name}")]
     told = {name for name in usable if not seeds.has(name) and (len(seen[name]) > 1 or counts[name] < total)}
     ordered = sorted(usable, key=lambda name: (name not in told, -counts[name]))
-    beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES)
+    beyond = max(0, len(ordered) - MENU_NAMES) + max(0, len(metrics) - MENU_NAMES) + len(left_out)
     return Choices(ordered[:MENU_NAMES], list(metrics[:MENU_NAMES]), beyond, min(len(told), MENU_NAMES))
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.audit.recording import record
 from config.errors import Unavailable
+from config.limits.lane import heavy
 from config.web import files
 from config.web.htmx import HtmxHttpRequest
 from config.web.ignored import ignored, odd
@@ -32,6 +33,7 @@ NOTHING = Points([], [], [], [])
 
 @login_required
 @require_safe
+@heavy
 def explore(request: HtmxHttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """All experiments that the table's filter leaves, as points over chosen axes."""
     opened = open_project(request, team_slug, project_slug)
@@ -66,6 +68,7 @@ def metric_names(project: Project) -> list[str]:
 
 @login_required
 @require_safe
+@heavy
 def data(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse | StreamingHttpResponse:
     """The values of `axis` for the experiments `e`, or for those that the table's filter leaves: as JSON, or as a file with `format`.
 

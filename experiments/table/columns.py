@@ -24,6 +24,7 @@ DEFAULT_PARAMS = 6
 MENU_NAMES = 200
 PARAMS_KEPT_S = 3600
 PINNED_MOST = 3
+READ_AT_ONCE = 500
 NUMBERS = ("metric", *AGGREGATES)
 
 
@@ -259,7 +260,7 @@ def varying_params(project: Project) -> dict[str, bool]:
     key = f"params:2:{project.pk.hex}:{state['n']}:{state['at'].timestamp()}:{setting}"
     known: dict[str, bool] | None = cache.get(key)
     if known is None:
-        known = variation(mine.current().order_by("-created_at").values_list("params", flat=True), project.seeds)
+        known = variation(mine.current().order_by("-created_at").values_list("params", flat=True).iterator(chunk_size=READ_AT_ONCE), project.seeds)
         cache.set(key, known, timeout=PARAMS_KEPT_S)
     return known
 

@@ -17,7 +17,8 @@ from experiments.notation.params import shown
 from experiments.stalled import state_of
 from experiments.table.cells import Cell, Row
 from experiments.table.columns import NUMBERS, RECORD, Column, aggregate_column, metric_column, param_column
-from experiments.table.rows import ExperimentTable, records
+from experiments.table.records import records
+from experiments.table.rows import ExperimentTable
 from projects.models import ProjectMetric
 
 PIECE_ROWS = 500

@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from config.limits.sizes import READ_MOST
 from config.names import tidied
 from experiments.language.names import check_names, with_known_names
 from experiments.language.parsing import compiled, parse
@@ -35,6 +36,7 @@ from projects.models import Project, ProjectMetric
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 COMPLETED_MOST = 200
+READ_AT_ONCE = 500
 NAN = "NaN"
 STORE_AWAY = "The metric store is away: a filter by metrics works again when it is back."
 FIELD_OF = {"params": ("params",), "name": ("name",), "notes": ("notes",), "host": ("host",), "group": ("replicate_group",), "seed": ("seed", "params"),
@@ -87,9 +89,15 @@ class Rows:
 
     @cached_property
     def table(self) -> list[tuple[Any, ...]]:
-        """Ids and fields, a row each. Any: a field's own type."""
+        """Ids and fields, a row each. Any: a field's own type. Raises FilterError where they are too much to read."""
         columns = [Cast("params", TextField()) if field == "params" else field for field in self.fields]
-        return list(self.found.values_list("pk", *columns))
+        rows, size = [], 0
+        for row in self.found.values_list("pk", *columns).iterator(chunk_size=READ_AT_ONCE):
+            rows.append(row)
+            size += sum(len(value) for value in row if isinstance(value, str))
+            if size > READ_MOST:
+                raise FilterError(f"These experiments hold more than {READ_MOST:,} characters of params and notes: narrow them by a status or a tag.", 0, 0)
+        return rows
 
     @cached_property
     def ids(self) -> list[uuid.UUID]:
@@ -102,9 +110,13 @@ class Rows:
         return {pk: n for n, pk in enumerate(self.ids)}
 
     def column(self, field: str) -> list[Any]:
-        """One field of all. Any: the field's own type."""
+        """One field of all, params as their text. Any: the field's own type."""
         at = self.fields.index(field) + 1
-        return [decoded(row[at]) for row in self.table] if field == "params" else [row[at] for row in self.table]
+        return [row[at] for row in self.table]
+
+    def params(self) -> Iterator[Any]:
+        """The params of all, one after the other: together they may be more than memory holds. Any: whatever JSON holds."""
+        return map(decoded, self.column("params"))
 
     @cached_property
     def seeds(self) -> list[int | None]:
@@ -177,8 +189,9 @@ class Rows:
         """What the record holds of a subject. Any: params hold whatever JSON holds."""
         if subject.root == "seed":
             return self.seeds
-        column = self.column(FIELD_OF[subject.root][0])
-        return (param_at(params, subject.path) for params in column) if subject.root == "params" else column
+        if subject.root == "params":
+            return (param_at(params, subject.path) for params in self.params())
+        return self.column(FIELD_OF[subject.root][0])
 
     def are(self, chosen: set[uuid.UUID]) -> Mask:
         """Which are among these."""

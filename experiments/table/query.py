@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from experiments.language.parsing import is_filter, plain_words
-from experiments.language.terms import AGGREGATES
+from experiments.language.terms import AGGREGATES, LONGEST
 from experiments.table.columns import at_key
 
 PAGE_ROWS = 50
@@ -78,8 +78,8 @@ class TableQuery:
 
     @property
     def where(self) -> str:
-        """The text, where it is in the language of filters."""
-        return self.text if is_filter(self.text) else ""
+        """The text, where it is in the language of filters, or too long for words: the language says so."""
+        return self.text if len(self.text) > LONGEST or is_filter(self.text) else ""
 
     @property
     def words(self) -> str:

@@ -23,6 +23,7 @@ from experiments.table.cells import Cell, Heading, Row, Trouble, readings
 from experiments.table.columns import MENU_NAMES, NUMBERS, PINNED_MOST, RECORD, Column, Columns
 from experiments.table.filtering import FIELD_OF, Rows, expression_of, fields_of, in_order, in_status, ranked
 from experiments.table.query import NEWEST_FIRST, PAGE_ROWS, SortKey, TableQuery
+from experiments.table.records import page_records
 from metrics.store.repeats import repeated_steps
 from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place, Summaries
@@ -234,7 +235,8 @@ class ExperimentTable:
     def experiments(self) -> list[Experiment]:
         """The records of the page, in order."""
         first = (self.query.page - 1) * PAGE_ROWS
-        return [] if self.trouble else records(self.ordered(first, first + PAGE_ROWS))
+        names = {column.name for column in self.columns.shown if column.kind == "param"}
+        return [] if self.trouble else page_records(self.ordered(first, first + PAGE_ROWS), names, self.project.seeds)
 
     @cached_property
     def sort_keys(self) -> list[SortKey]:
@@ -267,7 +269,7 @@ class ExperimentTable:
         if kind == "seed":
             return ranked(self.all_rows.seeds)
         if kind == "param":
-            return ranked([params.get(name) for params in self.all_rows.column("params")])
+            return ranked([params.get(name) for params in self.all_rows.params()])
         return ranked([value or None if kind == "host" else value for value in self.all_rows.column(SORTS[kind])])
 
     def summaries(self, experiments: list[uuid.UUID], columns: Sequence[Column]) -> Summaries:
@@ -313,12 +315,6 @@ def read_by(key: str) -> Sequence[str]:
     if key == "seed":
         return FIELD_OF["seed"]
     return ("params",) if key.startswith("param:") else [SORTS[key]] if key in SORTS else ()
-
-
-def records(ids: Sequence[uuid.UUID]) -> list[Experiment]:
-    """The experiments of these ids, in their order; those that are gone meanwhile are left out."""
-    by_id = Experiment.objects.defer("notes", "command").prefetch_related("tags").in_bulk(ids)
-    return [by_id[pk] for pk in ids if pk in by_id]
 
 
 def shifted(line: Sequence[str], key: str, by: int) -> list[str]:

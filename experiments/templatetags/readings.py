@@ -48,6 +48,8 @@ register.filter(grouped)
 register.filter("mark", mark_of)
 
 PARAM_CHARACTERS = 24
+TITLE_CHARACTERS = 2000
+CHANGE_CHARACTERS = 200
 TIME = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
 BLANK = '<span class="blank" data-mark="␣" title="{}">{}</span>'
 DELTA = '<span class="delta {}" title="{}"><svg viewBox="0 0 8 8" aria-hidden="true"><use href="#{}"/></svg>{}{}<span class="visually-hidden"> {}</span></span>'
@@ -198,9 +200,10 @@ def icon(name: str) -> SafeString:
 @register.filter
 def changed(change: Change) -> SafeString:
     """One row of a features_diff: feature, was, now."""
+    feature, now = change.feature[:CHANGE_CHARACTERS], change.now[:CHANGE_CHARACTERS]
     if change.was is None:
-        return format_html('<span class="change" dir="auto">{} {}</span>', change.feature, change.now)
-    return format_html('<span class="change" dir="auto">{} <span class="was">{}</span>{}</span>', change.feature, change.was, change.now)
+        return format_html('<span class="change" dir="auto">{} {}</span>', feature, now)
+    return format_html('<span class="change" dir="auto">{} <span class="was">{}</span>{}</span>', feature, change.was[:CHANGE_CHARACTERS], now)
 
 
 @register.filter
@@ -217,7 +220,7 @@ def as_param(value: object) -> str:
 
 @register.filter
 def param_reading(value: object) -> SafeString:
-    """A param in a table's cell: short, all of it on hover."""
+    """A param in a table's cell: short, TITLE_CHARACTERS of it on hover."""
     text = as_param(value)
     short = text if len(text) <= PARAM_CHARACTERS else f"{text[: PARAM_CHARACTERS - 1]}…"
-    return format_html('<span class="param{}" dir="auto" title="{}">{}</span>', " muted" if value is None else "", text, short)
+    return format_html('<span class="param{}" dir="auto" title="{}">{}</span>', " muted" if value is None else "", text[:TITLE_CHARACTERS], short)

@@ -13,13 +13,14 @@ from accounts.endpoints import RecordView
 from accounts.scopes import READS
 from accounts.slugs import spellings
 from config.errors import Fault, Invalid, NotFound, Unavailable
+from config.limits.lane import Heavy
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.readings.numbers import Numbers
 from hypotheses.attribution.effects import Attribution, Bar, Line
 from projects.models import Project, ProjectMetric
 
 
-class ProjectAttribution(RecordView):
+class ProjectAttribution(Heavy, RecordView):
     """Effects of changes over the runs of one lineage."""
 
     scopes: ClassVar = {"get": READS}

@@ -20,19 +20,22 @@ from accounts.models import Role
 from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.slugs import about_slug, spellings
 from config.errors import Fault, Invalid, NotFound
+from config.limits.sizes import CLAIM_SHOWN, LISTED_MOST
 from config.names import known_spelling
 from config.web.names import NameField
-from config.web.query import AnyOf
+from config.web.query import AnyOf, Searched
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.api import ProjectReference
 from experiments.models import Experiment
+from experiments.readings import beginnings
 from hypotheses.claims import stating
 from hypotheses.claims.stating import TARGETS_MOST, TargetTerm
 from hypotheses.models import Hypothesis, HypothesisEvent, Target
 from projects.api import OfProject
 from projects.models import Project, ProjectMetric
 
+TEXTS = ("claim", "rationale", "description")
 CLAIM = {
     "project": "digits",
     "title": "wider is better",
@@ -81,6 +84,39 @@ class HypothesisRow(serializers.ModelSerializer[Hypothesis]):
         return hypothesis.wanted_at is not None
 
 
+class ListedHypothesis(HypothesisRow):
+    """A hypothesis as a row of a list: of its texts it has the beginning."""
+
+    claim = serializers.SerializerMethodField(help_text=f"The first {CLAIM_SHOWN:,} characters.")
+    rationale = serializers.SerializerMethodField(help_text="As of claim.")
+    description = serializers.SerializerMethodField(help_text="As of claim.")
+    cut = serializers.SerializerMethodField(help_text="The fields of which this row has a part.")
+    whole = serializers.SerializerMethodField(help_text="Where all of them is read; null where nothing is cut.")
+
+    class Meta(HypothesisRow.Meta):
+        fields = (*HypothesisRow.Meta.fields, "cut", "whole")
+
+    def get_claim(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "claim")
+
+    def get_rationale(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "rationale")
+
+    def get_description(self, hypothesis: Hypothesis) -> str:
+        """Its beginning."""
+        return beginnings.text_of(hypothesis, "description")
+
+    def get_cut(self, hypothesis: Hypothesis) -> list[str]:
+        """The fields of which the row has a part."""
+        return beginnings.cut_in(hypothesis, TEXTS)
+
+    def get_whole(self, hypothesis: Hypothesis) -> str | None:
+        """The hypothesis's own address."""
+        return reverse("hypotheses-api:hypothesis", args=[hypothesis.pk]) if self.get_cut(hypothesis) else None
+
+
 class StatedHypothesis(HypothesisRow):
     """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
 
@@ -116,7 +152,7 @@ class HypothesisContent(StrictSerializer):
     claim = serializers.CharField(required=False, allow_blank=True)
     rationale = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
-    targets = AskedTarget(many=True, required=False)
+    targets = AskedTarget(many=True, required=False, max_length=LISTED_MOST)  # type: ignore[call-arg]  # of the list that `many` makes
     require = serializers.ChoiceField(choices=Hypothesis.Require.choices, required=False, help_text="Which of several targets must improve.")
     baseline = serializers.ChoiceField(choices=Hypothesis.Baseline.choices, required=False)
     baseline_experiment = serializers.CharField(max_length=255, required=False, allow_null=True, help_text="UUID, slug or name, with `experiment`.")
@@ -129,7 +165,7 @@ class NewHypothesis(HypothesisContent):
 
     project = serializers.CharField(max_length=255, help_text="UUID, exact name or slug.")
     title = NameField(max_length=255)
-    targets = AskedTarget(many=True, help_text=f"1 to {TARGETS_MOST}.")
+    targets = AskedTarget(many=True, max_length=LISTED_MOST, help_text=f"1 to {TARGETS_MOST}.")  # type: ignore[call-arg]  # as above
 
 
 def experiment_named(project: Project, reference: str, *, field: str) -> Experiment:
@@ -161,7 +197,7 @@ class HypothesisFilter(OfProject):
     status = AnyOf(choices=Hypothesis.Status.choices, label="Repeat it for any of several.")
     metric = django_filters.CharFilter(method="of_metric", label="A target metric.")
     experiment = django_filters.CharFilter(method="of_experiment", label="A linked run, by its UUID, slug or exact name.")
-    search = django_filters.CharFilter(method="matching", label="Text in title, claim or rationale.")
+    search = Searched(method="matching", label="Text in title, claim or rationale.")
 
     def of_metric(self, hypotheses: QuerySet[Hypothesis], name: str, metric: str) -> QuerySet[Hypothesis]:
         """Those with this target. Raises NotFound where no project of the caller, or none of those asked for, has the metric."""
@@ -215,7 +251,12 @@ class Hypotheses(HypothesisView, mixins.ListModelMixin, GenericViewSet[Hypothesi
 
     def get_queryset(self) -> QuerySet[Hypothesis]:
         """Those that the caller may read."""
-        return Hypothesis.objects.none() if self.is_schema else self.visible()
+        rows = Hypothesis.objects.none() if self.is_schema else self.visible()
+        return beginnings.with_beginnings(rows, TEXTS) if self.action == "list" else rows
+
+    def get_serializer_class(self) -> type[HypothesisRow]:
+        """What a row is."""
+        return ListedHypothesis if self.action == "list" else HypothesisRow
 
     @extend_schema(
         operation_id="hypothesis_create",

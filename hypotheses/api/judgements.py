@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.models import Role
 from accounts.scopes import EDITS, READS
 from config.errors import Fault, Invalid
+from config.limits.lane import Heavy
 from experiments.models import moved_keys
 from hypotheses.api.claims import HypothesisView
 from hypotheses.judgements import as_json as judgement_json
@@ -21,9 +22,10 @@ from metrics import process
 from metrics.store.evidence_rows import as_json, rows
 
 EVIDENCE = (100, 1000)
+DIGITS_MOST = 12
 
 
-class HypothesisEvaluation(HypothesisView):
+class HypothesisEvaluation(Heavy, HypothesisView):
     """A judgement on request."""
 
     scopes: ClassVar = {"post": EDITS}
@@ -64,7 +66,7 @@ class HypothesisEvidence(HypothesisView):
 def whole(request: Request, name: str, default: int, most: int) -> int:
     """A count in the query string. Raises Invalid."""
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MOST and int(text) <= most):
         message = f"{name} is a whole number from 0 to {most}."
         raise Invalid(message, [Fault(None, name, "invalid", message)])
     return int(text)

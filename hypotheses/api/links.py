@@ -14,6 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import Role
 from accounts.scopes import EDITS, READS
+from config.limits.fields import ShortList
 from config.web.names import NameField
 from config.web.rest import StableOrdering, StrictSerializer
 from experiments.stalled import state_of
@@ -53,7 +54,7 @@ class RuleRow(serializers.ModelSerializer[Rule]):
 class AskedLinks(StrictSerializer):
     """Runs to link."""
 
-    experiments = serializers.ListField(child=serializers.CharField(max_length=255), min_length=1, max_length=LINKED_MOST, help_text="UUIDs, slugs or names.")
+    experiments = ShortList(child=serializers.CharField(max_length=255), min_length=1, max_length=LINKED_MOST, help_text="UUIDs, slugs or names.")
 
 
 class AskedReason(StrictSerializer):

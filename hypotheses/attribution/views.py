@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from config.limits.lane import heavy
 from experiments.readings.measured import in_order
 from experiments.readings.numbers import Numbers
 from hypotheses.attribution.effects import Attribution
@@ -15,6 +16,7 @@ from projects.opened import open_project
 
 @login_required
 @require_safe
+@heavy
 def attribution(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Effects of changes over the runs of a lineage: `metric`, `root` and `to` say which."""
     opened = open_project(request, team_slug, project_slug)

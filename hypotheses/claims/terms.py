@@ -10,13 +10,13 @@ from typing import Any, TypedDict
 from django.db import models
 
 from config.errors import Fault, Invalid
+from config.limits.sizes import CLAIM_CHARACTERS
 from experiments.content import flaw_in_text
 from experiments.models import Experiment
 from hypotheses.models import Hypothesis, Target
 from projects.models import Direction, Project, ProjectMetric
 
-TEXT_MOST = 20_000
-LENGTHS = {"title": 255, "claim": TEXT_MOST, "rationale": TEXT_MOST, "description": TEXT_MOST}
+LENGTHS = {"title": 255, "claim": CLAIM_CHARACTERS, "rationale": CLAIM_CHARACTERS, "description": CLAIM_CHARACTERS}
 TARGETS_MOST = 20
 EFFECT_MOST = 1e300
 NAMES_SHOWN = 20

@@ -16,6 +16,7 @@ from accounts.access import caller
 from accounts.models import Role, User
 from accounts.slugs import with_slug_or
 from config.errors import Invalid, NotFound
+from config.limits.lane import heavy
 from config.web.htmx import HtmxHttpRequest, partial
 from experiments.models import Experiment
 from experiments.readings.numbers import Numbers
@@ -65,11 +66,20 @@ def shown(request: HtmxHttpRequest, opened: OpenProject, form: HypothesisForm, *
     """The form with what the claim will take; its right half alone where HTMX asks after a change."""
     numbers = Numbers()
     content = {"opened": opened, "tab": "hypotheses", "form": form, "prospects": prospects_of(form, numbers), "is_away": numbers.is_away}
-    runs = select(opened.project, [form["experiments"].value() or ""]).experiments if "experiments" in form.fields else []
-    content["ended"] = sum(run.is_ended for run in runs)
+    content["ended"] = sum(run.is_ended for run in runs_in(form))
     if is_preview:
         return render(request, partial("hypotheses/hypothesis_form.html", "preview", request), content | more)
     return render(request, "hypotheses/hypothesis_form.html", content | more, status=422 if form.is_bound and form.errors else 200)
+
+
+def runs_in(form: HypothesisForm) -> list[Experiment]:
+    """The runs that the form names; none where what it names is refused."""
+    if "experiments" not in form.fields:
+        return []
+    try:
+        return select(form.project, [form["experiments"].value() or ""]).experiments
+    except Invalid:
+        return []
 
 
 def prospects_of(form: HypothesisForm, numbers: Numbers) -> list[Prospect]:
@@ -145,6 +155,7 @@ def delete(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_s
 
 @login_required
 @require_POST
+@heavy
 def judge(request: HttpRequest, team_slug: str, project_slug: str, hypothesis_slug: str) -> HttpResponse:
     """Judge now; where that cannot be, it is marked and follows."""
     opened, claim = open_hypothesis(request, team_slug, project_slug, hypothesis_slug, role=Role.EDITOR)

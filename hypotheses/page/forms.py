@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from config.errors import NotFound
+from config.errors import Invalid, NotFound
 from config.web.names import NameInput
 from experiments.models import Experiment
 from experiments.readings.selection import select
@@ -136,7 +136,10 @@ class HypothesisForm(forms.Form):
 
     def clean_experiments(self) -> list[Experiment]:
         """The runs with these slugs or UUIDs."""
-        found = select(self.project, [self.cleaned_data["experiments"]])
+        try:
+            found = select(self.project, [self.cleaned_data["experiments"]])
+        except Invalid as error:
+            raise forms.ValidationError(str(error)) from error
         if found.unknown:
             raise forms.ValidationError(f"There is no experiment {', '.join(found.unknown[:5])} in this project: give slugs, with commas between.")
         return found.experiments

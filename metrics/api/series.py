@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
@@ -21,6 +22,8 @@ from accounts.audit.recording import record
 from accounts.scopes import READS, READS_BACK
 from accounts.slugs import spellings
 from config.errors import Conflict, Fault, Invalid, NotFound
+from config.limits.lane import Heavy
+from config.limits.sizes import NAMED_MOST
 from config.web import files
 from config.web.words import listed, meant, nearest
 from experiments.models import Experiment
@@ -35,6 +38,7 @@ from projects.models import Project, ProjectMetric
 
 COMPARED_MOST = 500
 TABLE_MOST = 10_000
+POINTS_FEW = 10_000
 SUMMARY_PIECE = 500
 SUMMARY_FILE = pa.schema(
     [(name, pa.string()) for name in ("id", "slug", "name", "metric")]
@@ -59,18 +63,23 @@ def named(project: Project, references: str, *, most: int) -> list[charts.Run]:
         raise Invalid(f"experiments names 1 to {most} experiments, separated by commas; got {len(asked)}.")
     found = runs(project.experiments.all())
     by_reference = {run.slug: run for run in found} | {str(run.id): run for run in found}
-    return list(dict.fromkeys(by_reference.get(reference) or by_name(project, found, reference) for reference in asked))
+    by_word = defaultdict[str, list[charts.Run]](list)
+    if any(reference not in by_reference for reference in asked):
+        for run in found:
+            for word in {run.name, run.slug}:
+                by_word[word].append(run)
+    return list(dict.fromkeys(by_reference.get(reference) or by_name(project, by_word, reference) for reference in asked))
 
 
-def by_name(project: Project, found: Sequence[charts.Run], reference: str) -> charts.Run:
+def by_name(project: Project, found: Mapping[str, Sequence[charts.Run]], reference: str) -> charts.Run:
     """The one run of this name. Raises NotFound, or Conflict where several have it."""
     for word in spellings(reference):
-        several = [run for run in found if word in (run.name, run.slug)]
+        several = found.get(word, ())
         if len(several) > 1:
             raise Conflict(f"Several experiments have the name {reference!r}: say which by its UUID, {' or '.join(str(run.id) for run in several[:5])}.")
         if several:
             return several[0]
-    near = nearest(reference, (run.slug for run in found))
+    near = nearest(reference, (run.slug for several in found.values() for run in several))
     message = f"There is no experiment {reference!r} in {project}.{meant(near)}"
     raise NotFound(message, [Fault(None, "experiments", "unknown", message, suggestion=near or None)])
 
@@ -91,10 +100,15 @@ def runs(experiments: QuerySet[Experiment]) -> list[charts.Run]:
 SERIES = [MAX_POINTS, FROM, TO, X, OpenApiParameter("format", str, enum=["json", "csv"], description="json where not given.")]
 
 
-class Timeseries(StoreView):
+class Timeseries(Heavy, StoreView):
     """One series."""
 
     scopes: ClassVar = {"get": READS_BACK}
+
+    def is_heavy(self, request: Request) -> bool:
+        """Whether it may be millions of points."""
+        most = request.query_params.get("max_points", "")
+        return request.query_params.get("format") == "csv" or (most.isdecimal() and (len(most) > 9 or int(most) > POINTS_FEW))
 
     @extend_schema(
         operation_id="timeseries",
@@ -139,7 +153,7 @@ class NamedTimeseries(Timeseries):
         return self.told(request, self.project(project), experiment, metric_asked(request))
 
 
-class Compare(StoreView):
+class Compare(Heavy, StoreView):
     """One metric of many experiments."""
 
     scopes: ClassVar = {"get": READS}
@@ -189,7 +203,7 @@ def compared(owner: Project, chosen: list[charts.Run], metric: str, query: Any) 
     return charts.comparison(process.repository(), place, chosen, metric, asked)
 
 
-class SummaryTable(StoreView):
+class SummaryTable(Heavy, StoreView):
     """Experiments x metrics."""
 
     scopes: ClassVar = {"get": READS}
@@ -216,7 +230,7 @@ class SummaryTable(StoreView):
         if where.strip():
             fit = set(fitting(owner, where, owner.experiments.all()))
             chosen = [run for run in chosen if run.id in fit]
-        names = [as_kept(owner, unquoted(name)) for name in listed(request.query_params.get("metrics", ""))] or None
+        names = metrics_asked(owner, request.query_params.get("metrics", "")) or None
         refuse_unknown_metrics(owner, names or [])
         ids = [run.id for run in chosen] if asked else None
         how = dict(owner.metrics.values_list("name", "aggregation"))
@@ -229,6 +243,14 @@ class SummaryTable(StoreView):
 
         body = cached(["summary", owner.pk, owner.slug, names, sorted(how.items()), chosen], ids or [owner.pk], make)
         return with_pending(body, [run.id for run in chosen])
+
+
+def metrics_asked(owner: Project, text: str) -> list[str]:
+    """The metrics of a list in an address, as the store has them. Raises Invalid for too many."""
+    words = listed(text)
+    if len(words) > NAMED_MOST:
+        raise charts.wrong("metrics", f"metrics names {len(words):,}: {NAMED_MOST:,} at most. All there are where it is left out.")
+    return [as_kept(owner, unquoted(name)) for name in words]
 
 
 def unquoted(name: str) -> str:

@@ -4,6 +4,7 @@ import { crossingText, xWhere } from "./crossing.js";
 import { Facets } from "./facets.js";
 import { described, said } from "./groups.js";
 import { hasRunning } from "./live.js";
+import { askInTurn } from "../frame/asking.js";
 import { span, step, zone } from "../frame/numbers.js";
 import { oddText } from "./odd.js";
 import { breadth, Plot, xText } from "./plot.js";
@@ -85,7 +86,7 @@ export class Card {
     const asking = (this.asking = new AbortController());
     this.wait(true);
     try {
-      const response = await fetch(this.address(), { signal: asking.signal, credentials: "same-origin", headers: { Accept: "application/json" } });
+      const response = await askInTurn(this.address(), asking.signal);
       if (!response.ok) throw new Error(await reason(response));
       this.answer = await response.json();
       this.draw();

@@ -1,5 +1,6 @@
 /* The desk of scatter and parallel coordinates: its axes, brushes and colours, kept in the address; the page around it is told what fits. */
 
+import { askInTurn } from "../frame/asking.js";
 import { AGGREGATES, condition, fitting, keyOf, read, Scale, Shades, withAggregate, written } from "./axes.js";
 import { AxisRows } from "./axis_rows.js";
 import { remember } from "../frame/address.js";
@@ -99,7 +100,7 @@ export class Desk {
     const asking = (this.asking = new AbortController());
     this.root.setAttribute("aria-busy", "true");
     try {
-      const response = await fetch(this.address(), { signal: asking.signal, credentials: "same-origin", headers: { Accept: "application/json" } });
+      const response = await askInTurn(this.address(), asking.signal);
       if (!response.headers.get("Content-Type")?.includes("json")) throw new Error(response.ok ? "You are signed out: load the page again." : `The server answered ${response.status}: load the page again.`);
       const answer = await response.json();
       if (!response.ok) throw new Error(answer.error.message);
