@@ -28,8 +28,6 @@ bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "operations.web_server.gunicorn_worker.WebServerWorker"
 workers = settings.WEB_CONCURRENCY
 threads = settings.SERVER_THREADS
-# Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
-keepalive = 75
 # Requests in flight (one that waits for visible points takes up to 10 s), then one attempt at what waits in the spool.
 graceful_timeout = 25
 timeout = 60

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 
 # Tokens, passwords, sessions and people: never written down by anybody on the way.
-NEVER_KEPT = ("/sign-", "/account", "/admin/", "/password/", "/join/", "/teams/", "/api/v1/auth/", "/api/v1/tokens", "/api/v1/account", "/api/v1/teams")
+NEVER_KEPT = re.compile("/(sign-in|sign-out|account|password|join|admin|audit|teams|new-team|api/v1/(auth|tokens|account|invitations|teams|people|audit))(/|$)")
 PUBLIC = ("/static/", "/health", "/ready", "/metrics")
 # It is drawn anew for each page, and any of them holds as long as the cookie that it is checked against.
 CSRF_FIELD = re.compile(rb'(name="csrfmiddlewaretoken" value=")[A-Za-z0-9]+')
@@ -29,7 +29,7 @@ class CachingMiddleware:
         path = request.path_info
         if path.startswith(PUBLIC):
             return response
-        if path.startswith(NEVER_KEPT):
+        if NEVER_KEPT.match(path):
             patch_cache_control(response, private=True, no_store=True)
         elif not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)

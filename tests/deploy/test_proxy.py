@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from config.web.bodies import purposes
+from operations.web_server.channel import IDLE_S
 from tests.deploy.compose import ROOT
 from tests.ports import free_port
 from tests.waiting import until
@@ -43,7 +45,8 @@ def test_each_purpose_has_its_limit():
 
 
 def test_the_proxy_lets_through_what_the_product_takes_and_little_more():
-    purposes = pytest.importorskip("config.web.bodies.purposes")
+    (signing_in,) = locations().keys() - LIMITS.keys()
+    assert signing_in.removeprefix("~ ^") == purposes.SIGNING_IN.pattern
     passwords = dict.fromkeys(("/sign-in", "/password/new", "/api/v1/auth/token", "/api/v1/tokens"), 16 * KIB)
     for path, let_through in {**passwords, "/vision/digits/edit": 2 * MIB, "/api/v1/experiments": 4 * MIB}.items():
         assert purposes.most_bytes(path) <= let_through <= 1.1 * purposes.most_bytes(path), path
@@ -68,10 +71,8 @@ def test_the_proxy_says_what_the_product_believes_and_nothing_that_the_client_sa
 
 def test_the_proxy_keeps_connections_for_a_shorter_time_than_the_product():
     kept = re.search(r"keepalive_timeout (\d+)s;", NGINX)
-    gunicorn = re.search(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)
     assert kept
-    assert gunicorn
-    assert int(kept[1]) < int(gunicorn[1])
+    assert int(kept[1]) < IDLE_S
 
 
 # What nginx does with it
