@@ -20,7 +20,7 @@ from accounts.audit.models import AuditEntry
 from accounts.audit.recording import record
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
 from accounts.people import changing, passwords, sessions
-from accounts.tokens.ending import revoke
+from accounts.tokens.ending import revoke, shrink_made
 from accounts.tokens.forms import AdminTokenForm
 from accounts.tokens.issuing import Wanted, mint, needs_password
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
@@ -97,6 +97,7 @@ class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[ty
         if isinstance(obj, User) and "password" in [name.lower() for name in fields_of(message)]:
             record("password.changed", on=obj)
             sessions.end(obj, but=request.session.session_key)
+            transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
         return super().log_change(request, obj, message)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
@@ -224,7 +225,7 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
         """Make a new token, or save a changed one."""
         if change:
             super().save_model(request, obj, form, change)
-            GRANTS.forget()
+            shrink_made(obj)
             return
         wanted = Wanted(obj.name, obj.team, Scope(obj.scope), obj.project, obj.expires_at)
         issued, secret = mint(Caller(obj.user), wanted, by=caller(request).user)

@@ -26,6 +26,7 @@ from accounts.signing_in.backends import is_password_of
 from accounts.tokens.ending import revoke
 from config.errors import NotFound, TooManyRequests
 from config.web.request_id import address_of
+from metrics.ingest.grants import GRANTS
 
 logger = logging.getLogger(__name__)
 ASKED_SPAN = timedelta(hours=1)
@@ -74,6 +75,7 @@ def put(user: User, password: str, *, field: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password"])
     record("password.changed", on=user, by=user)
+    transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
 
 
 # Setting it anew --------------------------------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NotRequired, TypedDict
 
@@ -13,7 +11,7 @@ from django.utils import timezone
 
 from accounts.access import Caller
 from accounts.audit.recording import record
-from accounts.models import ApiToken, Scope, Team, User
+from accounts.models import ApiToken, Scope, User
 from accounts.tokens.issuing import earliest
 from config.errors import Fault, Invalid
 from metrics.ingest.grants import GRANTS
@@ -47,27 +45,9 @@ def revoke(token: ApiToken) -> None:
     transaction.on_commit(GRANTS.forget)
 
 
-@transaction.atomic
-def end_tokens_of(user: User, team: Team) -> int:
-    """End for good every token of a person for a team, who leaves it; how many had not ended."""
-    ended = ApiToken.objects.filter(user=user, team=team).revoke()
-    transaction.on_commit(GRANTS.forget)
-    return ended
-
-
 def living_of(user: User) -> QuerySet[ApiToken]:
     """The tokens of a person that hold: whoever changes the password is asked which of them to end."""
     return ApiToken.objects.usable(at=timezone.now()).filter(user=user).select_related("team", "project")
-
-
-@transaction.atomic
-def end_with_password(user: User, chosen: Iterable[uuid.UUID | str]) -> int:
-    """After a change of password: end those of the person's tokens that were chosen, and have JWTs asked for anew at once; how many tokens ended."""
-    ending = list(living_of(user).filter(pk__in=list(chosen)))
-    for token in ending:
-        revoke(token)
-    transaction.on_commit(GRANTS.forget)
-    return len(ending)
 
 
 @transaction.atomic
@@ -80,9 +60,14 @@ def narrow(token: ApiToken, **asked: object) -> None:
     if not changes:
         return
     token.save(update_fields=list(changes))
+    shrink_made(token)
+    record("token.changed", on=token, details={"changed": ", ".join(changes)})
+
+
+def shrink_made(token: ApiToken) -> None:
+    """Let what a token made do no more than the token does now, and end no later; this process decides anew at once."""
     for made in ApiToken.objects.made_by([token]).filter(revoked_at=None):
         shrink(made, token)
-    record("token.changed", on=token, details={"changed": ", ".join(changes)})
     transaction.on_commit(GRANTS.forget)
 
 

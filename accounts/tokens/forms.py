@@ -121,13 +121,16 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         return given
 
     def clean(self) -> dict[str, Any]:  # Any: values of several fields
-        """A project is one of the team's; the end is within TOKEN_MAX_DAYS."""
+        """A project is one of the team's; the end is within TOKEN_MAX_DAYS, and no later than that of the token that made it."""
         cleaned = super().clean() or {}
         project, team = cleaned.get("project"), cleaned.get("team")
         if project is not None and team is not None and project.team_id != team.pk:
             self.add_error("project", "This is a project of another team.")
+        ends_at, maker = cleaned.get("expires_at"), self.instance.parent
+        if maker is not None and maker.expires_at is not None and issuing.earliest(ends_at, maker.expires_at) != ends_at:
+            self.add_error("expires_at", f"The token that made it ends on {maker.expires_at:%Y-%m-%d %H:%M} UTC: give no later end.")
         try:
-            issuing.latest_end(cleaned.get("expires_at"))
+            issuing.latest_end(ends_at)
         except Invalid as refused:
             self.add_error("expires_at", str(refused))
         return cleaned

@@ -22,7 +22,12 @@ CHAPTER_OF = {
 
 
 class Chaptered(AutoSchema):
-    """Operations in chapters, by the resource that their address names."""
+    """Operations in chapters, by the resource that their address names; each says which scope of a token it takes."""
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        """What the operation says of itself, and the weakest scopes that it takes where it takes a token."""
+        said, takes = str(super().get_description() or ""), getattr(self.view, "scopes", {}).get(getattr(self.view, "action", None) or self.method.lower())
+        return f"{said}\n\nTakes a token of the scope {' or '.join(f'`{scope.value}`' for scope in takes)}." if takes else said
 
     def get_tags(self) -> list[str]:
         """The one chapter that an operation stands in."""
