@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
@@ -92,9 +92,9 @@ class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[ty
         (changing.switch_on if is_active else changing.switch_off)(obj, by=by)
         transaction.on_commit(GRANTS.forget)
 
-    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:  # Any: Django's own signature
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:  # Any: Django's own signature
         """A line; where an operator set the password, whoever was signed in with the one before is signed out."""
-        if "password" in [name.lower() for name in fields_of(message)]:
+        if isinstance(obj, User) and "password" in [name.lower() for name in fields_of(message)]:
             record("password.changed", on=obj)
             sessions.end(obj, but=request.session.session_key)
             transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
@@ -131,7 +131,7 @@ class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[ty
         if len(queryset) != 1 or not request.user.is_superuser:
             messages.error(request, "Select one person; only operators make such links.")
             return None
-        link = request.build_absolute_uri(passwords.link_by(request.user, queryset[0]))  # type: ignore[arg-type]  # as above
+        link = request.build_absolute_uri(passwords.link_by(request.user, queryset[0]))
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "A new password", "link": link, "whose": queryset[0]}
         response = render(request, "admin/accounts/user/link.html", context)
         add_never_cache_headers(response)

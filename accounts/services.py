@@ -32,7 +32,7 @@ def default_team(caller: Caller) -> Team:
     if len(teams) == 1:
         return teams[0]
     if not teams:
-        raise Invalid("You are in no team: an admin can add you to one.")
+        raise Invalid("You are in no team: an admin can invite you to one, or make one of your own.")
     choices = f"Say which team: {', '.join(team.slug for team in teams)}."
     raise Invalid(f"You are in more than one team. {choices}", [Fault(None, "team", "required", choices)])
 

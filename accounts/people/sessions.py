@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import time
 from collections.abc import Callable
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +20,7 @@ from config.web.request_id import address_of
 
 logger = logging.getLogger(__name__)
 SEEN_RESOLUTION_S = 300
+REMEMBERED_MOST = 20_000
 
 
 class SeenMiddleware:
@@ -33,14 +33,29 @@ class SeenMiddleware:
         """Pass the request on, then look whether it was somebody's."""
         response = self.get_response(request)
         session = request.session
-        if session.accessed and session.session_key and SESSION_KEY in session and cache.add(place_of(session.session_key), 1, timeout=SEEN_RESOLUTION_S):
+        if session.accessed and session.session_key and SESSION_KEY in session and SEEN.is_due(session.session_key):
             see(request, int(session[SESSION_KEY]))
         return response
 
 
-def place_of(session_key: str) -> str:
-    """What the cache keeps a session under; the key itself would open it."""
-    return f"seen:{hashlib.blake2b(session_key.encode(), digest_size=16).hexdigest()}"
+class Seen:
+    """When this process last noted each session; of the oldest it forgets."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, float] = {}
+
+    def is_due(self, session_key: str) -> bool:
+        """Whether a session is to be noted now; it counts as noted then."""
+        now = time.monotonic()
+        if now - self.at.get(session_key, -SEEN_RESOLUTION_S) < SEEN_RESOLUTION_S:
+            return False
+        if len(self.at) >= REMEMBERED_MOST:
+            self.at = {}
+        self.at[session_key] = now
+        return True
+
+
+SEEN = Seen()
 
 
 def see(request: HttpRequest, user_id: int) -> None:
@@ -56,7 +71,7 @@ def begin(request: HttpRequest, user: User) -> None:
     """Note a browser that has just signed in."""
     if request.session.session_key is None:
         request.session.create()
-    cache.set(place_of(str(request.session.session_key)), 1, timeout=SEEN_RESOLUTION_S)
+    SEEN.is_due(str(request.session.session_key))
     see(request, user.pk)
 
 

@@ -9,8 +9,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.audit.models import AuditEntry
-from accounts.models import ApiToken, SignInCount
-from accounts.passes.models import BrowserSession
+from accounts.models import ApiToken, BrowserSession, Invitation, SignInCount
 from alerts.sending import outbox
 from metrics.clock.occurrences import Turn
 from metrics.models import Difference, Occurrence
@@ -26,6 +25,7 @@ def expire(turn: Turn) -> str:
     now = timezone.now()
     tokens, sessions, occurrences = ended_tokens(now), ended_sessions(now), old_occurrences(now)
     Difference.objects.filter(settled_at__lt=now - HISTORY_KEPT).delete()
+    Invitation.objects.filter(ends_at__lt=now - TOKENS_KEPT).delete()
     SignInCount.objects.filter(ends_at__lt=now).delete()
     outbox.forget_old(at=now)
     lines = AuditEntry.objects.expire(at=now)

@@ -12,6 +12,7 @@ from accounts.invitations import inviting
 from accounts.models import AuditEntry, Invitation, Membership, Role, User
 from accounts.people import changing
 from config.errors import Conflict, NotFound, TooManyRequests
+from metrics.upkeep.expiry import expire
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.differs_on_servers("an invitation is held by a lock of the database while it is accepted")
@@ -167,6 +168,7 @@ def test_nobody_joins_by_the_invitation_of_who_is_no_admin_any_more(team, alice,
         Membership.objects.filter(user=erin).update(role=Role.EDITOR)
     with pytest.raises(NotFound):
         inviting.opened_by(key)
+    assert (Invitation.objects.get().taken_back_at is None) is (end == "past the verbs")
 
 
 def test_an_invitation_of_one_team_is_not_another_admins(api_for, alice, carol, team):
@@ -176,6 +178,14 @@ def test_an_invitation_of_one_team_is_not_another_admins(api_for, alice, carol, 
     assert client.delete(f"/api/v1/teams/{theirs.slug}/invitations/{pk}").status_code == 404
     assert client.post(f"/api/v1/teams/{theirs.slug}/invitations/{pk}/link").status_code == 404
     assert Invitation.objects.open(at=timezone.now()).exists()
+
+
+def test_what_ended_long_ago_is_forgotten(team, alice):
+    invited(team, alice)
+    invited(team, alice, name="lately")
+    Invitation.objects.exclude(name="lately").update(ends_at=timezone.now() - timedelta(days=91))
+    expire(None)
+    assert [one.name for one in Invitation.objects.all()] == ["lately"]
 
 
 def test_every_step_leaves_a_line(team, alice):

@@ -171,11 +171,9 @@ def test_a_session_from_before_they_were_listed_is_seen_and_ends_with_the_others
 
 
 def test_a_session_that_is_used_is_seen_again(erin):
-    from django.core.cache import cache
-
     browser = signed_in(erin)
     BrowserSession.objects.all().delete()
-    cache.clear()
+    sessions.SEEN.at.clear()
     browser.get("/account", headers={"User-Agent": FIREFOX})
     assert BrowserSession.objects.get().device == "Firefox on Linux"
 

@@ -126,6 +126,7 @@ def curve(chance: random.Random, count: int, *, diverges: bool) -> list[Any]:
 
 def record() -> dict[str, str]:
     """The team renamed, both projects, and everything that pages show of them."""
+    from accounts.invitations import inviting
     from accounts.models import ApiToken, Team, User
     from projects.models import Project, ProjectMetric, SavedView
 
@@ -138,7 +139,8 @@ def record() -> dict[str, str]:
     token, _ = ApiToken.issue(user=user, team=team, name=HOSTILE[:100])
     experiments = runs(project, user)
     forest(team)
-    values = claim(project, experiments, user) | trouble(team, project, experiments)
+    inviting.invite(team, name=HOSTILE[:200], role="viewer", by=user)
+    values = claim(project, experiments, user) | trouble(team, project, experiments) | {"membership_id": team.memberships.get().pk}
     names = {"team_slug": team.slug, "project_slug": PROJECT, "experiment_slug": slug(1), "view_id": view.pk, "token_id": token.pk}
     return {name: str(value) for name, value in (names | values | {"metric_id": ProjectMetric.objects.filter(project=project).first().pk}).items()}
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.e2e.conftest import Console, Crowd, sign_in
 from tests.e2e.crowd import ARABIC, CHINESE, HOSTILE, LEADING, NAN_RUN, SINGLE_RUN, slug
 from tests.faults.served import ROOT
-from tests.security.matrix import EXPERIMENT, PROJECT, ROUTES
+from tests.security.matrix import EXPERIMENT, NOBODY, PROJECT, ROUTES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -67,7 +67,7 @@ def filled(route: str, values: dict[str, str]) -> str:
 
 def addresses(values: dict[str, str]) -> Iterator[str]:
     """Every address that may be a page, as it is and with each of its questions."""
-    for route in (route for route, verbs in ROUTES.items() if "GET" in verbs and not route.startswith(ELSEWHERE)):
+    for route in (route for route, verbs in ROUTES.items() if "GET" in verbs and verbs["GET"] != NOBODY and not route.startswith(ELSEWHERE)):
         bare = filled(route, values)
         yield bare
         for asked in ASKED.get(route, []):

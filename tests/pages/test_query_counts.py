@@ -32,12 +32,13 @@ from metrics.store.repository import MetricRepository
 from metrics.store.shapes import Place
 from projects.models import Project, ProjectMetric, SavedView
 from tests.counting import Counting
-from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES
+from tests.security.matrix import EXPERIMENT, HYPOTHESIS, PROJECT, ROUTES, TEAM
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.differs_on_servers("how often a page asks hangs on the backend and on what the shared cache keeps"),
 ]
+REFUSED = 400
 NAMES = ("loss", "accuracy", "train/loss")
 RUNS = {"e": "run-0,run-1,run-2"}
 # What programs ask, and the pages that Django and Swagger bring.
@@ -65,7 +66,16 @@ COSTS: dict[str, tuple[int, int]] = {
     EXPERIMENT + "delete": (12, 1),
     PROJECT + "lineage": (12, 1),
     "sign-in": (2, 0),
-    "account": (8, 0),
+    "account": (10, 0),
+    "account/password": (6, 0),
+    "password/forgotten": (4, 0),
+    "teams/": (4, 0),
+    "new-team": (5, 0),
+    TEAM: (12, 0),
+    TEAM + "rename": (6, 0),
+    TEAM + "leave": (6, 0),
+    TEAM + "audit": (9, 0),
+    TEAM + "members/<int:membership_id>/remove": (7, 0),
     "alerts/": (9, 0),
     PROJECT + "alerts/": (14, 0),
     "alerts/channels/new": (9, 0),
@@ -156,7 +166,7 @@ def world(store, project, alice) -> World:
 
 def pages() -> list[str]:
     """The routes that a person reads."""
-    return [route for route, verbs in ROUTES.items() if "GET" in verbs and not route.startswith(ELSEWHERE)]
+    return [route for route, verbs in ROUTES.items() if "GET" in verbs and verbs["GET"].codes[-1] < REFUSED and not route.startswith(ELSEWHERE)]
 
 
 def address(world: World, route: str) -> str:
@@ -164,6 +174,7 @@ def address(world: World, route: str) -> str:
     project = world.project
     values = {
         "team_slug": project.team.slug, "project_slug": project.slug, "experiment_slug": "run-0", "hypothesis_slug": "claim-0",
+        "membership_id": project.team.memberships.order_by("pk").first().pk,
         "view_id": project.views.order_by("pk").first().pk, "channel_id": channels.Channel.objects.order_by("created_at").first().pk,
     }  # fmt: skip
     path = "/" + route
