@@ -221,6 +221,11 @@ def test_a_view_that_says_nothing_takes_no_token(scoped, alice, team):
     assert Plain.as_view()(jwt).status_code == 200
 
 
+def test_who_may_not_log_is_told_that_it_takes_no_more_than_the_scope_ingest(store, scoped, experiment):
+    answer = send(scoped("read"), "POST", "/api/v1/metrics/log/digits/baseline", **POINT)
+    assert (answer.status_code, "scope ingest (Log)" in message(answer)) == (403, True)
+
+
 # A token that logs
 
 
