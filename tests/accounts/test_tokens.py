@@ -560,6 +560,15 @@ def test_a_change_of_the_password_ends_sessions_and_jwts_and_the_tokens_that_are
     assert with_bearer(kept[1]).get("/api/v1/teams").status_code == 200
 
 
+def test_a_jwt_that_logged_a_moment_ago_ends_with_the_password_alone(store, settings, browser_for, erin, experiment):
+    settings.METRICS_ACCESS_CACHE_S = 1000
+    jwt = with_bearer(pair_for(erin)[0])
+    assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 200
+    sent = {"present": PASSWORD, "new": "another long password", "end_tokens": []}
+    assert send(browser_for(erin), "POST", "/api/v1/account/password", **sent).status_code == 204
+    assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 401
+
+
 # The password again
 
 
