@@ -29,6 +29,8 @@ class CachingMiddleware:
         path = request.path_info
         if path.startswith(PUBLIC):
             return response
+        if "no-store" in response.get("Cache-Control", ""):
+            return response
         if NEVER_KEPT.match(path):
             patch_cache_control(response, private=True, no_store=True)
         elif not response.has_header("Cache-Control"):

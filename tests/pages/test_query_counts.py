@@ -21,6 +21,7 @@ from accounts.models import ApiToken
 from alerts import lifecycle as alerts
 from alerts.models import Channel
 from alerts.sending import channels
+from alerts.sending.allowance import CHANNELS
 from experiments.models import Experiment, ExperimentEvent, Tag
 from hypotheses.claims import stating
 from hypotheses.claims.linking import link
@@ -125,7 +126,8 @@ class World:
             alerts.open_alert(kind="stalled", severity="mid", experiment=each, message="silent")
             SavedView.objects.create(project=self.project, name=f"view {number}", query="?q=loss", by=self.user)
             ApiToken.issue(user=self.user, team=self.project.team, name=f"token {number}")
-            channels.create(self.project.team, name=f"channel {number}", kind=Channel.Kind.EMAIL)
+            if number < CHANNELS:
+                channels.create(self.project.team, name=f"channel {number}", kind=Channel.Kind.EMAIL)
             Project.objects.create(team=self.project.team, name=f"run project {number}")
         self.rows = rows
 
