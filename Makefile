@@ -10,13 +10,13 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := $(if $(REDIS_URL)$(CLICKHOUSE_HOST),,-n $(WORKERS) --dist worksteal)
 .DEFAULT_GOAL := run
-.PHONY: env run test test-slow test-servers test-ci test-all soak bench simulate lint clean client browser
+.PHONY: env run test test-slow test-servers test-ci test-all soak bench simulate lint clean client browser proxy
 
 run: $(VENV)/.installed node_modules/.installed client
 	@$(BIN)/python manage.py serve $(ARGS)
 
 # Quick parts first; kills and browser last. What takes longer is in test-slow; what can differ on a team's servers runs there in test-servers.
-test: $(VENV)/.dev node_modules/.dev client browser
+test: $(VENV)/.dev node_modules/.dev client browser proxy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(PYTEST) $(PARALLEL) -m "not faults and not browser and not slow"
 	$(PYTEST) $(PARALLEL) -m "faults and not slow"
@@ -100,11 +100,15 @@ node_modules/.installed node_modules/.dev: package.json package-lock.json | $(VE
 	@$(WITH_NODE) npm ci $(OMITTED) --silent --no-audit --no-fund || { echo "npm could not install the page's JavaScript: see the lines above, then run make again."; exit 1; }
 	@touch node_modules/.installed $@
 
-# Browser tests need Chromium. As root on Debian it is installed; elsewhere they are skipped, and say so.
+# Browser tests need Chromium, those of deploy/nginx.conf an nginx. As root on Debian they are installed; elsewhere such tests are skipped, and say so.
+APT := test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { $(APT) chromium >/dev/null; } || \
 	  echo "There is no Chromium here and it cannot be installed: the browser tests will be SKIPPED."
+
+proxy:
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { $(APT) nginx-light >/dev/null; } || \
+	  echo "There is no nginx here and it cannot be installed: the tests of deploy/nginx.conf will be SKIPPED."
 
 clean:
 	rm -rf $(VENV) node_modules client/dist client/build .mypy_cache .ruff_cache .import_linter_cache test-output
