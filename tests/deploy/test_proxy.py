@@ -141,6 +141,7 @@ def configured(folder: Path, *, port: int, behind: int) -> Path:
     text = re.sub(r"(ssl_certificate) \S+;", rf"\1 {certificate};", NGINX)
     text = re.sub(r"(ssl_certificate_key) \S+;", rf"\1 {key};", text)
     text = text.replace("127.0.0.1:8000", f"127.0.0.1:{behind}").replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    text = text.replace("/var/log/nginx", str(folder))
     text = re.sub(r"\n *listen \[::\]:\w+( ssl)?;", "", text).replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
     places = " ".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     user = "user root; " if os.geteuid() == 0 else ""
@@ -217,6 +218,12 @@ def test_the_product_hears_from_the_proxy_alone_who_calls(proxy):
     assert (heard["x-forwarded-for"], heard["x-forwarded-proto"], heard["host"]) == ("127.0.0.1", "https", "lab.example.org")
     assert not {"x-forwarded-host", "forwarded"} & set(heard)
     assert headers["server"] == "nginx"  # without its version
+
+
+def test_the_proxy_writes_down_no_key_of_an_invitation_or_a_password(proxy, tmp_path):
+    assert proxy.post("/join?key=hidden-and-long", 1)[0] == 200
+    until(lambda: "/join" in (tmp_path / "access.log").read_text(), "the line of a request")
+    assert "hidden" not in (tmp_path / "access.log").read_text()
 
 
 def test_a_body_that_drips_is_not_heard_of_by_the_product(proxy):
