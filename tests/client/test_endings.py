@@ -242,6 +242,7 @@ MODULE = 'import sys, os, signal, time\nrun = rp.init("digits")\nrun.log({"loss"
         ("try: raise SystemExit(4)\nexcept SystemExit as error: kept = [error, error]", 0, COMPLETE),
         ("import numpy; sys.exit(numpy.int64(0))", 1, CRASHED),
         ("kept = SystemExit(9)", 0, COMPLETE),
+        ("kept = type('Proxy', (), {'__class__': property(lambda self: 1 / 0)})()\nraise SystemExit(4)", 4, CRASHED),
         ("os._exit(5)", 5, CRASHED),
         ("os._exit(0)", 0, COMPLETE),
         ("try: sys.exit(2)\nexcept SystemExit: pass", 0, COMPLETE),

@@ -114,7 +114,7 @@ def hearing(flush: Callable[[], None]) -> Callable[[], None]:
 def exits_in_hand() -> list[SystemExit]:
     """The SystemExits that somebody holds whom Python does not see: only the interpreter has them in hand. A script may hold them, too."""
     usual = SystemExit()
-    found = [usual, *(each for each in gc.get_objects() if isinstance(each, SystemExit) and each is not usual)]
+    found = [usual, *(each for each in gc.get_objects() if issubclass(type(each), SystemExit) and each is not usual)]
     unseen = [unseen_holders(each) for each in found]
     return [each for each, holders in zip(found, unseen) if holders > unseen[0]]
 
