@@ -95,7 +95,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     def count(self, more: int) -> None:
         """Count bytes as held, or turn the request away where this process holds too many."""
         try:
-            FLIGHT.take(more)
+            FLIGHT.take(more, own=self.counted)
         except Refused as refused:
             self.turn_away(refused)
         else:

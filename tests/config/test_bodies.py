@@ -45,7 +45,7 @@ def test_a_small_body_that_becomes_larger_than_its_address_takes_is_refused(clie
 
 def test_no_more_of_a_body_is_unpacked_than_its_address_takes(monkeypatch):
     taken = []
-    monkeypatch.setattr(FLIGHT, "take", taken.append)
+    monkeypatch.setattr(FLIGHT, "take", lambda count, own: taken.append(count))
     monkeypatch.setattr(FLIGHT, "give", lambda count: None)
     with pytest.raises(TooLarge), decompressed(gzip.compress(b"a" * 50_000_000), "gzip", most=16_000):
         raise AssertionError
@@ -62,7 +62,7 @@ def test_a_large_form_of_somebody_unknown_is_refused_before_its_fields_are_read(
 
 def test_a_form_for_whose_fields_there_is_no_room_is_to_be_sent_again(browser_for, alice, monkeypatch):
     monkeypatch.setattr(FLIGHT, "most", 1_000_000)
-    with FLIGHT.holding(500_000):
+    with FLIGHT.holding(900_000):
         answer = browser_for(alice).post("/projects/new", "name=" + "%41" * 100_000, content_type=FORM)
     assert answer.status_code == 503
     assert answer["Retry-After"]
@@ -99,10 +99,13 @@ def test_what_is_built_of_a_body_counts_as_long_as_it_is_being_built(monkeypatch
         assert FLIGHT.held > 5_000_000
 
 
-def test_one_that_is_larger_than_all_room_is_taken_alone():
-    flight = Flight(most=10)
-    with flight.holding(50), pytest.raises(Unavailable):
-        flight.take(1)
+def test_one_that_is_larger_than_all_room_is_taken_while_others_hold_little():
+    flight = Flight(most=100)
+    with flight.holding(25), flight.holding(90), flight.holding(500, own=90):
+        with pytest.raises(Unavailable):
+            flight.take(1)
+        with pytest.raises(Unavailable):
+            flight.take(1, own=500)
     assert flight.held == 0
 
 

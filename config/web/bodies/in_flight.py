@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from config.errors import Unavailable
 
-MOST_BYTES = 200_000_000
+MOST_BYTES = 128_000_000
 RETRY_AFTER_S = 2
 
 
@@ -20,10 +20,13 @@ class Flight:
         self.held = 0
         self.lock = threading.Lock()
 
-    def take(self, count: int) -> None:
-        """Count bytes that are held from now on. Raises Unavailable, with nothing counted, where they are too many beside those of others."""
+    def take(self, count: int, *, own: int = 0) -> None:
+        """Count bytes that are held from now on, for a request that holds `own` already. Raises Unavailable, with nothing counted, where they are too many.
+
+        One that is larger than all room is taken while the others hold little: otherwise it never would be.
+        """
         with self.lock:
-            if self.held and self.held + count > self.most:
+            if self.held + count > self.most and self.held > own + self.most // 4:
                 message = "The server has its hands full with other large requests: nothing was written. Send this one again in a moment."
                 raise Unavailable(message, code="busy", retry_after_s=RETRY_AFTER_S)
             self.held += count
@@ -34,9 +37,9 @@ class Flight:
             self.held -= count
 
     @contextmanager
-    def holding(self, count: int) -> Iterator[None]:
+    def holding(self, count: int, *, own: int = 0) -> Iterator[None]:
         """Count them for the time of a block. Raises Unavailable."""
-        self.take(count)
+        self.take(count, own=own)
         try:
             yield
         finally:

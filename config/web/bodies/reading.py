@@ -33,7 +33,7 @@ def decompressed(body: bytes, encoding: str, *, most: int) -> Iterator[bytes]:
     held, plain = 0, io.BytesIO()
     try:
         for piece in unpacked(body, encoding, at_most=most + 1):
-            FLIGHT.take(len(piece))
+            FLIGHT.take(len(piece), own=held + len(body))
             held += plain.write(piece)
             if held > most:
                 raise TooLarge(f"The body is larger than {most} bytes once decompressed: send it in parts.")
@@ -77,5 +77,5 @@ def room_for_values(body: bytes, *, most: int) -> Iterator[None]:
     count = values_in(body)
     if count > most:
         raise TooLarge(f"The body holds about {count:,} values, {most:,} are the most here: send less at once.")
-    with FLIGHT.holding(count * VALUE_BYTES):
+    with FLIGHT.holding(count * VALUE_BYTES, own=len(body)):
         yield
