@@ -38,6 +38,11 @@ class Grants:
         """Decide everything anew from here on: something about access changed in this process."""
         self.known = {}
 
+    def remembers(self, secret: str, project: str, experiment: str) -> bool:
+        """Whether this token may write there, as far as it was decided already. Asks nobody."""
+        grant = self.known.get((ApiToken.hashed(secret), project, experiment))
+        return grant is not None and grant.until >= time.monotonic()
+
     def of(self, secret: str, project: str, experiment: str) -> Series:
         """The series that this token may write to. Raises the refusal."""
         asked = (ApiToken.hashed(secret), project, experiment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
 
     task_class = Answer
     error_task_class = Refusal
-    parser_class = Request
 
     def __init__(self, server: WebServer, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # Any, map: waitress' own signature
         self.web_server = server
@@ -91,6 +91,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         self.sent = 0
         self.span_began, self.span_sent = self.quiet_since, 0
         self.knock: Knock | None = None
+        self.parser_class = partial(Request, gate=server.gate)
         super().__init__(server, sock, addr, adj, map=map)
         self.server = Behind(server, self)
 
@@ -103,7 +104,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         """Whether more may be read."""
         if self.lingers_until:
             return not self.will_close
-        return self.knock is None and bool(super().readable())
+        is_waited_for = self.knock is not None and self.knock.request.holds_enough
+        return not is_waited_for and bool(super().readable())
 
     def handle_read(self) -> None:
         """Read. Whoever lingers is not listened to; who sends much is asked for first."""
@@ -112,6 +114,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
             self.recv(self.adj.recv_bytes)
             return
         super().handle_read()
+        self.ask()
+
+    def ask(self) -> None:
+        """Have it found out who sends a large body, where one has begun."""
         request = self.request
         if request is not None and request.is_asked_for and self.knock is None:
             self.knock = Knock(self, request)
@@ -129,6 +135,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
             if request.expect_continue:
                 self.send_continue()
             self.received(held)
+            self.ask()
 
     def turn_away(self, request: Request, refused: Refused) -> None:
         """Answer a request that is still coming in with a refusal."""
@@ -222,7 +229,7 @@ class Knock:
     def service(self) -> None:
         """Ask."""
         try:
-            self.channel.web_server.gate(environ_of(self.request))
+            self.request.gate.ask(environ_of(self.request))
         except Refused as refused:
             self.refused = refused
         except Exception:

@@ -13,6 +13,7 @@ from waitress.utilities import Error
 from config.errors import BadRequest, Refused, TooLarge
 from config.web.bodies.in_flight import FLIGHT
 from config.web.bodies.purposes import ANYONES_BYTES, refuse_length
+from operations.web_server.gate import Gate
 
 HEAD_BYTES = 65_536
 HEAD_S = 10.0
@@ -20,6 +21,8 @@ BODY_S = 300.0
 # The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least.
 GRACE_S = 10.0
 LEAST_RATE = 10_000
+# So much of a body is read while it is asked for who sends it: a sender whose window closes waits longer than the answer takes.
+HELD_BYTES = 262_144
 BROKE_OFF = "The body broke off before its end: nothing was written."
 
 
@@ -40,8 +43,9 @@ class HeadTooLarge(Refused):
 class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes without types
     """A request being read. `error` says why it is turned away, from then on its connection is of no more use."""
 
-    def __init__(self, adj: Any) -> None:  # Any: waitress' own settings
+    def __init__(self, adj: Any, *, gate: Gate) -> None:  # Any: waitress' own settings
         super().__init__(adj)
+        self.gate = gate
         self.began = time.monotonic()
         self.is_begun = self.expect_continue = False
         self.is_asked_for = False  # whether somebody finds out who sends it
@@ -66,6 +70,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
         self.is_begun = True
         if self.is_asked_for:
             self.held += data
+            self.count(len(data))
             return len(data)
         was_head = not self.headers_finished
         before = self.body_bytes_received
@@ -82,15 +87,22 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
             refuse_length(self.content_length, self.path)
         except TooLarge as refused:
             self.turn_away(refused)
-        self.is_asked_for = self.error is None and self.content_length > ANYONES_BYTES
+        self.is_asked_for = self.error is None and self.content_length > ANYONES_BYTES and not self.gate.remembers(environ_of(self))
         if self.is_asked_for:
             self.is_continue_awaited, self.expect_continue = self.expect_continue, False
 
     def asked(self) -> bytes:
         """It is known who sends it: what came meanwhile, to be taken now. The body's time begins."""
+        FLIGHT.give(self.counted)
+        self.counted = 0
         held, self.held = self.held, b""
         self.is_asked_for, self.expect_continue, self.began = False, self.is_continue_awaited, time.monotonic()
         return held
+
+    @property
+    def holds_enough(self) -> bool:
+        """Whether no more of it is to be read before it is known who sends it."""
+        return len(self.held) >= min(HELD_BYTES, self.content_length)
 
     def count(self, more: int) -> None:
         """Count bytes as held, or turn the request away where this process holds too many."""

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from django.core.handlers.wsgi import WSGIHandler
 from waitress import wasyncore
@@ -24,7 +24,7 @@ from config.errors import SetupError
 from metrics.ingest.shortcut import Application, PointsFirst
 from operations.memory import keep_what_is_loaded
 from operations.web_server.channel import Channel, Knock
-from operations.web_server.gate import known
+from operations.web_server.gate import Gate
 from operations.web_server.requests import HEAD_BYTES
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,9 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
 
     channel_class = Channel
 
-    def __init__(
-        self, application: Application, listening: socket.socket, *, threads: int, finish_s: float = FINISH_S, gate: Callable[[Mapping[str, str]], None] = known
-    ) -> None:
+    def __init__(self, application: Application, listening: socket.socket, *, threads: int, finish_s: float = FINISH_S, gate: Gate | None = None) -> None:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for a thread is no news
-        self.gate, self.finish_s = gate, finish_s
+        self.gate, self.finish_s = gate or Gate(), finish_s
         self.selector = selectors.DefaultSelector()
         self.woken: collections.deque[tuple[Channel, Knock | None]] = collections.deque()
         self.bell, self.ringer = socket.socketpair()

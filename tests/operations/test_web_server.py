@@ -15,6 +15,7 @@ import pytest
 from config.errors import Unauthenticated
 from config.web.bodies.in_flight import FLIGHT
 from operations.web_server import channel, requests
+from operations.web_server.gate import Gate
 from operations.web_server.server import WebServer
 from tests.waiting import until
 
@@ -42,10 +43,21 @@ class Answering:
         return [said]
 
 
-def strangers_refused(environ: Mapping[str, str]) -> None:
-    """Let in whoever has any token."""
-    if "HTTP_AUTHORIZATION" not in environ:
-        raise Unauthenticated("No token came.")
+class Doorkeeper(Gate):
+    """Lets in whoever has any token, and remembers nobody but those with the token `known`."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def remembers(self, environ: Mapping[str, str]) -> bool:
+        """Whether it is the one."""
+        return environ.get("HTTP_AUTHORIZATION") == "Bearer known"
+
+    def ask(self, environ: Mapping[str, str]) -> None:
+        """Raise Unauthenticated for a stranger."""
+        self.asked += 1
+        if "HTTP_AUTHORIZATION" not in environ:
+            raise Unauthenticated("No token came.")
 
 
 @pytest.fixture
@@ -57,7 +69,7 @@ def application() -> Answering:
 @pytest.fixture
 def server(application: Answering) -> Iterator[WebServer]:
     """A server with two threads that answer."""
-    made = WebServer(application, socket.create_server(("127.0.0.1", 0)), threads=2, gate=strangers_refused)
+    made = WebServer(application, socket.create_server(("127.0.0.1", 0)), threads=2, gate=Doorkeeper())
     running = threading.Thread(target=made.run)
     running.start()
     yield made
@@ -175,6 +187,14 @@ def test_a_known_senders_large_body_and_what_follows_it_are_answered_in_turn(ser
         answers = all_answers(connection)
     assert answers.count(b"HTTP/1.1 200") == 3
     assert answers.index(b"GET /after 0") < answers.rindex(b"100000")
+
+
+@pytest.mark.parametrize(("token", "asked"), [("known", 0), ("x", 1)])
+def test_who_was_asked_for_just_now_is_not_asked_for_again(server, token, asked):
+    with connected(server) as connection:
+        connection.sendall(POST.format(LOG, 900_000, f"Authorization: Bearer {token}\r\n").encode() + b"y" * 900_000)
+        assert one_answer(connection).endswith(b"900000")
+    assert server.gate.asked == asked
 
 
 def test_somebody_who_sends_on_after_a_refusal_can_still_read_it(server):

@@ -17,8 +17,8 @@ from config.web.bodies.in_flight import FLIGHT
 PIECE = 1_000_000
 # What Python makes of one value of JSON.
 VALUE_BYTES = 100
-# Below this size a body is not worth counting: it cannot hold so much.
-COUNTED_FROM = 65_536
+# Below this size a body is not worth counting: it cannot hold so much, and a batch of points is that large.
+COUNTED_FROM = 262_144
 
 
 @contextmanager
