@@ -102,7 +102,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     @property
     def holds_enough(self) -> bool:
         """Whether no more of it is to be read before it is known who sends it."""
-        return len(self.held) >= min(HELD_BYTES, self.content_length)
+        return bool(len(self.held) >= min(HELD_BYTES, self.content_length))
 
     def count(self, more: int) -> None:
         """Count bytes as held, or turn the request away where this process holds too many."""
