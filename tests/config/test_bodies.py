@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import ExitStack
 
 import pytest
 import zstandard
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from config.errors import TooLarge, Unavailable
-from config.web.bodies.in_flight import FLIGHT, Flight
+from config.web.bodies.in_flight import FLIGHT, LARGE, Flight
 from config.web.bodies.purposes import most_bytes
 from config.web.bodies.reading import decompressed, room_for_values
 
@@ -91,6 +93,21 @@ def test_a_record_of_too_many_values_is_not_built(api_for, alice):
     answer = api_for(alice).post("/api/v1/experiments", body, content_type=JSON)
     assert answer.status_code == 413
     assert "400,000" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", ""])
+def test_large_bodies_take_not_all_threads_and_small_ones_need_no_place(encoding):
+    large, small = ((gzip.compress(body) if encoding else body) for body in (b" " * 1_000_001, b" " * 1_000_000))
+    with ExitStack() as taken:
+        while LARGE.free.acquire(blocking=False):
+            taken.callback(LARGE.free.release)
+        with pytest.raises(Unavailable), decompressed(large, encoding, most=2_000_000):
+            raise AssertionError
+        with decompressed(small, encoding, most=2_000_000) as body:
+            assert len(body) == 1_000_000
+    for _ in range(2 * settings.SERVER_THREADS):
+        with decompressed(large, encoding, most=2_000_000) as body:
+            assert len(body) == 1_000_001
 
 
 def test_what_is_built_of_a_body_counts_as_long_as_it_is_being_built(monkeypatch):

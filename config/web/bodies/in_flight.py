@@ -6,10 +6,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
+
 from config.errors import Unavailable
 
 MOST_BYTES = 128_000_000
 RETRY_AFTER_S = 2
+# From this size on, as sent or decompressed, a body takes a thread for so long that not all of them may be taken.
+LARGE_BYTES = 1_000_000
+BUSY = "The server has its hands full with other large requests: nothing was written. Send this one again in a moment."
 
 
 class Flight:
@@ -27,8 +32,7 @@ class Flight:
         """
         with self.lock:
             if self.held + count > self.most and self.held > own + self.most // 4:
-                message = "The server has its hands full with other large requests: nothing was written. Send this one again in a moment."
-                raise Unavailable(message, code="busy", retry_after_s=RETRY_AFTER_S)
+                raise Unavailable(BUSY, code="busy", retry_after_s=RETRY_AFTER_S)
             self.held += count
 
     def give(self, count: int) -> None:
@@ -46,4 +50,23 @@ class Flight:
             self.give(count)
 
 
+class Slots:
+    """Places for what takes a thread for long: whoever finds none is sent away at once, as waiting would take a thread, too."""
+
+    def __init__(self, count: int) -> None:
+        self.free = threading.BoundedSemaphore(count)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A place for the time of a block. Raises Unavailable."""
+        if not self.free.acquire(blocking=False):
+            raise Unavailable(BUSY, code="busy", retry_after_s=RETRY_AFTER_S)
+        try:
+            yield
+        finally:
+            self.free.release()
+
+
 FLIGHT = Flight()
+# A third of the threads that answer.
+LARGE = Slots(max(1, settings.SERVER_THREADS // 3))

@@ -6,13 +6,13 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import zstandard
 from django.http.request import UnreadablePostError
 
 from config.errors import BadRequest, TooLarge, UnknownEncoding
-from config.web.bodies.in_flight import FLIGHT
+from config.web.bodies.in_flight import FLIGHT, LARGE, LARGE_BYTES
 
 PIECE = 1_000_000
 # What Python makes of one value of JSON.
@@ -28,18 +28,20 @@ def decompressed(body: bytes, encoding: str, *, most: int) -> Iterator[bytes]:
     Raises Unavailable where the process holds too much already: a small body can become a large one.
     """
     if encoding in ("", "identity"):
-        yield body
+        with LARGE.one() if len(body) > LARGE_BYTES else nullcontext():
+            yield body
         return
     held, plain = 0, io.BytesIO()
-    try:
+    with ExitStack() as place:
+        place.callback(lambda: FLIGHT.give(held))
         for piece in unpacked(body, encoding, at_most=most + 1):
             FLIGHT.take(len(piece), own=held + len(body))
             held += plain.write(piece)
+            if held - len(piece) <= LARGE_BYTES < held:
+                place.enter_context(LARGE.one())
             if held > most:
                 raise TooLarge(f"The body is larger than {most} bytes once decompressed: send it in parts.")
         yield plain.getvalue()
-    finally:
-        FLIGHT.give(held)
 
 
 def unpacked(body: bytes, encoding: str, *, at_most: int) -> Iterator[bytes]:
