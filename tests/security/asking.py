@@ -202,14 +202,15 @@ def swaps(ours: World, other: World, who: str, *, is_api: bool, spelled: Collect
             yield filled_in(about, Ask(), other, {}, {}), filled_in(about, Ask(), unknown, {}, {})
 
 
-HOLDERS = ("project", "hypothesis", "experiment")
+HOLDERS = ("project", "hypothesis", "experiment")  # each may stand in those before it
 
 
 def is_held(route: str, ask: Ask, place: str, kind: str) -> bool:
-    """Whether a request names our project, or something in it, beside what is swapped."""
+    """Whether a request names our project, or something of it that holds what is swapped. `place` is the parameter that is, "" in a query or a body."""
     beside = [kind_of(name) for _, name in PARAMETER.findall(route) if name != place]
     literally = "project=digits" in ask.query or (ask.body or {}).get("project") == "digits"
-    return kind != "project" and (literally or any(each in HOLDERS for each in beside))
+    holding = HOLDERS[: HOLDERS.index(kind)] if place and kind in HOLDERS else HOLDERS
+    return kind != "project" and (literally or any(each in holding for each in beside))
 
 
 def spellings(kind: str, converter: str, ours: World, other: World, spelled: Collection[int]) -> list[int]:

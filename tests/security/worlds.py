@@ -148,14 +148,14 @@ def make_old(project: Project) -> None:
 
 def nowhere(like: World) -> World:
     """What a world would be that is not there: the same words with another mark, keys that nothing has."""
-    names = {kind: tuple(unknown(value, like.mark) for value in spelled) for kind, spelled in like.names.items()}
+    names = {kind: tuple(unknown(value, kind, like.mark) for value in spelled) for kind, spelled in like.names.items()}
     return World(NOWHERE, like.team, like.project, names)
 
 
-def unknown(value: Any, mark: str) -> Any:
+def unknown(value: Any, kind: str, mark: str) -> Any:
     """A value of the same form that names nothing."""
     if isinstance(value, uuid.UUID):
-        return uuid.UUID(int=value.int ^ 0xFFFF_FFFF)
+        return uuid.uuid5(uuid.NAMESPACE_OID, kind)
     if isinstance(value, int):
-        return 2_000_000_000 + value
+        return 2_000_000_000
     return value.replace(mark, NOWHERE).replace(mark.lower(), NOWHERE.lower())
