@@ -36,7 +36,7 @@ PASSING = [
     (re.compile(TIME), "time"),
     (re.compile(r"\d{4}\.\d{6}|\d{10}\.\d+"), "version"),
     (re.compile(r"(\"seen\": ?\"|data-version=\"|\"X-Seen\": \"\d+\.|seen=)[0-9a-f]{16,32}"), r"\1"),
-    (re.compile(r"\d\d:\d\d:\d\d UTC"), "clock"),
+    (re.compile(r"\d\d:\d\d(:\d\d)? UTC"), "clock"),
     (re.compile(r"\{\"id\": ?\d+"), '{"id"'),
     (re.compile(r'id="secret">[^<]*'), "secret"),
     (re.compile(r"\b[\d.]+\s?(s|ms|min|h|d) ago|\b(just )?now\b"), "ago"),

@@ -36,7 +36,7 @@ from tests.security.worlds import OTHER, OURS, SIBLING, Logging, World, member, 
 pytestmark = pytest.mark.differs_on_servers("what another team's rows do to an answer is asked of the record, the shared cache and the store")
 # What a team's projects have together; every other answer is one project's.
 OF_THE_TEAM = ("", "search", "alerts/", "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts")
-PAGES, BY_TOKEN, BY_JWT = "admin", "of both teams", "by JWT"
+PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT = "admin", "editor", "viewer", "of both teams", "by JWT"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
 
 
@@ -110,18 +110,19 @@ def worlds(_process: process.Process, django_db_blocker: Any) -> Iterator[Worlds
         empty_patiently(connection)
 
 
-def made(store: process.Process) -> Worlds:
-    """The worlds: ours first, asked what there is to ask, then the others."""
+def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
+    """The worlds: ours first, asked what there is to ask, then the others. `roles` carry a token, too."""
     log = partial(written, store)
     team = Team.objects.create(name="Vision team")
     ours_by = people(OURS, team)
     both = member("dora", team, Role.ADMIN)
     ours = world(OURS, team, Project.objects.create(team=team, name="digits"), ours_by[Role.ADMIN], log)
-    users = {PAGES: ours_by[Role.ADMIN], "editor": ours_by[Role.EDITOR], "viewer": ours_by[Role.VIEWER]}
+    users = {PAGES: ours_by[Role.ADMIN], EDITOR: ours_by[Role.EDITOR], VIEWER: ours_by[Role.VIEWER]}
     sessions = {who: session_of(user) for who, user in users.items()}
     token = ApiToken.issue(user=both, team=team, name="scripts")[1]
     jwt = RefreshToken.for_user(ours_by[Role.ADMIN]).access_token
     asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}"}, sessions, Client(raise_request_exception=False))
+    asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
     for request in requests:  # whoever asks the first time leaves traces: when a token was used, which points came
