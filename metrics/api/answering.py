@@ -14,6 +14,7 @@ from drf_spectacular.utils import OpenApiResponse
 from accounts.access import caller
 from config.errors import Fault, NotFound, Unavailable
 from config.names import known_spelling
+from config.web import files
 from config.web.query import Endpoint
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
@@ -37,6 +38,9 @@ ERRORS = {
         503: "Spool full, low disk or stopping; Retry-After",
     }.items()
 }
+# Answers that may be files: beside JSON, or instead of it.
+FILES = {(200, kind.partition(";")[0]): OpenApiTypes.BINARY for kind in files.TYPES.values()}
+JSON_OR_FILES = {(200, "application/json"): OpenApiTypes.OBJECT, **FILES}
 
 
 class StoreReader(Endpoint):

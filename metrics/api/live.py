@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from accounts.slugs import is_uuid
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
+from metrics.api.answering import ERRORS, FILES, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
 from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, metric_asked, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
@@ -75,7 +75,7 @@ class Points(StoreView):
             X, FROM, TO,
             OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
         ],
-        responses={200: OpenApiTypes.BINARY, 404: ERRORS[404], 422: ERRORS[422]},
+        responses={**FILES, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
     def get(self, request: Request, project: str) -> StreamingHttpResponse:
         """A line for each stored point: `run`, `slug`, `step`, `time`, `x` (steps, or seconds) and `value`, by run and step. It is made while it is sent."""

@@ -8,6 +8,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from django.apps import apps
@@ -51,8 +52,14 @@ def scopes() -> Iterator[Scope]:
     for path in sorted(path for app in APPS for path in (ROOT / app).rglob("*.py")):
         place = path.relative_to(ROOT)
         if not any(part in LEFT_OUT for part in place.parts):
-            yield from Finder(str(place)).found(path.read_text())
+            yield from Finder(str(place)).found(text_of(place))
     yield from statements()
+
+
+@cache
+def text_of(path: Path) -> str:
+    """A file as it was when it was looked at first: what runs was loaded then."""
+    return (ROOT / path).read_text()
 
 
 def statements() -> Iterator[Scope]:
@@ -65,7 +72,7 @@ def statements() -> Iterator[Scope]:
 def taken_away(scope: Scope) -> ast.Module:
     """The file's tree without this one."""
     finder = Finder(scope.path, target=scope.number)
-    tree = finder.walked((ROOT / scope.path).read_text())
+    tree = finder.walked(text_of(Path(scope.path)))
     return ast.fix_missing_locations(tree)
 
 
