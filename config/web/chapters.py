@@ -25,7 +25,7 @@ class FaultRow(serializers.Serializer[Any]):  # Any: shown, never read
     """One thing that is wrong with what was sent or asked."""
 
     index = serializers.IntegerField(allow_null=True, help_text="Of the point, null for the whole body.")
-    field = serializers.CharField(help_text="Its name, or a dotted path.")  # type: ignore[assignment]  # DRF takes fields out of the class
+    field = serializers.CharField(help_text="Its name, or a dotted path.")
     code = serializers.CharField()
     message = serializers.CharField()
     position = serializers.IntegerField(required=False, help_text="Where in a text it is wrong, in characters from 0.")
@@ -70,7 +70,9 @@ class Chaptered(AutoSchema):
         """What an operation says of its answers, and what all may answer."""
         found: dict[str, Any] = super()._get_response_bodies(direction)
         more = REFUSALS | (OF_BODIES if self.method in ("POST", "PUT", "PATCH") else {})
-        return found | {code: self._get_response_for_code(OpenApiResponse(Error, text), code) for code, text in more.items() if code not in found}
+        for code in more.keys() - found.keys():
+            found[code] = self._get_response_for_code(OpenApiResponse(Error, more[code]), code)  # type: ignore[no-untyped-call]  # comes without types
+        return dict(sorted(found.items()))
 
     def get_tags(self) -> list[str]:
         """The one chapter that an operation stands in."""
@@ -79,7 +81,7 @@ class Chaptered(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:  # Any: a serializer or its class, parts of a schema
         """As the serializer says it, but for what an answer may lack by its `may_lack`: drf-spectacular takes whatever is read only for always there."""
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # as above
         if lacking := getattr(serializer, "may_lack", ()):
             schema["required"] = [name for name in schema.get("required", ()) if name not in lacking]
         return {name: part for name, part in schema.items() if name != "required" or part}

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi import checks
 
 from tests.security.callers import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.differs_on_servers("what a database can keep and compare is its own")]
+pytestmark = pytest.mark.slow  # `make test-slow` runs it on both databases
 EXAMPLES = 20
 CHECKS = [schemathesis.checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
 # What queries and bodies may name of what is there.

@@ -36,7 +36,7 @@ from tests.security.worlds import OTHER, OURS, SIBLING, Logging, World, member, 
 pytestmark = pytest.mark.differs_on_servers("what another team's rows do to an answer is asked of the record, the shared cache and the store")
 # What a team's projects have together; every other answer is one project's.
 OF_THE_TEAM = ("", "search", "alerts/", "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts")
-PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT = "admin", "editor", "viewer", "of both teams", "by JWT"
+PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT, OPERATOR = "admin", "editor", "viewer", "of both teams", "by JWT", "operator"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
 
 
@@ -117,11 +117,12 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     ours_by = people(OURS, team)
     both = member("dora", team, Role.ADMIN)
     ours = world(OURS, team, Project.objects.create(team=team, name="digits"), ours_by[Role.ADMIN], log)
-    users = {PAGES: ours_by[Role.ADMIN], EDITOR: ours_by[Role.EDITOR], VIEWER: ours_by[Role.VIEWER]}
+    users = {PAGES: ours_by[Role.ADMIN], EDITOR: ours_by[Role.EDITOR], VIEWER: ours_by[Role.VIEWER], OPERATOR: User.objects.create_superuser("operator")}
     sessions = {who: session_of(user) for who, user in users.items()}
     token = ApiToken.issue(user=both, team=team, name="scripts")[1]
     jwt = RefreshToken.for_user(ours_by[Role.ADMIN]).access_token
-    asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}"}, sessions, Client(raise_request_exception=False))
+    of_all = RefreshToken.for_user(users[OPERATOR]).access_token
+    asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}", OPERATOR: f"Bearer {of_all}"}, sessions, Client(raise_request_exception=False))
     asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
@@ -226,6 +227,18 @@ def test_it_is_refused_by_whatever_name_it_is_called_and_whatever_the_caller_car
     refuse(
         (request, worlds.nothing(nothing), worlds.answer(request)) for request, nothing in worlds.swaps([0, 1, 2], [BY_TOKEN, BY_JWT]) if not is_told(request)
     )
+
+
+def test_what_is_refused_is_there_for_who_may_see_it(worlds):
+    places = {request.route: PARAMETER.findall(request.route) for request in worlds.before}
+    whole = [
+        replace(request, who=OPERATOR)
+        for request, _ in worlds.swaps([0], [BY_TOKEN])
+        if request.verb == "GET" and (request.swap.startswith("all of") or (len(places[request.route]) == 1 and request.swap.startswith("path")))
+    ]
+    needs_more = 422  # a query that the address alone does not have
+    assert len(whole) > 30
+    assert [(str(request), code) for request in whole if (code := worlds.answer(request).status) >= 400 and code != needs_more] == []
 
 
 def is_told(request: Request) -> bool:
