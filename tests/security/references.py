@@ -71,7 +71,8 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
     ("projects/new", "POST"): [Ask(body={"name": "new", "team": "{team}"})],
     (PROJECT, "GET"): [
         *map(Ask, (
-            "?q={text}", "?q=name = '{experiment}'", "?q=params.{param} = 1", "?q=metrics.{metric}.last > 0", "?q=metrics.loss.last > 0", "?q=tags has '{tag}'",
+            "?q={text}", "?q=name = '{experiment}'", "?q=params.{param} = 1", "?q=metrics.{metric}.last > 0", "?q=metrics.loss.last > 0",
+            "?q=metrics.loss > 0.4", "?q=tags has '{tag}'",
             "?tag={tag}", "?tag=sweep", "?sort=last:{metric}", "?columns=last:{metric}", "?columns=param:{param}", "?sort=-last:loss",
             "?format=csv", "?format=csv&of=everything", "?compare=2", "?status=archived", "?best={metric}",
         )),
@@ -95,7 +96,7 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
     (PROJECT + "metrics/", "POST"): [Ask("?q={metric}", {"name": ""}), Ask(body={"name": "{metric}", "aggregation": "last"})],
     (PROJECT + "compare", "GET"): [
         *map(Ask, (
-            "?e=baseline,again",
+            "?e=baseline,again", "?e=baseline,Again", "?e=baseline,again&group=tag:sweep",
         "?e=baseline,{experiment}", "?e=baseline,again&base={experiment}", "?e=baseline,again&x=metric&x_metric={metric}",
             "?e=baseline,again&metric={metric}", "?e=baseline,again&tip={param}", "?e=baseline,again&group=param:{param}",
             "?e=baseline,again&format=csv&table=summary",
@@ -115,10 +116,11 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
             "?e={experiment}&with=path", "?metric=loss",
         )),
     ],
-    (PROJECT + "explore", "GET"): [Ask("?tag={tag}"), Ask("?sx=last:{metric}"), Ask("?sx=param:{param}"), Ask("?q=params.{param} = 1"), Ask("?sx=last:loss")],
+    (PROJECT + "explore", "GET"): [Ask("?tag={tag}"), Ask("?sx=last:{metric}"), Ask("?sx=param:{param}"), Ask("?q=params.{param} = 1"), 
+        Ask("?sx=last:loss"), Ask("?sx=metric:loss")],
     (PROJECT + "explore/data", "GET"): [
         *map(Ask, (
-            "?axis=last:loss", "?axis=last:{metric}", "?axis=param:{param}", "?e={experiment}&axis=last:loss",
+            "?axis=last:loss", "?axis=metric:loss", "?axis=last:{metric}", "?axis=param:{param}", "?e={experiment}&axis=last:loss",
             "?axis=param:lr&format=csv", "?tag={tag}&axis=param:lr",
             "?q=params.{param} = 1&axis=param:lr",
         )),
@@ -128,10 +130,11 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
     ("alerts/channels/new", "GET"): [Ask("?team={team}")],
     ("alerts/channels/new", "POST"): [Ask(body=CHANNEL | {"team": "{team}"})],
     # The API
-    (API + "teams/<str:team>/members", "POST"): [Ask(body={"user": "{user}"})],
+    (API + "teams/<str:team>/members", "POST"): [Ask(body={"user": "{user}"}), Ask(body={"user": "visitor"})],
     (API + "tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"})],
     (API + "projects", "GET"): [Ask("?team={team}"), Ask("?search={text}"), Ask("?search=digits"), Ask("?archived=false&page_size=1")],
-    (API + "projects", "POST"): [Ask(body={"name": "new", "team": "{team}"}), Ask(body={"name": "digits"})],
+    (API + "projects", "POST"): [Ask(body={"name": "new", "team": "{team}"}), Ask(body={"name": "digits"}), Ask(body={"name": "{text}Project"})],
+    (API + "projects/<str:project>", "PATCH"): [Ask(body={"retention_days": 30}), Ask(body={"seed_params": ["seed", "fold"]}), Ask(body={"archived": True})],
     (API + "projects/<str:project>/metrics", "PATCH"): [Ask("?metric={metric}", {"direction": "maximize"})],
     (API + "projects/<str:project>/metrics", "DELETE"): [Ask("?metric={metric}")],
     (API + "projects/<str:project>/metrics", "POST"): [Ask(body={"name": "{metric}"})],
@@ -149,6 +152,7 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
     (API + "experiments", "POST"): [
         Ask(body={"project": "{project}", "name": "new"}), Ask(body=NEW_RUN | {"parent": "{experiment}"}), Ask(body=NEW_RUN | {"hypotheses": ["{hypothesis}"]}),
         Ask(body=NEW_RUN | {"replicate_group": "{group}"}), Ask(body={"project": "{project}", "name": "new", "create_project": True}),
+        Ask(body=NEW_RUN | {"name": "{text}Run"}), Ask(body={"project": "{text}Project", "name": "new", "create_project": True}),
         Ask(body=NEW_RUN | {"tags": ["{tag}", "sweep"], "params": {"lr": 0.1, "width": 128}, "parent": "root"}),
     ],
     (API + "experiments/<uuid:experiment>", "PATCH"): [
@@ -171,7 +175,7 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
         *map(Ask, ("?project={project}", "?metric={metric}", "?metric=loss", "?experiment={experiment}", "?experiment=baseline", "?search={text}")),
     ],
     (API + "hypotheses", "POST"): [
-        Ask(body=NEW_CLAIM | {"project": "{project}"}), Ask(body=NEW_CLAIM | {"targets": TARGETS}),
+        Ask(body=NEW_CLAIM | {"project": "{project}"}), Ask(body=NEW_CLAIM | {"targets": TARGETS}), Ask(body=NEW_CLAIM | {"title": "{text}Claim"}),
         Ask(body=NEW_CLAIM | {"baseline": "experiment", "baseline_experiment": "{experiment}"}),
     ],
     (ONE, "PATCH"): [Ask(body={"baseline": "experiment", "baseline_experiment": "{experiment}"}), Ask(body={"targets": TARGETS})],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -56,13 +57,13 @@ class Worlds:
 
     def answer(self, request: Request) -> Answer:
         """What a request is answered, and what it does to the rows of the others. Nothing of it stays."""
-        return self.asker.answer(request, known=self.known, look=self.harm)
+        return self.asker.answer(request, known=self.known, look=self.done)
 
     def nothing(self, request: Request) -> Answer:
         """What is answered to who names what is not there, asked once."""
         key = replace(request, swapped=(), swap="")
         if key not in self.refusals:
-            self.refusals[key] = self.asker.answer(request, known=self.known)
+            self.refusals[key] = self.answer(request)
         return self.refusals[key]
 
     def swaps(self, spelled: Collection[int], carried: Collection[str]) -> Iterator[tuple[Request, Request]]:
@@ -72,12 +73,31 @@ class Worlds:
             for who in carried:
                 yield from swaps(self.ours, other, who, is_api=True, spelled=spelled)
 
-    def harm(self) -> str:
-        """What has become of the rows of the others; "" where they are as they were, and no new row leads to them."""
+    def done(self) -> str:
+        """What a request did to the record; before all else what it did to the rows of the others, and whether a new row leads to them."""
         found = rows()
         changed = [key for key, row in self.theirs.items() if found.get(key) != row]
         beside = [key for key in found.keys() - self.all_rows.keys() if points_at(key, found[key], self.theirs)]
-        return f"changed {changed[:5]}, put beside {beside[:5]}" if changed or beside else ""
+        return f"OTHERS changed {changed[:5]}, put beside {beside[:5]}" if changed or beside else effects(self.all_rows, found)
+
+
+# What changes by itself: when a token was used, who is signed in, what the process says of itself.
+BY_ITSELF = ("sessions.Session", "metrics.WebProcess", "metrics.Spool", "metrics.CacheEpoch", "metrics.Occurrence")
+
+
+def effects(before: Rows, after: Rows) -> str:
+    """How many rows of which tables are new or gone, and which columns changed."""
+    found: Counter[str] = Counter()
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old == new or key[0] in BY_ITSELF:
+            continue
+        if old is None or new is None:
+            found[f"{'new' if old is None else 'gone'} {key[0]}"] += 1
+            continue
+        names = [each.attname for each in apps.get_model(key[0])._meta.concrete_fields]
+        found.update(f"{key[0]}.{name}" for name, one, other in zip(names, old, new, strict=True) if one != other and name != "last_used_at")
+    return ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
 
 
 def rows() -> Rows:
@@ -115,9 +135,15 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     log = partial(written, store)
     team = Team.objects.create(name="Vision team")
     ours_by = people(OURS, team)
-    both = member("dora", team, Role.ADMIN)
+    both, visitor = member("dora", team, Role.ADMIN), User.objects.create_user("visitor")
     ours = world(OURS, team, Project.objects.create(team=team, name="digits"), ours_by[Role.ADMIN], log)
-    users = {PAGES: ours_by[Role.ADMIN], EDITOR: ours_by[Role.EDITOR], VIEWER: ours_by[Role.VIEWER], OPERATOR: User.objects.create_superuser("operator")}
+    users = {
+        BY_TOKEN: both,
+        PAGES: ours_by[Role.ADMIN],
+        EDITOR: ours_by[Role.EDITOR],
+        VIEWER: ours_by[Role.VIEWER],
+        OPERATOR: User.objects.create_superuser("operator"),
+    }
     sessions = {who: session_of(user) for who, user in users.items()}
     token = ApiToken.issue(user=both, team=team, name="scripts")[1]
     jwt = RefreshToken.for_user(ours_by[Role.ADMIN]).access_token
@@ -131,15 +157,16 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
             asker.raw(request)
     settled(store)
     with words_read() as read:
-        before = {}
+        before, first = {}, rows()
         for request in requests:
             read.place = request
-            before[request] = asker.answer(request, known=known)
+            before[request] = asker.answer(request, known=known, look=lambda: effects(first, rows()))
     had = rows()
     others = [world(SIBLING, team, Project.objects.create(team=team, name=f"{SIBLING}Project"), ours_by[Role.ADMIN], log)]
     settled(store)
-    before |= {request: asker.answer(request, known=known) for request in requests if request.route in OF_THE_TEAM}
-    others.append(another_team(both, log))
+    second = rows()
+    before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in requests if request.route in OF_THE_TEAM}
+    others.append(another_team(both, visitor, log))
     settled(store)
     all_rows = rows()
     theirs = {key: row for key, row in all_rows.items() if key not in had and not key[0].startswith("sessions.")}
@@ -175,10 +202,11 @@ def words_read() -> Iterator[Read]:
         yield read
 
 
-def another_team(both: Any, log: Logging) -> World:
+def another_team(both: User, visitor: User, log: Logging) -> World:
     """A team with two projects: one named as ours is, and one of its own. Somebody of ours is its admin, too."""
     team = Team.objects.create(name=f"{OTHER}Team")
     Membership.objects.create(team=team, user=both, role=Role.ADMIN)
+    Membership.objects.create(team=team, user=visitor, role=Role.VIEWER)
     ApiToken.issue(user=both, team=team, name=f"{OTHER}Scripts")
     admin = people(OTHER, team)[Role.ADMIN]
     world(OTHER, team, Project.objects.create(team=team, name="digits"), admin, log)

@@ -62,7 +62,7 @@ def world(mark: str, team: Team, project: Project, by: User, log: Logging) -> Wo
     named = fill(project, mark, by, log)
     channel, token = Channel.objects.filter(team=team).first(), ApiToken.objects.filter(team=team, name__endswith="Token").first()
     if channel is None or token is None:
-        channel = channels.create(team, name="ops", kind=Channel.Kind.EMAIL, target=f"{mark}@example.com")
+        channel = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
         token = ApiToken.issue(user=by, team=team, name=f"{mark}Token")[0]
         Delivery.objects.create(channel=channel, event=Delivery.Event.TEST, state=Delivery.State.DONE, last_error=f"{mark}Error")
     DeletedExperiment.objects.create(experiment_id=uuid.uuid4(), project_id=project.pk, team_id=team.pk, name=f"{mark}Gone", purged_at=timezone.now())
@@ -80,7 +80,7 @@ def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
     """Objects of every kind in a project: those of shared names, and those with the mark."""
     root = lifecycle.create(project, by=by, name="root", params={"lr": 0.1, "width": 64}, seed=1, tags=["sweep"])
     run = lifecycle.create(project, by=by, name="baseline", parent=root, params={"lr": 0.1, "width": 128}, seed=1, tags=["sweep"], notes=f"{mark}Notes")
-    again = lifecycle.create(project, by=by, name="again", parent=root, params={"lr": 0.1, "width": 128}, seed=2, tags=["sweep"])
+    again = lifecycle.create(project, by=by, name="Again", parent=root, params={"lr": 0.1, "width": 128}, seed=2, tags=["sweep"])
     own = lifecycle.create(
         project, by=by, name=f"{mark}Run", parent=run, params={"lr": 0.1, f"{mark}Param": f"{mark}Value"}, seed=3, tags=[f"{mark}Tag"],
         notes=f"{mark}Notes", host=f"{mark}Host", command=f"{mark}Command", git_commit=f"{mark}Commit", replicate_group=f"{mark}Group",
@@ -107,7 +107,7 @@ def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
             alerts.acknowledge(each, by=by)
         Delivery.objects.filter(alert__project=project).delete()
     if mark != OURS:
-        MovedArm.objects.create(project=project, old_key=SHARED_ARM, new_key=Experiment.objects.get(pk=run.pk).replicate_key)
+        differ(project, run, again)
     make_old(project)
     return {
         "experiment": (own.pk, own.slug, own.name),
@@ -126,6 +126,15 @@ def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
         "view_name": (f"{mark}View",),
         "host": (f"{mark}Host",),
     }
+
+
+def differ(project: Project, run: Experiment, again: Experiment) -> None:
+    """What has the same name as ours is read otherwise in the other worlds, and stands in an arm of ours: whoever asks for too much gets another answer."""
+    ProjectMetric.objects.filter(project=project).update(direction="maximize", aggregation="max")
+    Experiment.objects.filter(pk=again.pk).update(replicate_key=Experiment.objects.get(name=f"{OURS}Run").replicate_key)
+    key = Experiment.objects.get(pk=run.pk).replicate_key
+    for old in (SHARED_ARM, Experiment.objects.get(project=project, name="root").replicate_key):
+        MovedArm.objects.create(project=project, old_key=old, new_key=key)
 
 
 def claim(project: Project, title: str, metric: str, feature: str, runs: list[Experiment], by: User) -> Hypothesis:

@@ -208,7 +208,7 @@ def asks_for_right(call: ast.Call) -> bool:
     """Whether a statement that calls this is there to refuse somebody."""
     name, given = name_of(call), " ".join(map(ast.unparse, call.args))
     is_about_somebody = any(word in given for word in ("caller", "asking", "request"))
-    return name == "require" or (is_about_somebody and name.startswith(("require_", "refuse_", "operator")))
+    return name == "require" or (is_about_somebody and name.startswith(("require_", "refuse_strangers", "operator")))
 
 
 def kept(instead: ast.expr, original: ast.AST) -> ast.expr:

@@ -61,6 +61,13 @@ def half_of(scopes: Iterable[Scope]) -> list[Scope]:
     return [scope for scope in scopes if crc32("\n".join(scope.key).encode()) % 2 == 0]
 
 
+def chosen(which: str, scopes: Iterable[Scope], known: Sequence[Listed]) -> list[Scope]:
+    """All of them, half of them, or those that are listed: what an answer shows by now can leave the list."""
+    if which == "listed":
+        return [scope for scope in scopes if any(each.is_of(scope) for each in known)]
+    return list(scopes) if which == "all" else half_of(scopes)
+
+
 class Trial:
     """The worlds, with every request that may see a scope's loss."""
 
