@@ -61,7 +61,7 @@ class Worlds:
 
     def nothing(self, request: Request) -> Answer:
         """What is answered to who names what is not there, asked once."""
-        key = replace(request, swapped=(), swap="")
+        key = replace(request, swap="")
         if key not in self.refusals:
             self.refusals[key] = self.answer(request)
         return self.refusals[key]
@@ -96,17 +96,21 @@ def effects(before: Rows, after: Rows) -> str:
             found[f"{'new' if old is None else 'gone'} {key[0]}"] += 1
             continue
         names = [each.attname for each in apps.get_model(key[0])._meta.concrete_fields]
-        found.update(f"{key[0]}.{name}" for name, one, other in zip(names, old, new, strict=True) if one != other and name != "last_used_at")
+        found.update(f"{key[0]}.{name}" for name, one, other in zip(names, old, new, strict=True) if one != other)
     return ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
+
+
+LATE = ("last_point_at", "last_used_at")  # written by others, when they come to it
 
 
 def rows() -> Rows:
     """Every row of every table."""
     found: Rows = {}
     for model in apps.get_models(include_auto_created=True):
-        names = [field.attname for field in model._meta.concrete_fields]
-        place = names.index(model._meta.pk.attname)
-        found |= {(model._meta.label, row[place]): row for row in model._base_manager.values_list(*names)}
+        names = [each.attname for each in model._meta.concrete_fields]
+        place, late = names.index(model._meta.pk.attname), [n for n, name in enumerate(names) if name in LATE]
+        for row in model._base_manager.values_list(*names):
+            found[model._meta.label, row[place]] = tuple(None if n in late else value for n, value in enumerate(row)) if late else row
     return found
 
 

@@ -27,7 +27,7 @@ from hypotheses.models import Hypothesis
 from projects.models import Project, ProjectMetric, SavedView
 
 # Of one length, so that no answer differs by that; none is in a word of the product.
-OURS, OTHER, SIBLING, NOWHERE = "Ourownzw", "Xenolitz", "Sibylqaz", "Qoxwuvyt"
+OURS, OTHER, SIBLING, NOWHERE = "Ourownzw", "Xenkgput", "Sibylqaz", "Qoxwuvyt"
 FOREIGN = (OTHER, SIBLING)
 SHARED_ARM = "an-arm-that-moved"
 LONG_AGO = timedelta(days=40)
