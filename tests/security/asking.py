@@ -34,6 +34,8 @@ PASSING = [
     (re.compile(r"rp_[\w-]{7,}…?"), "rp"),
     (re.compile(r"\"(request_id|secret|token|access|refresh|batch_id)\": ?\"[^\"]*\""), r'"\1"'),
     (re.compile(r'"replicate_key": ?"[0-9a-f]{32}"'), "arm"),  # of a project's own key, which is new each time
+    (re.compile(r"key=[\w-]{43}|\"key\": ?\"[\w-]{43}\""), "key"),
+    (re.compile(r"W/\"[0-9a-f]{32}\"|(?<=,)[0-9a-f]{32}(?=,)"), "hex"),  # the hash of a body, which is compared itself; the id of a request in a line of the audit
     (re.compile(r"eyJ[\w.-]+"), "jwt"),
     (re.compile(TIME), "time"),
     (re.compile(r"\d{4}\.\d{6}|\d{10}\.\d+"), "version"),
@@ -191,7 +193,7 @@ def swaps(ours: World, other: World, who: str, *, is_api: bool, spelled: Collect
         for where, place, kind, converter in [*places, *(("said", kind, kind, "str") for kind in sorted(placeholders(ask)))]:
             if other.team == ours.team and not is_held(route, ask, place if where == "path" else "", kind):
                 continue
-            for n in spellings(kind, converter, ours, other, spelled):
+            for n in spellings(kind, converter, ours, other, [n or 1 for n in spelled] if has_slugs(route, place) else spelled):
                 about = Request(who, verb, route, "", swapped=words_of(kind, n, other, unknown), swap=f"{where} {place} of {other.mark}, spelling {n}")
                 one, nothing = ({place: theirs.names[kind][n]} for theirs in (other, unknown))
                 is_path = where == "path"
@@ -217,6 +219,11 @@ def spellings(kind: str, converter: str, ours: World, other: World, spelled: Col
     """Which spellings of a kind can stand in a place and are not ours as well."""
     there = range(len(other.names.get(kind, ())) if converter == "str" else 1) if kind in other.names else ()
     return [n for n in there if n in spelled and other.names[kind][n] != ours.names[kind][n]]
+
+
+def has_slugs(route: str, place: str) -> bool:
+    """Whether an address takes a slug in this place, and no key: another world's key would be refused for its form."""
+    return route.startswith("teams/") and place == "team_slug"
 
 
 def words_of(kind: str, n: int, *worlds: World) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.security.matrix import CHANNEL, CLAIM, EXPERIMENT, HYPOTHESIS, POINT, PROJECT
+from tests.security.matrix import CHANNEL, CLAIM, EXPERIMENT, HYPOTHESIS, POINT, PROJECT, TEAM
 
 # What stands for each parameter of a route; `name` is a file of the client, which is everybody's.
 PARAMETERS = {
@@ -21,6 +21,11 @@ PARAMETERS = {
     "channel_id": "channel",
     "token_id": "token",
     "view_id": "view",
+    "membership_id": "membership",
+    "invitation_id": "invitation",
+    "invitation": "invitation",
+    "session_id": "session",
+    "session": "session",
     "team": "team",
     "user": "user",
     "token": "token",
@@ -42,6 +47,7 @@ PLAIN = frozenset(
     aggregation watch_divergence smallest_effect unit targets effect_# unit_# metric_name metric_value step timestamp metrics steps timestamps of compare
     how best arrange add pin sort columns draw regex open fold hide base rows tip order log clip smooth group as centre band table sx sy sc sxhow syhow
     schow pc lg axes br pcol after top with preview restore remove for next query csrfmiddlewaretoken limit offset message points lists
+    act since days scope is_active present new again password key username
     """.split()  # noqa: SIM905
 )
 
@@ -61,6 +67,7 @@ def with_claim(**more: str) -> Ask:
 
 API, ONE = "api/v1/", "api/v1/hypotheses/<uuid:hypothesis>"
 SERIES = API + "metrics/"
+PASSWORD, NEXT = "ourownzw-admin may enter", "another one, as long"
 TARGETS = [{"metric": "{metric}", "direction": "minimize"}]
 NEW_RUN = {"project": "digits", "name": "new"}
 NEW_CLAIM = {"project": "digits", "title": "new", "targets": [{"metric": "loss", "direction": "minimize"}]}
@@ -126,12 +133,26 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
         )),
     ],
     (PROJECT + "views/", "POST"): [Ask(body={"name": "{view_name}", "query": "?q=loss"}), Ask(body={"name": "mine", "query": "?tag={tag}&q={text}"})],
-    ("account/tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"})],
+    ("account/tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"}), Ask(body={"name": "gpu7", "team": "{team}", "project": "{project}"})],
+    ("account/profile", "POST"): [Ask(body={"name": "Me", "email": "{email}", "present": PASSWORD})],
+    ("account/password", "POST"): [Ask(body={"present": PASSWORD, "new": NEXT, "again": NEXT, "end": "{token}"})],
+    ("password/forgotten", "POST"): [Ask(body={"name": "{user}"})],
+    ("audit", "GET"): [Ask("?by={user}")],
+    (TEAM, "GET"): [Ask("?q={user}")],
+    (TEAM + "invitations", "POST"): [Ask("?q={user}", {"name": "dora", "role": "viewer", "days": "7"})],
+    (TEAM + "invitations/<uuid:invitation_id>/link", "POST"): [Ask("?q={user}", {})],
+    (TEAM + "audit", "GET"): [Ask("?by={user}"), Ask("?by={user}&format=csv"), Ask("?format=csv"), Ask("?kind=projects")],
     ("alerts/channels/new", "GET"): [Ask("?team={team}")],
     ("alerts/channels/new", "POST"): [Ask(body=CHANNEL | {"team": "{team}"})],
     # The API
+    (API + "account", "PATCH"): [Ask(body={"email": "{email}", "present": PASSWORD})],
+    (API + "account/password", "POST"): [Ask(body={"present": PASSWORD, "new": NEXT, "end_tokens": ["{token}"]})],
+    (API + "auth/password/forgotten", "POST"): [Ask(body={"name": "{user}"})],
+    (API + "invitations/join", "POST"): [Ask(body={"key": "k", "username": "new", "password": NEXT, "email": "{email}"})],
+    (API + "audit", "GET"): [Ask("?by={user}"), Ask("?team={team}"), Ask("?kind=projects")],
     (API + "teams/<str:team>/members", "POST"): [Ask(body={"user": "{user}"}), Ask(body={"user": "visitor"})],
-    (API + "tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"})],
+    (API + "tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"}), Ask(body={"name": "gpu7", "project": "{project}"})],
+    (API + "tokens/<uuid:token>", "PATCH"): [Ask(body={"project": "{project}"})],
     (API + "projects", "GET"): [Ask("?team={team}"), Ask("?search={text}"), Ask("?search=digits"), Ask("?archived=false&page_size=1")],
     (API + "projects", "POST"): [Ask(body={"name": "new", "team": "{team}"}), Ask(body={"name": "digits"}), Ask(body={"name": "{text}Project"})],
     (API + "projects/<str:project>", "PATCH"): [Ask(body={"retention_days": 30}), Ask(body={"seed_params": ["seed", "fold"]}), Ask(body={"archived": True})],
@@ -186,5 +207,6 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
 }  # fmt: skip
 # What is answered differently to who names somebody else's than to who names nothing: (address, verb, kind) and why that is so.
 TOLD: dict[tuple[str, str, str], str] = {
-    (API + "teams/<str:team>/members", "POST", "user"): "Who has an account is taken into a team by name.",
+    ("account/profile", "POST", "email"): "Nobody gets an address that another signs in with; who asks has given the password, and is told that it is taken or cannot be used.",
+    (API + "account", "PATCH", "email"): "As on the page.",
 }

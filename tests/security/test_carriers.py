@@ -14,12 +14,19 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts import services
 from accounts.models import ApiToken, Membership, Team, User
+from accounts.tokens import ending
 from tests.security.callers import API, World
 from tests.security.matrix import CALLERS, ROUTES, Call
 
 pytestmark = pytest.mark.differs_on_servers("who may do what is asked of the record and of the shared cache")
 # Addresses that answer who is not known, too.
-OPEN = ("api/v1/auth/token", "api/v1/auth/token/refresh")
+OPEN = (
+    "api/v1/auth/token",
+    "api/v1/auth/token/refresh",
+    "api/v1/auth/password",
+    "api/v1/auth/password/forgotten",
+    "api/v1/invitations/join",
+)
 # Points come from scripts: a page sends none.
 BY_TOKEN_ALONE = ("api/v1/metrics/log/<str:project>/<str:experiment>", "api/v1/metrics/log-batch/<str:project>/<str:experiment>")
 # What the roles of a team's members do not say of an operator, who is admin of every team and carries a token of this one.
@@ -42,7 +49,7 @@ def expired_token(user: User, team: Team) -> str:
 
 def revoked_token(user: User, team: Team) -> str:
     token, secret = ApiToken.issue(user=user, team=team, name="revoked")
-    services.revoke(token)
+    ending.revoke(token)
     return secret
 
 

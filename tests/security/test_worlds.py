@@ -30,13 +30,17 @@ from metrics.spool.batches import Series
 from projects.models import Project
 from tests.conftest import empty_patiently
 from tests.security.asking import PARAMETER, UNSHARED, Answer, Asker, Request, asks, complaint, leaves, own_requests, swaps
-from tests.security.matrix import ROUTES
+from tests.security.matrix import PERSON, ROUTES, TEAM
 from tests.security.references import PLAIN, TOLD
 from tests.security.worlds import OTHER, OURS, SIBLING, Logging, World, member, people, world
 
 pytestmark = pytest.mark.differs_on_servers("what another team's rows do to an answer is asked of the record, the shared cache and the store")
 # What a team's projects have together; every other answer is one project's.
-OF_THE_TEAM = ("", "search", "alerts/", "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts")
+OF_THE_TEAM = (
+    "", "search", "alerts/", "account", "account/tokens",
+    *(TEAM + end for end in ("", "audit", "invitations", "invitations/<uuid:invitation_id>/link")),
+    "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts", "api/v1/audit",
+)  # fmt: skip
 PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT, OPERATOR = "admin", "editor", "viewer", "of both teams", "by JWT", "operator"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
 
@@ -72,6 +76,8 @@ class Worlds:
             yield from swaps(self.ours, other, PAGES, is_api=False, spelled=spelled)
             for who in carried:
                 yield from swaps(self.ours, other, who, is_api=True, spelled=spelled)
+            if BY_JWT not in carried:
+                yield from (each for each in swaps(self.ours, other, BY_JWT, is_api=True, spelled=spelled) if takes_a_person(each[0]))
 
     def done(self) -> str:
         """What a request did to the record; before all else what it did to the rows of the others, and whether a new row leads to them."""
@@ -81,8 +87,13 @@ class Worlds:
         return f"OTHERS changed {changed[:5]}, put beside {beside[:5]}" if changed or beside else effects(self.all_rows, found)
 
 
+def takes_a_person(request: Request) -> bool:
+    """Whether it is one that no token of a script may do."""
+    return ROUTES[request.route][request.verb].codes == PERSON.codes
+
+
 # What changes by itself: when a token was used, who is signed in, what the process says of itself.
-BY_ITSELF = ("sessions.Session", "metrics.WebProcess", "metrics.Spool", "metrics.CacheEpoch", "metrics.Occurrence")
+BY_ITSELF = ("sessions.Session", "metrics.WebProcess", "metrics.Spool", "metrics.CacheEpoch", "metrics.Occurrence", "accounts.SignInCount")
 
 
 def effects(before: Rows, after: Rows) -> str:
@@ -100,7 +111,7 @@ def effects(before: Rows, after: Rows) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
 
 
-LATE = ("last_point_at", "last_used_at")  # written by others, when they come to it
+LATE = ("last_point_at", "last_used_at", "seen_at", "device", "address")  # written by others, when they come to it
 
 
 def rows() -> Rows:
@@ -156,6 +167,7 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
+    requests += filter(takes_a_person, own_requests(ours, BY_JWT, is_api=True))
     for request in requests:  # whoever asks the first time leaves traces: when a token was used, which points came
         if "/log" in request.route:
             asker.raw(request)

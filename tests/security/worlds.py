@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.invitations import inviting
+from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Team, User
 from alerts import lifecycle as alerts
 from alerts.models import Alert, Channel, Delivery, Kind, Severity
 from alerts.sending import channels
@@ -65,15 +67,27 @@ def world(mark: str, team: Team, project: Project, by: User, log: Logging) -> Wo
         channel = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
         token = ApiToken.issue(user=by, team=team, name=f"{mark}Token")[0]
         Delivery.objects.create(channel=channel, event=Delivery.Event.TEST, state=Delivery.State.DONE, last_error=f"{mark}Error")
+        inviting.invite(team, name=f"{mark}Guest", role=Role.VIEWER, by=by)
+        browser(mark, by)
     DeletedExperiment.objects.create(experiment_id=uuid.uuid4(), project_id=project.pk, team_id=team.pk, name=f"{mark}Gone", purged_at=timezone.now())
     named |= {
         "team": (team.pk, team.slug, team.name),
         "project": (project.pk, project.slug, project.name),
         "user": (by.username, by.email),
         "channel": (channel.pk,),
+        "email": (by.email,),
         "token": (token.pk,),
+        "invitation": (Invitation.objects.get(team=team).pk,),
+        "session": (BrowserSession.objects.get(user=by, device__endswith="Device").pk,),
+        "membership": (Membership.objects.get(team=team, role=Role.EDITOR).pk,),
     }
     return World(mark, team, project, named)
+
+
+def browser(mark: str, user: User) -> None:
+    """One in which somebody is signed in."""
+    Session.objects.create(session_key=f"{mark}Session", session_data="", expire_date=timezone.now() + timedelta(days=14))
+    BrowserSession.objects.create(session_key=f"{mark}Session", user=user, device=f"{mark}Device", address=f"{mark}Address")
 
 
 def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
