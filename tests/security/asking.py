@@ -182,16 +182,16 @@ def parts(request: Request) -> Iterator[Request]:
         yield from (replace(request, part=part) for end, all_ in TARGETS.items() if request.route.endswith(end) for part in all_)
 
 
-def swaps(ours: World, other: World, who: str, *, is_api: bool, spelled: Collection[int]) -> Iterator[tuple[Request, Request]]:
+def swaps(ours: World, other: World, who: str, *, is_api: bool, spelled: Collection[int], is_limited: bool = False) -> Iterator[tuple[Request, Request]]:
     """Each reference of each request swapped for the other world's, one at a time: the request, and the same for what is nowhere.
 
-    Of another project of the same team the caller may name everything, but not together with what is in ours.
+    Of another project of the same team the caller may name everything, but not together with what is in ours; one limited to a project may not.
     """
     unknown = nowhere(other)
     for route, verb, ask, is_first in asks(is_api=is_api):
         places = [("path", name, kind_of(name), converter) for converter, name in PARAMETER.findall(route)] if is_first else []
         for where, place, kind, converter in [*places, *(("said", kind, kind, "str") for kind in sorted(placeholders(ask)))]:
-            if other.team == ours.team and not is_held(route, ask, place if where == "path" else "", kind):
+            if other.team == ours.team and not is_limited and not is_held(route, ask, place if where == "path" else "", kind):
                 continue
             for n in spellings(kind, converter, ours, other, [n or 1 for n in spelled] if has_slugs(route, place) else spelled):
                 about = Request(who, verb, route, "", swapped=words_of(kind, n, other, unknown), swap=f"{where} {place} of {other.mark}, spelling {n}")

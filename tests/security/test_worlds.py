@@ -42,6 +42,7 @@ OF_THE_TEAM = (
     "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts", "api/v1/audit",
 )  # fmt: skip
 PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT, OPERATOR = "admin", "editor", "viewer", "of both teams", "by JWT", "operator"
+LIMITED = "of one project"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
 
 
@@ -76,6 +77,8 @@ class Worlds:
             yield from swaps(self.ours, other, PAGES, is_api=False, spelled=spelled)
             for who in carried:
                 yield from swaps(self.ours, other, who, is_api=True, spelled=spelled)
+            if other.team == self.ours.team:
+                yield from swaps(self.ours, other, LIMITED, is_api=True, spelled=spelled, is_limited=True)
             if BY_JWT not in carried:
                 yield from (each for each in swaps(self.ours, other, BY_JWT, is_api=True, spelled=spelled) if takes_a_person(each[0]))
 
@@ -164,10 +167,12 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     jwt = RefreshToken.for_user(ours_by[Role.ADMIN]).access_token
     of_all = RefreshToken.for_user(users[OPERATOR]).access_token
     asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}", OPERATOR: f"Bearer {of_all}"}, sessions, Client(raise_request_exception=False))
+    asker.carried[LIMITED] = f"Bearer {ApiToken.issue(user=users[PAGES], team=team, name='limited', project=ours.project)[1]}"
     asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
     requests += filter(takes_a_person, own_requests(ours, BY_JWT, is_api=True))
+    requests += [request for request in own_requests(ours, LIMITED, is_api=True) if not request.changes]
     for request in requests:  # whoever asks the first time leaves traces: when a token was used, which points came
         if "/log" in request.route:
             asker.raw(request)
@@ -181,7 +186,7 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     others = [world(SIBLING, team, Project.objects.create(team=team, name=f"{SIBLING}Project"), ours_by[Role.ADMIN], log)]
     settled(store)
     second = rows()
-    before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in requests if request.route in OF_THE_TEAM}
+    before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in requests if request.route in OF_THE_TEAM and request.who != LIMITED}
     others.append(another_team(both, visitor, log))
     settled(store)
     all_rows = rows()
