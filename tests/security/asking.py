@@ -35,7 +35,8 @@ PASSING = [
     (re.compile(r"\"(request_id|secret|token|access|refresh|batch_id)\": ?\"[^\"]*\""), r'"\1"'),
     (re.compile(r'"replicate_key": ?"[0-9a-f]{32}"'), "arm"),  # of a project's own key, which is new each time
     (re.compile(r"key=[\w-]{43}|\"key\": ?\"[\w-]{43}\""), "key"),
-    (re.compile(r"W/\"[0-9a-f]{32}\"|(?<=,)[0-9a-f]{32}(?=,)"), "hex"),  # the hash of a body, which is compared itself; the id of a request in a line of the audit
+    (re.compile(r"W/\"[0-9a-f]{32}\""), "hash"),  # of a body, which is compared itself
+    (re.compile(r"(?<=,)[0-9a-f]{32}(?=,)"), "request"),  # in a file of the audit
     (re.compile(r"eyJ[\w.-]+"), "jwt"),
     (re.compile(TIME), "time"),
     (re.compile(r"\d{4}\.\d{6}|\d{10}\.\d+"), "version"),

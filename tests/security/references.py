@@ -67,7 +67,7 @@ def with_claim(**more: str) -> Ask:
 
 API, ONE = "api/v1/", "api/v1/hypotheses/<uuid:hypothesis>"
 SERIES = API + "metrics/"
-PASSWORD, NEXT = "ourownzw-admin may enter", "another one, as long"
+PASSWORD, NEXT, WRONG = "ourownzw-admin may enter", "another one, as long", "a guess"
 TARGETS = [{"metric": "{metric}", "direction": "minimize"}]
 NEW_RUN = {"project": "digits", "name": "new"}
 NEW_CLAIM = {"project": "digits", "title": "new", "targets": [{"metric": "loss", "direction": "minimize"}]}
@@ -145,8 +145,8 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
     ("alerts/channels/new", "GET"): [Ask("?team={team}")],
     ("alerts/channels/new", "POST"): [Ask(body=CHANNEL | {"team": "{team}"})],
     # The API
-    (API + "account", "PATCH"): [Ask(body={"email": "{email}", "present": PASSWORD})],
-    (API + "account/password", "POST"): [Ask(body={"present": PASSWORD, "new": NEXT, "end_tokens": ["{token}"]})],
+    (API + "account", "PATCH"): [Ask(body={"email": "{email}", "present": PASSWORD}), Ask(body={"email": "new@example.com", "present": WRONG})],
+    (API + "account/password", "POST"): [Ask(body={"present": WRONG, "new": NEXT}), Ask(body={"present": PASSWORD, "new": NEXT, "end_tokens": ["{token}"]})],
     (API + "auth/password/forgotten", "POST"): [Ask(body={"name": "{user}"})],
     (API + "invitations/join", "POST"): [Ask(body={"key": "k", "username": "new", "password": NEXT, "email": "{email}"})],
     (API + "audit", "GET"): [Ask("?by={user}"), Ask("?team={team}"), Ask("?kind=projects")],
@@ -207,6 +207,6 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
 }  # fmt: skip
 # What is answered differently to who names somebody else's than to who names nothing: (address, verb, kind) and why that is so.
 TOLD: dict[tuple[str, str, str], str] = {
-    ("account/profile", "POST", "email"): "Nobody gets an address that another signs in with; who asks has given the password, and is told that it is taken or cannot be used.",
+    ("account/profile", "POST", "email"): "Nobody gets an address that another signs in with: who gave the password is told that it cannot be used.",
     (API + "account", "PATCH", "email"): "As on the page.",
 }

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts import services
-from accounts.models import Membership, Role, Team
+from accounts.audit.recording import Subject, record
+from accounts.invitations import inviting
+from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Team, User
+from accounts.teams import changing
+from accounts.teams.page import members_of
 from alerts.models import Channel
-from alerts.sending import channels
-from config.errors import Conflict
+from alerts.sending import allowance, channels
+from config.errors import Conflict, Invalid, NotFound, TooManyRequests
 from experiments.models import Experiment
 from projects.models import Project
 from tests.security.worlds import member
@@ -40,6 +47,75 @@ def test_the_health_of_a_project_lists_the_channels_of_its_team_alone(elsewhere,
     page = browser_for(alice).get(f"/projects/{project.team.slug}/{project.slug}/alerts/").content.decode()
     assert "ours" in page
     assert "theirs" not in page
+
+
+def test_a_team_invites_however_many_another_has_invited(elsewhere, team, alice):
+    ends_at = timezone.now() + timedelta(days=1)
+    many = [Invitation(team=elsewhere, name=f"{n}", role=Role.VIEWER, digest=f"{n}", ends_at=ends_at) for n in range(inviting.OPEN_MOST)]
+    Invitation.objects.bulk_create(many)
+    with pytest.raises(TooManyRequests):
+        inviting.invite(elsewhere, name="dora", role=Role.VIEWER, by=alice)
+    assert inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)[0].team == team
+    Invitation.objects.update(ends_at=timezone.now())  # as many were made within this hour, still
+    with pytest.raises(TooManyRequests):
+        inviting.invite(elsewhere, name="dora", role=Role.VIEWER, by=alice)
+    assert inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)[0].team == team
+
+
+def test_who_is_admin_elsewhere_alone_invites_nobody_here(elsewhere, team, alice):
+    Membership.objects.create(team=team, user=User.objects.get(username="zoe"), role=Role.ADMIN)
+    _, key = inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)
+    Membership.objects.filter(team=team, user=alice).update(role=Role.EDITOR)
+    Membership.objects.create(team=elsewhere, user=alice, role=Role.ADMIN)
+    with pytest.raises(NotFound):
+        inviting.opened_by(key)
+
+
+@pytest.mark.parametrize("end", [Membership.delete, lambda one: Membership.objects.filter(pk=one.pk).delete()], ids=["one", "several"])
+def test_tokens_of_other_teams_and_people_do_not_end_with_a_membership(elsewhere, team, alice, bob, end):
+    Membership.objects.create(team=elsewhere, user=alice)
+    tokens = {(user, of): ApiToken.issue(user=user, team=of, name="t")[0].pk for user, of in ((alice, team), (alice, elsewhere), (bob, team))}
+    end(Membership.objects.get(team=team, user=alice))
+    assert set(ApiToken.objects.exclude(revoked_at=None).values_list("pk", flat=True)) == {tokens[alice, team]}
+
+
+def test_who_leaves_a_team_stays_in_the_others(elsewhere, team, erin):
+    Membership.objects.create(team=elsewhere, user=erin)
+    changing.leave(elsewhere, erin)
+    assert list(erin.teams.all()) == [team]
+
+
+def test_who_makes_a_team_is_its_admin_however_many_teams_others_administer(elsewhere, bob):
+    zoe = User.objects.get(username="zoe")
+    for n in range(changing.ADMINISTERED_MOST):
+        Membership.objects.create(team=Team.objects.create(name=f"{n}"), user=zoe, role=Role.ADMIN)
+    with pytest.raises(Conflict):
+        changing.make("more", by=zoe)
+    assert Membership.objects.get(team=changing.make("new", by=bob)).role == Role.ADMIN
+
+
+def test_a_members_row_tells_of_that_members_browsers_and_tokens_alone(elsewhere, team, alice, bob):
+    ApiToken.issue(user=bob, team=team, name="one")
+    ApiToken.issue(user=bob, team=elsewhere, name="another team's")
+    BrowserSession.objects.create(session_key="k", user=bob)
+    found = {row.user.username: (row.tokens, row.browser_seen_at is not None) for row in members_of(team)}
+    assert (found["alice"], found["bob"]) == ((None, False), (1, True))
+
+
+def test_a_team_has_channels_however_many_another_has(elsewhere, team):
+    Channel.objects.bulk_create(Channel(team=elsewhere, name=f"{n}", kind=Channel.Kind.EMAIL) for n in range(allowance.CHANNELS))
+    with pytest.raises(Invalid):
+        allowance.refuse_too_many(elsewhere)
+    allowance.refuse_too_many(team)
+
+
+def test_a_team_tests_its_channels_however_often_another_did(elsewhere, team):
+    ours, theirs = (Channel.objects.create(team=each, name="ops", kind=Channel.Kind.EMAIL) for each in (team, elsewhere))
+    for n in range(allowance.TEAM_TESTS):
+        record("channel.tested", team=elsewhere, on=Subject("channel", f"{n}", f"{n}"))
+    with pytest.raises(TooManyRequests):
+        allowance.take_turn(theirs, at=timezone.now())
+    allowance.take_turn(ours, at=timezone.now())
 
 
 def test_only_an_admin_says_how_long_points_are_kept(project, erin, alice, api_for):

@@ -16,7 +16,7 @@ from accounts import services
 from accounts.models import ApiToken, Membership, Team, User
 from accounts.tokens import ending
 from tests.security.callers import API, World
-from tests.security.matrix import CALLERS, ROUTES, Call
+from tests.security.matrix import ROUTES, Call
 
 pytestmark = pytest.mark.differs_on_servers("who may do what is asked of the record and of the shared cache")
 # Addresses that answer who is not known, too.

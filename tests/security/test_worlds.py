@@ -186,7 +186,8 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     others = [world(SIBLING, team, Project.objects.create(team=team, name=f"{SIBLING}Project"), ours_by[Role.ADMIN], log)]
     settled(store)
     second = rows()
-    before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in requests if request.route in OF_THE_TEAM and request.who != LIMITED}
+    again = [request for request in requests if request.route in OF_THE_TEAM and request.who != LIMITED]
+    before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in again}
     others.append(another_team(both, visitor, log))
     settled(store)
     all_rows = rows()

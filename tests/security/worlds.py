@@ -15,6 +15,7 @@ from typing import Any
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from accounts.audit.recording import record
 from accounts.invitations import inviting
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Team, User
 from alerts import lifecycle as alerts
@@ -26,7 +27,7 @@ from hypotheses.claims import stating
 from hypotheses.claims.linking import link
 from hypotheses.judgements import judge
 from hypotheses.models import Hypothesis
-from projects.models import Project, ProjectMetric, SavedView
+from projects.models import Direction, Project, ProjectMetric, SavedView
 
 # Of one length, so that no answer differs by that; none is in a word of the product.
 OURS, OTHER, SIBLING, NOWHERE = "Ourownzw", "Xenkgput", "Sibylqaz", "Qoxwuvyt"
@@ -88,6 +89,7 @@ def browser(mark: str, user: User) -> None:
     """One in which somebody is signed in."""
     Session.objects.create(session_key=f"{mark}Session", session_data="", expire_date=timezone.now() + timedelta(days=14))
     BrowserSession.objects.create(session_key=f"{mark}Session", user=user, device=f"{mark}Device", address=f"{mark}Address")
+    record("sign_in.done", on=user, by=user, details={"way": "on a page"})  # a line of no team, for who administers that person's
 
 
 def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
@@ -145,6 +147,7 @@ def fill(project: Project, mark: str, by: User, log: Logging) -> Spellings:
 def differ(project: Project, run: Experiment, again: Experiment) -> None:
     """What has the same name as ours is read otherwise in the other worlds, and stands in an arm of ours: whoever asks for too much gets another answer."""
     ProjectMetric.objects.filter(project=project).update(direction="maximize", aggregation="max")
+    ProjectMetric.objects.filter(project=project).exclude(name="loss").update(direction=Direction.UNSET)
     Experiment.objects.filter(pk=again.pk).update(replicate_key=Experiment.objects.get(name=f"{OURS}Run").replicate_key)
     key = Experiment.objects.get(pk=run.pk).replicate_key
     for old in (SHARED_ARM, Experiment.objects.get(project=project, name="root").replicate_key):
