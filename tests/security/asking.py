@@ -8,12 +8,13 @@ import string
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 
@@ -108,9 +109,11 @@ class Asker:
         """What it is answered, in the form in which answers can be compared, and what `look` finds then. `known` are UUIDs that stay as they are."""
         # A POST of points gives the connection back, and its key makes a repeat of it.
         with nullcontext() if "/log" in request.route else transaction.atomic():
-            answer = self.raw(request)
+            wrote: list[str] = []
+            with connection.execute_wrapper(partial(noted, wrote)):
+                answer = self.raw(request)
             said = spoken(answer, request.swapped, known)
-            done = look() if request.changes else ""
+            done = look() if request.changes and (wrote or "/log" in request.route) else ""
             if "/log" not in request.route:
                 transaction.set_rollback(True)
         return Answer(answer.status_code, said, done)
@@ -132,6 +135,13 @@ class Asker:
         if request.verb == "POST":
             return client.post(request.address, dict(request.body or {}), headers=headers)
         return client.generic(request.verb, request.address, headers=headers)
+
+
+def noted(wrote: list[str], execute: Callable[..., Any], sql: str, *more: Any) -> Any:  # Any: Django's own signature
+    """Run a statement, and note one that may change something: who wrote nothing has changed no row."""
+    if not sql.lstrip(" (").startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")):
+        wrote.append(sql)
+    return execute(sql, *more)
 
 
 def spoken(answer: HttpResponse, swapped: tuple[str, ...], known: frozenset[str]) -> str:

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.http import QueryDict
 from django.test import Client
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework_simplejwt.tokens import RefreshToken
@@ -169,6 +170,7 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}", OPERATOR: f"Bearer {of_all}"}, sessions, Client(raise_request_exception=False))
     asker.carried[LIMITED] = f"Bearer {ApiToken.issue(user=users[PAGES], team=team, name='limited', project=ours.project)[1]}"
     asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
+    ApiToken.objects.update(last_used_at=timezone.now())  # otherwise a page says which were used in between
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
     requests += filter(takes_a_person, own_requests(ours, BY_JWT, is_api=True))
