@@ -8,11 +8,13 @@ import pytest
 from django.utils import timezone
 
 from accounts import services
+from accounts.access import Caller
 from accounts.audit.recording import Subject, record
 from accounts.invitations import inviting
-from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Team, User
+from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
 from accounts.teams import changing
 from accounts.teams.page import members_of
+from accounts.tokens import issuing
 from alerts.models import Channel
 from alerts.sending import allowance, channels
 from config.errors import Conflict, Invalid, NotFound, TooManyRequests
@@ -92,6 +94,15 @@ def test_who_makes_a_team_is_its_admin_however_many_teams_others_administer(else
     with pytest.raises(Conflict):
         changing.make("more", by=zoe)
     assert Membership.objects.get(team=changing.make("new", by=bob)).role == Role.ADMIN
+
+
+def test_a_person_makes_tokens_however_many_others_have(team, alice, bob):
+    many = [ApiToken(user=alice, team=team, name="t", digest=f"{n}") for n in range(issuing.LIVING_MOST)]
+    ApiToken.objects.bulk_create(many)
+    wanted = issuing.Wanted("t", team, Scope.READ, None, None)
+    with pytest.raises(Conflict):
+        issuing.mint(Caller(alice), wanted)
+    assert issuing.mint(Caller(bob), wanted)[0].user == bob
 
 
 def test_a_members_row_tells_of_that_members_browsers_and_tokens_alone(elsewhere, team, alice, bob):
