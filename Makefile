@@ -25,6 +25,7 @@ test: $(VENV)/.dev node_modules/.dev client browser proxy
 # What did not fit into ten minutes, in one process and on the servers that a test starts for itself; kills and outages of a team's servers are in test-servers.
 test-slow: $(VENV)/.dev node_modules/.dev client browser
 	$(PYTEST) $(PARALLEL) -m "slow and not faults and not browser"
+	TEST_FORM=server $(PYTEST) tests/security/test_schema.py
 	$(PYTEST) $(PARALLEL) -m "faults and slow and not server"
 	$(PYTEST) $(PARALLEL) -m "browser and slow"
 
@@ -45,9 +46,10 @@ test-all: test test-slow test-servers
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "not differs_on_servers and not faults and not browser and not slow"
 	TEST_FORM=server $(PYTEST) $(PARALLEL) -m "browser and not differs_on_servers and not slow"
 
-# The kill test ten times as long.
+# The kill test ten times as long; and every scope taken away in turn, of which test-slow does half.
 soak: $(VENV)/.dev client
 	KILLS=200 $(PYTEST) tests/faults/test_kill.py
+	$(BIN)/python -m tests.security.mutations docs/security_mutations.md
 
 # Fresh secrets for docker compose.
 env:

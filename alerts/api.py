@@ -34,10 +34,10 @@ STATUSES = ("open", "waiting", "acknowledged", "silenced", "resolved")
 class AlertRow(serializers.ModelSerializer[Alert]):
     """An alert."""
 
-    team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, help_text="Null where it is about the server.")
-    project = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-    experiment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-    acknowledged_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, allow_null=True, help_text="Null where it is about the server.")
+    project = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, allow_null=True)
+    experiment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, allow_null=True)
+    acknowledged_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = Alert

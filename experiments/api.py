@@ -173,6 +173,7 @@ class ListedExperiment(ExperimentRow):
     metrics = serializers.SerializerMethodField(
         help_text="Only where `metrics` is asked for: its numbers by the words that asked for them, null where there is none."
     )
+    may_lack = (*ExperimentRow.Meta.fields, "metrics")
 
     class Meta(ExperimentRow.Meta):
         fields = (*ExperimentRow.Meta.fields, "cut", "whole", "metrics")
@@ -242,6 +243,7 @@ class AnsweredExperiment(StartedExperiment):
     """The same with what is said of its slugs, in the schema: where there is nothing to say, `warnings` is left out."""
 
     warnings = SlugWarning(many=True, read_only=True, required=False)
+    may_lack = ("warnings",)
 
     class Meta(StartedExperiment.Meta):
         fields = (*StartedExperiment.Meta.fields, "warnings")

@@ -68,6 +68,7 @@ class MadeProject(ProjectRow):
     """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
 
     warnings = SlugWarning(many=True, read_only=True, required=False)
+    may_lack = ("warnings",)
 
     class Meta(ProjectRow.Meta):
         fields = (*ProjectRow.Meta.fields, "warnings")

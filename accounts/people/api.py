@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
@@ -116,7 +116,9 @@ class OwnAccount(RecordView):
 
     @extend_schema(operation_id="account", summary="Your account", responses=Account)
     def get(self, request: Request) -> Response:
-        """Who you are, and in which teams."""
+        """Who you are, and in which teams; a token tells of its own team alone."""
+        held = Membership.objects.filter(team__in=self.caller.teams()).select_related("team")
+        prefetch_related_objects([self.caller.user], Prefetch("memberships", held))
         return Response(Account(self.caller.user).data, headers=NO_STORE)
 
     @extend_schema(operation_id="account_change", summary="Change your account", request=AccountChange, responses=Account)

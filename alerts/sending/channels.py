@@ -39,7 +39,8 @@ def of(caller: Caller) -> QuerySet[Channel]:
 def changeable(caller: Caller, channel_id: uuid.UUID) -> Channel:
     """The channel that the caller may change. Raises NotFound, or Forbidden for a member who is no admin."""
     channel = Channel.objects.select_related("team").filter(pk=channel_id).first()
-    if channel is None or (channel.team_id is None and not caller.user.is_superuser):
+    is_theirs = channel is not None and (caller.user.is_superuser if channel.team_id is None else channel.team_id in caller.roles)
+    if channel is None or not is_theirs:
         raise NotFound("There is no such channel, or it is not yours.")
     if channel.team_id is not None:
         caller.require(Role.ADMIN, channel.team_id)

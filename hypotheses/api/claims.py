@@ -121,6 +121,7 @@ class StatedHypothesis(HypothesisRow):
     """The same with what is said of its slug, in the schema: where there is nothing to say, `warnings` is left out."""
 
     warnings = SlugWarning(many=True, read_only=True, required=False)
+    may_lack = ("warnings",)
 
     class Meta(HypothesisRow.Meta):
         fields = (*HypothesisRow.Meta.fields, "warnings")

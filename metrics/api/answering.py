@@ -15,6 +15,7 @@ from accounts.access import caller
 from accounts.endpoints import ScopedEndpoint
 from config.errors import Fault, NotFound, Unavailable
 from config.names import known_spelling
+from config.web import files
 from config.web.words import COMPARED_MOST, meant, nearest
 from metrics import process
 from metrics.clickhouse.errors import StoreError, TooSlow
@@ -37,6 +38,9 @@ ERRORS = {
         503: "Spool full, low disk or stopping; Retry-After",
     }.items()
 }
+# Answers that may be files: beside JSON, or instead of it.
+FILES = {(200, kind.partition(";")[0]): OpenApiTypes.BINARY for kind in files.TYPES.values()}
+JSON_OR_FILES = {(200, "application/json"): OpenApiTypes.OBJECT, **FILES}
 
 
 class StoreReader(ScopedEndpoint):

@@ -20,7 +20,7 @@ from accounts.slugs import is_uuid
 from config.limits.lane import Heavy
 from config.web import files
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
+from metrics.api.answering import ERRORS, FILES, StoreView, as_json, as_kept, file_with_pending, place_of, refuse_unknown_metrics
 from metrics.api.series import COMPARED_MOST, FROM, METRIC, TO, X, metric_asked, named, runs
 from metrics.charts import live
 from metrics.charts import series as charts
@@ -83,7 +83,7 @@ class Points(Heavy, StoreView):
             X, FROM, TO,
             OpenApiParameter("format", str, enum=list(files.TYPES), description="csv where not given."),
         ],
-        responses={200: OpenApiTypes.BINARY, 404: ERRORS[404], 422: ERRORS[422]},
+        responses={**FILES, 404: ERRORS[404], 422: ERRORS[422]},
     )  # fmt: skip
     def get(self, request: Request, project: str) -> StreamingHttpResponse:
         """A line for each stored point: `run`, `slug`, `step`, `time`, `x` (steps, or seconds) and `value`, by run and step. It is made while it is sent."""

@@ -29,7 +29,18 @@ from config.web.words import listed, meant, nearest
 from experiments.models import Experiment
 from experiments.table.filtering import fitting
 from metrics import process
-from metrics.api.answering import ERRORS, StoreView, as_json, as_kept, counted_names, file_with_pending, place_of, refuse_unknown_metrics, with_pending
+from metrics.api.answering import (
+    ERRORS,
+    JSON_OR_FILES,
+    StoreView,
+    as_json,
+    as_kept,
+    counted_names,
+    file_with_pending,
+    place_of,
+    refuse_unknown_metrics,
+    with_pending,
+)
 from metrics.charts import crossing, live
 from metrics.charts import series as charts
 from metrics.store.caching import cached
@@ -114,7 +125,7 @@ class Timeseries(Heavy, StoreView):
         operation_id="timeseries",
         summary="One series",
         parameters=SERIES,
-        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+        responses={**JSON_OR_FILES, 404: ERRORS[404], 422: ERRORS[422]},
     )
     def get(self, request: Request, project: str, experiment: str, metric: str) -> HttpResponse | StreamingHttpResponse:
         """Every stored point, exactly, where they are at most `max_points`; else buckets with mean, min and max (`thinned`)."""
@@ -146,7 +157,7 @@ class NamedTimeseries(Timeseries):
         operation_id="timeseries_named",
         summary="One series, by any name",
         parameters=[METRIC, *SERIES],
-        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+        responses={**JSON_OR_FILES, 404: ERRORS[404], 422: ERRORS[422]},
     )
     def get(self, request: Request, project: str, experiment: str) -> HttpResponse | StreamingHttpResponse:  # type: ignore[override]  # another address
         """As the address with the metric in its path."""
@@ -217,7 +228,7 @@ class SummaryTable(Heavy, StoreView):
             OpenApiParameter("where", str, description="A filter such as `params.lr < 1e-3 and metrics.accuracy.max > 0.9`: only the experiments that fit."),
             OpenApiParameter("format", str, enum=["json", "csv", "parquet"], description="Files have a row for each experiment and metric."),
         ],
-        responses={200: OpenApiTypes.OBJECT, 404: ERRORS[404], 422: ERRORS[422]},
+        responses={**JSON_OR_FILES, 404: ERRORS[404], 422: ERRORS[422]},
     )
     def get(self, request: Request, project: str) -> HttpResponse | StreamingHttpResponse:
         """For each experiment and metric: the value by the metric's aggregation, and count, nonfinite, last, min, max, avg, first and last step."""
