@@ -33,7 +33,8 @@ class SeenMiddleware:
         """Pass the request on, then look whether it was somebody's."""
         response = self.get_response(request)
         session = request.session
-        if session.accessed and session.session_key and SESSION_KEY in session and SEEN.is_due(session.session_key):
+        opened = getattr(session, "_session_cache", {})  # what was read of it; one that could not be read is not asked for again
+        if session.session_key and SESSION_KEY in opened and SEEN.is_due(session.session_key):
             see(request, int(session[SESSION_KEY]))
         return response
 

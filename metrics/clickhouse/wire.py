@@ -7,6 +7,7 @@ cut short, for whatever reason, leaves the connection in the middle of something
 from __future__ import annotations
 
 import logging
+import ssl
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -81,6 +82,8 @@ class Wire:
             user=login.user,
             password=login.password,
             secure=login.secure,
+            # Else it believes those of certifi alone, where another package happens to have installed that.
+            ca_certs=ssl.get_default_verify_paths().cafile,
             compression="lz4",
             connect_timeout=CONNECT_S,
             send_receive_timeout=CONNECT_S,

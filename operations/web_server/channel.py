@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from config.errors import Refused, Unavailable
+from config.errors import BadRequest, Refused, Unavailable
 from config.logs import access_log
 from config.web.answers import API, refusal
 from config.web.request_id import named
@@ -29,16 +29,47 @@ SPAN_S = 10.0
 IDLE_S = 75.0
 # Whoever was turned away in the middle of a body is still read from for so long, or its answer would be lost with what is on its way.
 LINGER_S = 10.0
+# What came at once is taken in pieces of this size, so that what is left of it is not copied for each request in it; and so many may wait for their answer.
+PIECE = 8_192
+PIPELINED_MOST = 16
 
 
 class Answer(WSGITask):  # type: ignore[misc]  # waitress comes without types
     """The application's answer."""
+
+    chunked_response: bool
+
+    def service(self) -> None:
+        """As waitress does, but without taking an OSError of the application for one of the socket."""
+        self.start()
+        self.execute()
+        self.finish()
+
+    def get_environment(self) -> Any:
+        """Without wsgi.file_wrapper: each file would be open until its answer is taken."""
+        environ = super().get_environment()
+        environ.pop("wsgi.file_wrapper", None)
+        return environ
+
+    def set_close_on_finish(self) -> None:
+        """waitress hangs up after each 204 and 304, for want of a length."""
+        asked = self.request.headers.get("CONNECTION", "").lower()
+        if self.has_body or self.version != "1.1" or asked == "close" or self.channel.web_server.is_stopping:
+            super().set_close_on_finish()
+
+    def write(self, data: bytes) -> None:
+        """Send, but no body of an answer to HEAD."""
+        if self.request.command == "HEAD":
+            self.content_bytes_written += len(data)
+            data = b""
+        super().write(data)
 
     def build_response_header(self) -> bytes:
         """Its head. While the server stops, it is the last of its connection."""
         if self.channel.web_server.is_stopping:
             self.set_close_on_finish()
         head: bytes = super().build_response_header()
+        self.chunked_response = self.chunked_response and self.request.command != "HEAD"
         return head
 
     def finish(self) -> None:
@@ -79,6 +110,8 @@ class Behind:
 class Channel(HTTPChannel):  # type: ignore[misc]  # as above
     """A connection. Read and closed by the thread with the sockets alone."""
 
+    request: Request | None
+    requests: list[Request]
     task_class = Answer
     error_task_class = Refusal
 
@@ -132,10 +165,52 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         if knock.refused is not None:
             self.turn_away(request, knock.refused)
         else:
-            if request.expect_continue:
-                self.send_continue()
+            with self.requests_lock:
+                if request.expect_continue and not self.requests and not self.sent_continue:
+                    self.send_continue()
             self.received(held)
             self.ask()
+
+    def send_continue(self) -> None:
+        """Say that the body may come. A connection that broke is closed later, by the thread with the sockets."""
+        said = b"HTTP/1.1 100 Continue\r\n\r\n"
+        self.request.expect_continue = False
+        with self.outbuf_lock:
+            if self.connected:
+                self.outbufs[-1].append(said)
+                self.current_outbuf_count += len(said)
+                self.total_outbufs_len += len(said)
+                self.sent_continue = True
+                self._flush_exception(self._flush_some, do_close=False)
+
+    def received(self, data: bytes) -> bool:
+        """Take what came. After a request that cannot be read, or more than may wait, the rest is not looked at."""
+        place = 0
+        while place < len(data):
+            request = self.request
+            size = PIECE
+            if request is not None and request.headers_finished:
+                size = len(data) if request.is_asked_for else max(1, request.content_length - request.body_bytes_received)
+            piece, place = data[place : place + size], place + size
+            super().received(piece.lstrip(b"\r\n") if request is None else piece)
+            if self.is_enough():
+                break
+        return True
+
+    def is_enough(self) -> bool:
+        """Whether nothing more is to be read on this connection: the last request that waits ends it."""
+        with self.requests_lock:
+            if len(self.requests) > PIPELINED_MOST:
+                for surplus in self.requests[PIPELINED_MOST:]:
+                    surplus.close()
+                del self.requests[PIPELINED_MOST + 1 :]
+                self.requests[-1].turn_away(BadRequest("Too many requests came before the answers to those before them."))
+            if not self.requests or self.requests[-1].error is None:
+                return False
+            request, self.request = self.request, None
+            if request is not None:
+                request.close()
+            return True
 
     def turn_away(self, request: Request, refused: Refused) -> None:
         """Answer a request that is still coming in with a refusal."""
@@ -148,14 +223,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
 
     def service(self) -> None:
         """Answer the first request, in a thread that answers."""
+        if not self.requests:
+            return
         self.was_turned_away = self.requests[0].error is not None
         super().service()
+        if not self.connected:
+            with self.requests_lock:  # waitress forgets those that wait behind the answer that broke off
+                left, self.requests = self.requests, []
+            for request in left:
+                request.close()
         self.quiet_since = time.monotonic()
 
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send, and count."""
         count: int = super().send(data, do_close=do_close)
         self.sent += count
+        if count:
+            self.quiet_since = time.monotonic()
         return count
 
     def send_ready(self) -> None:
@@ -191,8 +275,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
             self.will_close = self.will_close or now > self.lingers_until
         elif self.total_outbufs_len:
             self.will_close = self.will_close or not self.is_fast_enough(now)
-        elif not self.requests:
+        else:
             self.span_began, self.span_sent = now, self.sent
+            if self.requests:
+                return
             if self.request is None or not self.request.is_begun:
                 self.will_close = is_stopping or now - self.quiet_since > IDLE_S
             elif (slow := self.request.overdue(now)) is not None:

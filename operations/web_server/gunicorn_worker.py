@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.base import Worker
 
+# Of the time that a stop may take, so much is for what waits in the spool.
+STORE_S = 10
+
 if TYPE_CHECKING:
     from operations.web_server.server import WebServer
 
@@ -20,7 +23,8 @@ class WebServerWorker(Worker):  # type: ignore[misc]  # comes without types
         """Serve."""
         from operations.web_server.server import WebServer  # Django is set up only by now
 
-        self.server = WebServer(self.wsgi, self.sockets[0].sock, threads=self.cfg.threads, finish_s=self.cfg.graceful_timeout)
+        finish_s = max(1, self.cfg.graceful_timeout - STORE_S)
+        self.server = WebServer(self.wsgi, self.sockets[0].sock, threads=self.cfg.threads, finish_s=finish_s)
         self.server.run(each_tick=self.is_wanted)
 
     def is_wanted(self) -> bool:

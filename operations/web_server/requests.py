@@ -11,12 +11,14 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
 from config.errors import BadRequest, Refused, TooLarge
-from config.web.bodies.in_flight import FLIGHT
+from config.web.bodies.in_flight import FLIGHT, STRANGERS
 from config.web.bodies.purposes import ANYONES_BYTES, refuse_length
 from operations.web_server.gate import Gate
 
 HEAD_BYTES = 65_536
 HEAD_S = 10.0
+LINES_MOST = 200
+BACKSLASHES_MOST = 500
 BODY_S = 300.0
 # The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least.
 GRACE_S = 10.0
@@ -31,6 +33,13 @@ class TooSlow(Refused):
 
     status = 408
     code = "too_slow"
+
+
+class Broken(Refused):
+    """The application broke before its answer began."""
+
+    status = 500
+    code = "server_error"
 
 
 class HeadTooLarge(Refused):
@@ -52,16 +61,21 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
         self.is_continue_awaited = False
         self.held = b""  # what came meanwhile
         self.counted = 0
+        self.flight = STRANGERS
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the head. Raises waitress' ParsingError for one that two readers could read differently."""
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("A header goes on in the next line: write it in one.")
+        if header_plus.count(b"\r\n") > LINES_MOST:
+            raise ParsingError(f"The request has more than {LINES_MOST} headers.")
         try:
             super().parse_header(header_plus)
         except ValueError as error:
             raise ParsingError(str(error)) from error
         self.path: str = "/" + self.path.lstrip("/")
+        if self.headers.get("COOKIE", "").count("\\") > BACKSLASHES_MOST:  # Python before 3.11.10 reads them in quadratic time
+            raise ParsingError("The cookies hold too many backslashes.")
         if self.chunked or (self.version != "1.1" and "TRANSFER_ENCODING" in self.headers):
             raise ParsingError("Send the body with a Content-Length, not chunked.")
 
@@ -83,6 +97,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
 
     def judge_head(self) -> None:
         """Turn away, before its body comes, what is too large; and see that it is asked for who sends what is large."""
+        self.flight = STRANGERS if self.content_length <= ANYONES_BYTES else FLIGHT
         try:
             refuse_length(self.content_length, self.path)
         except TooLarge as refused:
@@ -93,7 +108,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
 
     def asked(self) -> bytes:
         """It is known who sends it: what came meanwhile, to be taken now. The body's time begins."""
-        FLIGHT.give(self.counted)
+        self.flight.give(self.counted)
         self.counted = 0
         held, self.held = self.held, b""
         self.is_asked_for, self.expect_continue, self.began = False, self.is_continue_awaited, time.monotonic()
@@ -107,7 +122,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     def count(self, more: int) -> None:
         """Count bytes as held, or turn the request away where this process holds too many."""
         try:
-            FLIGHT.take(more, own=self.counted)
+            self.flight.take(more, own=self.counted)
         except Refused as refused:
             self.turn_away(refused)
         else:
@@ -130,7 +145,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     def close(self) -> None:
         """Let go of the body."""
         super().close()
-        FLIGHT.give(self.counted)
+        self.flight.give(self.counted)
         self.counted = 0
 
 
@@ -140,6 +155,8 @@ def refusal_of(error: Error | Refused) -> Refused:
         return error
     if error.code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
         return HeadTooLarge(f"The address and the headers have more than {HEAD_BYTES:,} bytes: ask for less at once.")
+    if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Broken("Something broke on the server. Nothing you sent was acknowledged.")
     return BadRequest(f"The request cannot be read: {error.body}")
 
 

@@ -67,6 +67,7 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
         self.bind_addr = listening.getsockname()
         place = (listening.family, listening.type, None, self.bind_addr)
         super().__init__(application, map={}, _start=False, _sock=listening, dispatcher=dispatcher, adj=adjustments, sockinfo=place, bind_socket=False)
+        self.server_name = "localhost"  # of a request without Host, as checks of health send it
         self.connections = min(CONNECTIONS, open_files() - OTHER_FILES)
 
     def run(self, *, each_tick: Callable[[], bool] = lambda: True) -> None:
@@ -92,9 +93,9 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
     def handle(self, whose: Channel | WebServer | None, events: int) -> None:
         """See to what happened on one socket."""
         if whose is None:
-            self.is_rung = False
             with contextlib.suppress(BlockingIOError):
                 self.bell.recv(4096)
+            self.is_rung = False  # said after the bell is empty: a ring between the two would be lost, and every later one with it
         elif whose is self:
             self.handle_accept()
         else:
@@ -108,7 +109,16 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
             self.renew(whose)
 
     def renew(self, channel: Channel, knock: Knock | None = None) -> None:
-        """Look for what a channel waits for now. While its request is answered it stays watched: most say nothing meanwhile."""
+        """Look for what a channel waits for now. Whatever breaks there ends that connection, never the loop."""
+        try:
+            self.watch(channel, knock)
+        except Exception:
+            logger.exception("A connection broke.")
+            with contextlib.suppress(Exception):
+                channel.handle_close()
+
+    def watch(self, channel: Channel, knock: Knock | None) -> None:
+        """The same. While its request is answered a channel stays watched: most say nothing meanwhile."""
         if knock is not None and channel.connected:
             channel.let_in(knock)
         if channel.will_close:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from config.errors import Unauthenticated
-from config.web.bodies.in_flight import FLIGHT
+from config.web.bodies.in_flight import FLIGHT, STRANGERS
 from operations.web_server import channel, requests
 from operations.web_server.gate import Gate
 from operations.web_server.server import WebServer
@@ -39,6 +40,13 @@ class Answering:
         said = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)}".encode()
         if environ["PATH_INFO"] == "/much":
             said = b"x" * 30_000_000
+        if environ["PATH_INFO"] == "/broken":
+            raise ConnectionRefusedError("a server of the application's own")
+        if environ["PATH_INFO"] == "/none":
+            start_response("204 No Content", [])
+            return []
+        if environ["PATH_INFO"] == "/file":
+            said = str("wsgi.file_wrapper" in environ).encode()
         start_response("200 OK", [("Content-Length", str(len(said))), ("Content-Type", "text/plain")])
         return [said]
 
@@ -77,7 +85,7 @@ def server(application: Answering) -> Iterator[WebServer]:
     made.stop()
     running.join(10)
     assert not running.is_alive()
-    assert FLIGHT.held == 0
+    assert FLIGHT.held == STRANGERS.held == 0
 
 
 @contextlib.contextmanager
@@ -255,6 +263,17 @@ def test_bodies_that_are_too_many_together_are_sent_again_later(server, monkeypa
         assert one_answer(first).endswith(b"100000")
 
 
+def test_small_bodies_of_strangers_take_no_room_of_those_who_are_known(server, monkeypatch):
+    monkeypatch.setattr(STRANGERS, "most", 100_000)
+    with connected(server) as first, connected(server) as second, connected(server) as known:
+        first.sendall(POST.format("/a", 60_000, "").encode() + b"y" * 59_999)
+        until(lambda: STRANGERS.held == 59_999, "most of the first body")
+        second.sendall(POST.format("/a", 60_000, "").encode() + b"y" * 60_000)
+        assert all_answers(second).startswith(b"HTTP/1.1 503")
+        known.sendall(POST.format(LOG, 100_000, "Authorization: Bearer x\r\n").encode() + b"y" * 100_000)
+        assert one_answer(known).endswith(b"100000")
+
+
 def test_too_many_connections_make_room_by_the_quietest(server):
     server.connections = 20
     with contextlib.ExitStack() as opened:
@@ -295,3 +314,107 @@ def test_a_request_in_flight_is_finished_by_a_stop_and_an_idle_connection_is_not
         assert answer.endswith(b"GET /waits 0")
         assert b"connection: close" in answer.lower()
         assert time.monotonic() - began < 4
+
+
+def test_a_connection_that_breaks_while_it_is_asked_who_sends_ends_nobody_else(server, monkeypatch):
+    may_answer = threading.Event()
+    monkeypatch.setattr(server.gate, "ask", lambda environ: may_answer.wait(20))
+    with connected(server) as connection:
+        head = POST.format(LOG, 100_000, "Authorization: Bearer x\r\nExpect: 100-continue\r\n").encode()
+        connection.sendall(head + b"y" * 100_000)
+        until(lambda: FLIGHT.held >= 100_000, "the whole body")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends by RST
+    may_answer.set()
+    assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+
+
+def test_whatever_breaks_on_one_connection_ends_that_one_alone(server, monkeypatch):
+    def broken(itself: channel.Channel, data: bytes) -> bool:
+        raise AttributeError("as a mistake would")
+
+    with connected(server) as connection:
+        with monkeypatch.context() as patch:
+            patch.setattr(channel.Channel, "received", broken)
+            connection.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(1) == b""
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+
+
+def test_what_waits_behind_an_answer_that_broke_off_is_let_go(server):
+    for _ in range(3):
+        with connected(server) as connection:
+            connection.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n" + (POST.format("/a", 60_000, "").encode() + b"y" * 60_000) * 3)
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: not server.active_channels and STRANGERS.held == 0, "nothing held")
+
+
+def test_no_ring_of_the_bell_is_lost(server):
+    with connected(server) as connection:
+        connection.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        one_answer(connection)
+        (one,) = server.active_channels.values()
+        ends = time.monotonic() + 1
+        ringers = [threading.Thread(target=lambda: [server.wake(one) for _ in iter(lambda: time.monotonic() < ends, False)]) for _ in range(4)]
+        for ringer in ringers:
+            ringer.start()
+        for ringer in ringers:
+            ringer.join()
+        until(lambda: not server.woken, "every ring heard")
+        assert not server.is_rung or server.bell.recv(1)
+
+
+def test_blank_lines_and_requests_without_end_hold_nobody_up(server, application):
+    with connected(server) as blank, connected(server) as many:
+        many.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
+        many.shutdown(socket.SHUT_WR)
+        blank.sendall(b"\r\n" * 500_000)
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        answers = all_answers(many)
+    assert b"Too many requests came" in answers
+    assert application.seen.count("/a") < 3000
+
+
+@pytest.mark.parametrize("head", ["X: y\r\n" * 300, 'Cookie: a="' + '\\"' * 600 + "\r\n"])
+def test_a_head_that_takes_long_to_read_is_not_read(server, application, head):
+    assert answered(server, f"GET /a HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode()).partition(b"\r\n")[0].split()[1] == b"400"
+    assert application.seen == []
+
+
+def test_an_answer_that_begins_late_has_its_whole_span(server, application, monkeypatch):
+    monkeypatch.setattr(channel, "SPAN_S", 3.0)
+    monkeypatch.setattr("operations.web_server.server.TICK_S", 0.1)
+    with connected(server) as connection:
+        connection.sendall(b"GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: application.seen == ["/waits"], "the request being answered")
+        (one,) = server.active_channels.values()
+        began = one.span_began
+        until(lambda: one.span_began > began, "a span that begins anew while nothing lies ready")
+        application.may_go_on.set()
+        assert one_answer(connection).endswith(b"GET /waits 0")
+
+
+def test_the_answer_to_head_has_no_body_and_the_next_one_is_in_step(server):
+    with connected(server) as connection:
+        connection.sendall(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        first, _, rest = all_answers(connection).partition(b"\r\n\r\n")
+    assert b"Content-Length: 9" in first
+    assert rest.startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_without_a_body_keeps_its_connection(server):
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 204")
+
+
+def test_an_error_of_the_application_is_the_servers_fault_and_stands_in_the_log(server, caplog):
+    answer = answered(server, b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.partition(b"\r\n")[0].split()[1] == b"500"
+    assert "a server of the application's own" in caplog.text
+
+
+def test_no_file_stays_open_until_its_answer_is_taken(server):
+    assert answered(server, b"GET /file HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"False")

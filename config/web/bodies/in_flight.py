@@ -68,5 +68,7 @@ class Slots:
 
 
 FLIGHT = Flight()
+# Small bodies, which anybody may send: they take no room of those whose sender is known.
+STRANGERS = Flight(most=64_000_000)
 # A third of the threads that answer.
 LARGE = Slots(max(1, settings.SERVER_THREADS // 3))

@@ -34,10 +34,12 @@ def decompressed(body: bytes, encoding: str, *, most: int) -> Iterator[bytes]:
     held, plain = 0, io.BytesIO()
     with ExitStack() as place:
         place.callback(lambda: FLIGHT.give(held))
+        if len(body) > LARGE_BYTES:  # however little becomes of it
+            place.enter_context(LARGE.one())
         for piece in unpacked(body, encoding, at_most=most + 1):
             FLIGHT.take(len(piece), own=held + len(body))
             held += plain.write(piece)
-            if held - len(piece) <= LARGE_BYTES < held:
+            if len(body) <= LARGE_BYTES and held - len(piece) <= LARGE_BYTES < held:
                 place.enter_context(LARGE.one())
             if held > most:
                 raise TooLarge(f"The body is larger than {most} bytes once decompressed: send it in parts.")
