@@ -174,7 +174,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
     def send_continue(self) -> None:
         """Say that the body may come. A connection that broke is closed later, by the thread with the sockets."""
         said = b"HTTP/1.1 100 Continue\r\n\r\n"
-        self.request.expect_continue = False
+        if self.request is not None:
+            self.request.expect_continue = False
         with self.outbuf_lock:
             if self.connected:
                 self.outbufs[-1].append(said)
