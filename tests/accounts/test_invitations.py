@@ -162,7 +162,14 @@ def test_a_member_does_not_use_up_an_invitation(team, alice, erin):
 
 @pytest.mark.parametrize(
     "field",
-    [{"username": "erin"}, {"username": "ERIN"}, {"username": "erin@example.com"}, {"email": "ERIN@example.com"}, {"password": "short", "again": "short"}, {"again": "another one"}],
+    [
+        {"username": "erin"},
+        {"username": "ERIN"},
+        {"username": "erin@example.com"},
+        {"email": "ERIN@example.com"},
+        {"password": "short", "again": "short"},
+        {"again": "another one"},
+    ],
 )
 def test_an_account_that_cannot_be_leaves_the_invitation_open(team, alice, erin, field):
     key = invited(team, alice)
