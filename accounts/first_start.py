@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.core.exceptions import ValidationError
@@ -67,7 +68,7 @@ def first_account(username: str) -> Account:
 def first_credentials(path: Path, *, url: str, username: str = "admin") -> Credentials:
     """Make the first account, and write it to `path`: both exist or neither."""
     credentials = Credentials(url=url, **asdict(first_account(username)))
-    write_credentials(credentials, path)
+    write_credentials(asdict(credentials), path)
     return credentials
 
 
@@ -76,21 +77,25 @@ def first_admin() -> str:
     return User.objects.filter(is_superuser=True).order_by("pk").values_list("username", flat=True).first() or ""
 
 
-def write_credentials(credentials: Credentials, path: Path) -> None:
+def write_credentials(credentials: Mapping[str, object], path: Path) -> None:
     """Write the file that local scripts read, readable by its owner alone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(credentials), file, indent=2)
+        json.dump(credentials, file, indent=2)
         file.write("\n")
 
 
 def follow_address(path: Path, url: str) -> None:
-    """Write the present address into the file that local scripts read, where it is still there and says another."""
-    if not path.exists():
+    """Write the present address into the file that local scripts read, where it is still there and says another.
+
+    Whatever else its owner made of it stays: a file without the password, or one that is no JSON any more, is no reason not to start.
+    """
+    try:
+        kept = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
         return
-    kept = Credentials(**json.loads(path.read_text()))
-    if kept.url != url:
-        write_credentials(replace(kept, url=url), path)
+    if isinstance(kept, dict) and kept.get("url") != url:
+        write_credentials(kept | {"url": url}, path)
 
 
 def welcome(credentials: Credentials, path: Path) -> str:

@@ -164,7 +164,8 @@ if not -1 < HYPOTHESIS_REFUTE_THRESHOLD <= -0.5:
     )
 
 # The watch: what is measured, and where alerts are sent
-SITE_URL = env.str("SITE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
+site_given = env.str("SITE_URL", default="").rstrip("/")
+SITE_URL = site_given or f"http://127.0.0.1:{PORT}"
 if not SITE_URL.startswith(("http://", "https://")):
     raise SetupError(f"SITE_URL={SITE_URL!r} is no address: give what people type, such as https://research.example.org.")
 WEBHOOK_ALLOWED_HOSTS = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
@@ -174,6 +175,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="research-plat
 EMAIL_SUBJECT_PREFIX = f"[{APP_NAME}] "
 if EMAIL_URL:
     vars().update(mail_server(EMAIL_URL))
+if IS_PRODUCTION:
+    production.refuse_mail_without_address(mail=EMAIL_URL, site=site_given)
 # prometheus-client reads this when it is imported: the counts of all web processes of a host lie here, and each can tell of all.
 METERS_DIR = DATA_DIR / "prometheus" / socket.gethostname()
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METERS_DIR)

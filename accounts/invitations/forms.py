@@ -9,6 +9,7 @@ from accounts.invitations.inviting import DAYS, DAYS_MOST
 from accounts.models import Role
 from accounts.passes.models import FOR_MOST
 from config.names import flaw_in_name, tidied
+from config.web.names import NameInput
 
 TEXT = {"class": "input"}
 ENDS = ((DAYS, f"{DAYS} days"), (DAYS_MOST, f"{DAYS_MOST} days"), (1, "1 day"))
@@ -37,7 +38,7 @@ class JoinForm(forms.Form):
     """A new account."""
 
     username = UsernameField(max_length=150, label="Username", widget=forms.TextInput(attrs={**TEXT, "autocomplete": "username", "autocapitalize": "none"}))
-    name = forms.CharField(max_length=150, required=False, label="Name", widget=forms.TextInput(attrs={**TEXT, "autocomplete": "name"}))
+    name = NameInput(max_length=150, required=False, label="Name", widget=forms.TextInput(attrs={**TEXT, "autocomplete": "name"}))
     email = forms.EmailField(required=False, label="E-mail", widget=forms.EmailInput(attrs={**TEXT, "autocomplete": "email"}))
     password = forms.CharField(
         max_length=4096,

@@ -6,13 +6,16 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
+from django.core.validators import validate_email
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
 from accounts import services
+from accounts.audit.models import AuditEntry
 from accounts.audit.recording import record
 from accounts.models import Invitation, Membership, Role, Team, User
 from accounts.people import changing
@@ -20,6 +23,7 @@ from config.errors import Conflict, NotFound, TooManyRequests
 
 logger = logging.getLogger(__name__)
 OPEN_MOST, HOUR_MOST = 200, 60
+LINKS_MOST = 60  # that one person makes within an hour, in all teams
 DAYS, DAYS_MOST = 7, 30
 NOT_OPEN = "This invitation opens nothing: it was used or taken back, or its time is over. Ask whoever sent it for a new link."
 LETTER = """{by} invites you to {team} on {app}, as {role}.
@@ -34,8 +38,9 @@ Accept here until {ends:%d %B %Y}, with an account or without one; the link work
 
 @transaction.atomic
 def invite(team: Team, *, name: str, role: str, by: User, days: int = DAYS) -> tuple[Invitation, str]:
-    """An invitation for `days` from now, and the key of its link, which is shown once. Raises TooManyRequests where a team has or made very many."""
+    """An invitation for `days` from now, and the key of its link, which is shown once. Raises TooManyRequests where a team or a person made very many."""
     refuse_too_many(team)
+    refuse_too_many_links(by)
     invitation = Invitation(team=team, name=name, role=role, made_by=by, ends_at=timezone.now() + timedelta(days=days))
     key = invitation.new_key()
     invitation.save()
@@ -52,10 +57,21 @@ def refuse_too_many(team: Team) -> None:
         raise TooManyRequests(f"This team made {HOUR_MOST} invitations within an hour: wait a while.", retry_after_s=3600, code="too_many_invitations")
 
 
+def refuse_too_many_links(by: User) -> None:
+    """Raise TooManyRequests where somebody makes link after link, first ones or new ones: each may be a letter to whatever address, and teams cost nothing."""
+    lately = AuditEntry.objects.filter(at__gt=timezone.now() - timedelta(hours=1), act__in=("invitation.made", "invitation.renewed"))
+    if lately.filter(user_id=by.pk).count() >= LINKS_MOST:
+        raise TooManyRequests(f"You made {LINKS_MOST} links of invitations within an hour: wait a while.", retry_after_s=3600, code="too_many_invitations")
+
+
 @transaction.atomic
 def renew(invitation: Invitation, *, by: User) -> str:
-    """Another key, for as long as the invitation had at first; the link before opens nothing. It is this person's from now on. Raises NotFound."""
-    found = locked(invitation)
+    """Another key, for as long as the invitation had at first; the link before opens nothing. It is this person's from now on.
+
+    Raises NotFound, and TooManyRequests where the person made very many.
+    """
+    refuse_too_many_links(by)
+    found = locked(pk=invitation.pk)
     key, now = found.new_key(), timezone.now()
     found.ends_at, found.made_by, found.created_at = now + (found.ends_at - found.created_at), by, now
     found.save(update_fields=["digest", "ends_at", "made_by", "created_at"])
@@ -80,15 +96,24 @@ def link_of(key: str) -> str:
 
 def is_sent(invitation: Invitation, key: str, *, by: User) -> bool:
     """Send the link where the invitation is for an e-mail address and there is a mail server; whether that went well."""
-    if not settings.EMAIL_URL or "@" not in invitation.name:
+    if not settings.EMAIL_URL or not is_address(invitation.name):
         return False
     who, link = by.get_full_name() or by.username, settings.SITE_URL + link_of(key)
     text = LETTER.format(by=who, team=invitation.team, app=settings.APP_NAME, role=invitation.role, ends=invitation.ends_at, link=link)
     try:
         return send_mail(f"{settings.EMAIL_SUBJECT_PREFIX}An invitation", text, None, [invitation.name]) == 1
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError: what the mail library can write in no header
         logger.warning("The invitation %s could not be sent: %s", invitation.pk, error)
         return False
+
+
+def is_address(name: str) -> bool:
+    """Whether an invitation is for an e-mail address; whatever else its maker calls the person is no reason to write a letter."""
+    try:
+        validate_email(name)
+    except ValidationError:
+        return False
+    return True
 
 
 # Accepting --------------------------------------------------------------------------------------------------------------------------------
@@ -110,9 +135,9 @@ def may_invite(user: User | None, team: Team) -> bool:
     return user.is_superuser or Membership.objects.filter(team=team, user=user, role=Role.ADMIN).exists()
 
 
-def locked(invitation: Invitation) -> Invitation:
-    """The invitation as it is now, open, held until the transaction ends. Raises NotFound."""
-    found = Invitation.objects.select_for_update(of=("self",)).select_related("team").open(at=timezone.now()).filter(pk=invitation.pk).first()
+def locked(**which: object) -> Invitation:
+    """The invitation that is this one now, and open, held until the transaction ends. Raises NotFound."""
+    found = Invitation.objects.select_for_update(of=("self",)).select_related("team").open(at=timezone.now()).filter(**which).first()
     if found is None:
         raise NotFound(NOT_OPEN)
     return found
@@ -121,7 +146,8 @@ def locked(invitation: Invitation) -> Invitation:
 @transaction.atomic
 def accept(key: str, user: User) -> Membership:
     """Join the team. Raises NotFound where the key opens nothing, Conflict for who is in the team already: the invitation stays open then."""
-    invitation = locked(opened_by(key))
+    # By the digest again: a new link may have been made since.
+    invitation = locked(pk=opened_by(key).pk, digest=Invitation.hashed(key))
     membership = services.enter(invitation.team, user, invitation.role)
     invitation.accepted_at, invitation.accepted_by = timezone.now(), user
     invitation.save(update_fields=["accepted_at", "accepted_by"])

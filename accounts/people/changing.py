@@ -25,7 +25,8 @@ def invalid(field: str, message: str, code: str = "invalid") -> Invalid:
 def make(*, username: str, password: str, name: str = "", email: str = "") -> User:
     """A new account. Raises Invalid for a name that is taken or a password that is too weak."""
     user = User(username=User.normalize_username(username), first_name=name, email=email)
-    refuse_taken(user)
+    refuse_taken_name(user)
+    refuse_taken_address(user)
     check_password(password, user, field="password")
     user.set_password(password)
     try:
@@ -44,8 +45,9 @@ def edit(user: User, *, name: str, email: str) -> None:
     changed = [field for field, was, now in (("name", user.get_full_name(), name), ("email", user.email, email)) if was != now]
     if "name" in changed:
         user.first_name, user.last_name = name, ""
-    user.email = email
-    refuse_taken(user)
+    if "email" in changed:
+        user.email = email
+        refuse_taken_address(user)
     if not changed:
         return
     try:
@@ -56,11 +58,16 @@ def edit(user: User, *, name: str, email: str) -> None:
     record("account.changed", on=user, details={"changed": ", ".join(changed)})
 
 
-def refuse_taken(user: User) -> None:
-    """Raise Invalid where somebody else signs in with the user's name or address: either is looked for where a name is typed."""
+def refuse_taken_name(user: User) -> None:
+    """Raise Invalid where somebody else has the user's name, in whatever case, or signs in with it as an address."""
     others = User.objects.exclude(pk=user.pk)
-    if others.filter(username=user.username).exists() or others.filter(email__iexact=user.username).exists():
+    if others.filter(username__iexact=user.username).exists() or others.filter(email__iexact=user.username).exists():
         raise invalid("username", TAKEN.format("name"), "taken")
+
+
+def refuse_taken_address(user: User) -> None:
+    """Raise Invalid where somebody else signs in with the user's address, as an address or as a name."""
+    others = User.objects.exclude(pk=user.pk)
     if user.email and (others.filter(email__iexact=user.email).exists() or others.filter(username__iexact=user.email).exists()):
         raise invalid("email", TAKEN.format("address"), "taken")
 

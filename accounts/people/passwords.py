@@ -144,5 +144,5 @@ def send(user: User | None) -> None:
     text = LETTER.format(username=user.username, app=settings.APP_NAME, link=settings.SITE_URL + link_of(key_for(user)))
     try:
         send_mail(f"{settings.EMAIL_SUBJECT_PREFIX}A new password", text, None, [user.email])
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError: what the mail library can write in no header
         logger.warning("The link for a new password of user %d could not be sent: %s", user.pk, error)

@@ -29,6 +29,14 @@ def refuse_unsafe(*, secret: str, is_secret_shared: bool, debug: bool, origins: 
             raise SetupError(f"ENVIRONMENT=production does not start with ALLOWED_HOSTS={host}, under which anybody's name leads here: name the hosts.")
 
 
+def refuse_mail_without_address(*, mail: str, site: str) -> None:
+    """Raise SetupError where e-mails would be sent whose links lead to the reader's own machine: those of invitations and new passwords work nowhere else."""
+    if mail and not site:
+        raise SetupError(
+            "ENVIRONMENT=production does not start with EMAIL_URL and without SITE_URL, which links in e-mails begin with: give SITE_URL=https://research.example.org."
+        )
+
+
 def is_any_host(host: str) -> bool:
     """Whether an entry of ALLOWED_HOSTS takes names that others may own: a *, a dot alone, or a whole top-level domain that is not a private one."""
     name = host.strip().strip(".").lower()

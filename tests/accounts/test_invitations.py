@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts import services
 from accounts.invitations import inviting
-from accounts.models import AuditEntry, Invitation, Membership, Role, User
+from accounts.models import AuditEntry, Invitation, Membership, Role, Team, User
 from accounts.people import changing
 from config.errors import Conflict, NotFound, TooManyRequests
 from metrics.upkeep.expiry import expire
@@ -76,6 +76,38 @@ def test_a_team_does_not_make_invitations_without_end(alice, team, monkeypatch):
         invited(team, alice)
 
 
+def test_a_person_makes_no_more_links_in_many_teams_than_in_one(api_for, alice, erin, team, monkeypatch):
+    monkeypatch.setattr(inviting, "LINKS_MOST", 3)
+    services.change_role(Membership.objects.get(user=erin), Role.ADMIN)
+    other = Team.objects.create(name="Another")
+    invited(team, alice)
+    invited(other, alice)
+    one = Invitation.objects.get(team=team)
+    inviting.renew(one, by=alice)
+    for refused in (lambda: invited(other, alice), lambda: inviting.renew(one, by=alice)):
+        with pytest.raises(TooManyRequests):
+            refused()
+    assert api_for(alice).post(f"/api/v1/teams/{team.slug}/invitations/{one.pk}/link").status_code == 429
+    assert inviting.renew(one, by=erin)
+    later = timezone.now() + timedelta(hours=1, seconds=1)
+    monkeypatch.setattr(inviting.timezone, "now", lambda: later)
+    assert invited(other, alice)
+
+
+@pytest.mark.parametrize("name", ["ü@lab,team.de", "dora @ the lab", "@dora", "Dora <dora@lab.example>"])
+def test_a_name_that_is_no_address_is_written_to_by_nobody_and_gets_its_link(api_for, alice, team, settings, name):
+    settings.EMAIL_URL = "smtp://mail"
+    made = api_for(alice).post(f"/api/v1/teams/{team.slug}/invitations", {"name": name}, content_type=JSON)
+    assert (made.status_code, made.json()["sent"], mail.outbox) == (201, False, [])
+    assert inviting.opened_by(made.json()["key"]).name == name
+
+
+def test_a_letter_that_cannot_be_written_leaves_the_link(api_for, alice, team, settings):
+    settings.EMAIL_URL, settings.EMAIL_SUBJECT_PREFIX = "smtp://mail", "[Lab]\nBcc: all"
+    made = api_for(alice).post(f"/api/v1/teams/{team.slug}/invitations", {"name": "dora@lab.example"}, content_type=JSON)
+    assert (made.status_code, made.json()["sent"]) == (201, False)
+
+
 # Accepting one
 
 
@@ -114,6 +146,14 @@ def test_without_an_open_invitation_nobody_makes_an_account(team, alice, db):
     assert not User.objects.filter(username="dora").exists()
 
 
+@pytest.mark.parametrize("name", ["Dora\nD", "Dora\u202eD", "Dora\u200bD"])
+def test_nobody_joins_under_a_name_with_characters_that_show_nowhere(team, alice, name):
+    key = invited(team, alice)
+    assert join(key, name=name).status_code == 422
+    assert inviting.opened_by(key)
+    assert not User.objects.filter(username="dora").exists()
+
+
 def test_a_member_does_not_use_up_an_invitation(team, alice, erin):
     key = invited(team, alice)
     with pytest.raises(Conflict):
@@ -123,7 +163,14 @@ def test_a_member_does_not_use_up_an_invitation(team, alice, erin):
 
 @pytest.mark.parametrize(
     "field",
-    [{"username": "erin"}, {"username": "erin@example.com"}, {"email": "ERIN@example.com"}, {"password": "short", "again": "short"}, {"again": "another one"}],
+    [
+        {"username": "erin"},
+        {"username": "ERIN"},
+        {"username": "erin@example.com"},
+        {"email": "ERIN@example.com"},
+        {"password": "short", "again": "short"},
+        {"again": "another one"},
+    ],
 )
 def test_an_account_that_cannot_be_leaves_the_invitation_open(team, alice, erin, field):
     key = invited(team, alice)
@@ -151,6 +198,20 @@ def test_a_new_link_ends_the_one_before(api_for, team, alice):
     answer = api_for(alice).post(f"/api/v1/teams/{team.slug}/invitations/{Invitation.objects.get().pk}/link")
     assert join(key).status_code == 404
     assert join(answer.json()["key"]).status_code == 302
+
+
+def test_a_link_that_is_replaced_while_somebody_accepts_it_opens_nothing(team, alice, carol, monkeypatch):
+    key, opened_by = invited(team, alice), inviting.opened_by
+
+    def replaced_meanwhile(key: str) -> Invitation:
+        found = opened_by(key)
+        inviting.renew(Invitation.objects.get(pk=found.pk), by=alice)
+        return found
+
+    monkeypatch.setattr(inviting, "opened_by", replaced_meanwhile)
+    with pytest.raises(NotFound):
+        inviting.accept(key, carol)
+    assert not Membership.objects.filter(team=team, user=carol).exists()
 
 
 @pytest.mark.parametrize("end", ["demoted", "removed", "switched off", "past the verbs"])

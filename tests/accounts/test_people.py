@@ -63,6 +63,15 @@ def test_nobody_takes_the_address_by_which_another_signs_in(erin, bob, email):
     assert (answer.status_code, "taken" in answer.content.decode()) == (422, True)
 
 
+def test_an_address_from_before_that_another_signs_in_with_keeps_nobody_from_changing_the_name(erin):
+    User.objects.create_user(erin.email, password=PASSWORD)
+    User.objects.create_user("ERIN", password=PASSWORD)
+    browser = signed_in(erin)
+    assert browser.post("/account/profile", {"name": "Erin E", "email": erin.email}).status_code == 302
+    assert browser.patch("/api/v1/account", {"name": "Erin F"}, content_type=JSON).status_code == 200
+    assert User.objects.get(pk=erin.pk).get_full_name() == "Erin F"
+
+
 def test_account_pages_are_kept_by_nobody(browser_for, erin, team):
     browser = browser_for(erin)
     for address in ("/account", "/account/password", "/password/forgotten", "/teams/", f"/teams/{team.slug}/", "/api/v1/account"):
@@ -246,6 +255,12 @@ def test_nobody_is_flooded_with_letters(erin, settings, monkeypatch):
     assert codes == [200] * passwords.ASKED_OF_ADDRESS + [429]
     until(lambda: len(sent) == passwords.ASKED_OF_ADDRESS, "every thread")
     assert sent.count(erin) == passwords.ASKED_OF_USER
+
+
+def test_a_letter_that_cannot_be_written_is_told_in_the_log(erin, settings, caplog):
+    settings.EMAIL_SUBJECT_PREFIX = "[Lab]\nBcc: all"
+    passwords.send(erin)
+    assert "could not be sent" in caplog.text
 
 
 def test_without_a_mail_server_the_page_names_the_operator(erin):

@@ -42,6 +42,20 @@ TELLING = [
     ["--header", f"X-Api-Key: {SECRET}"],
     ["-b", f"Cookie: a=1; sessionid={SECRET}"],
     ["--text", f"bearer {SECRET}"],
+    ["--pass", SECRET],
+    ["--db-pass=" + SECRET],
+    ["--dbPass", SECRET],
+    ["--dbpass", SECRET],
+    ["--pass-phrase", SECRET],
+    ["--cred", SECRET],
+    ["--credentials", SECRET],
+    ["--userCredentials=" + SECRET],
+    ["--cookie", f"session={SECRET}"],
+    ["--cookies=" + SECRET],
+    ["sh", "-c", f"python train.py --pass {SECRET} --pin 1"],
+    ["--config", '{"pass": "' + SECRET + '", "lr": 1}'],
+    [f"https://me:with/{SECRET}@host/x"],
+    [f"https://me:80{SECRET}/a@host/x"],
 ]
 
 
@@ -71,12 +85,21 @@ def test_numbers_are_hidden_behind_a_password_and_an_api_key():
     assert hidden(["t", "--password", "1234", "pin.secret=5", "--api-key=77"]) == ["t", "--password", "***", "pin.secret=***", "--api-key=***"]
 
 
+@pytest.mark.parametrize("name", ["token", "key", "hf-token", "hfToken", "admin_token", "pin", "sim.pin", "pin-code", "db-pass", "pass"])
+def test_a_number_is_hidden_where_it_is_the_token_the_key_or_the_pin_itself(name):
+    assert hidden(["t", f"--{name}", "4711", "data.csv"]) == ["t", f"--{name}", "***", "data.csv"]
+    assert hidden(["t", f"{name}=4711"]) == ["t", f"{name}=***"]
+
+
 USUAL = [
     ["train.py", "--lr", "0.1", "two words"],
     ["train.py", "--max-tokens", "512", "--num_key_value_heads=8", "model.key_dim=64", "--token-dropout", "1e-3"],
     ["train.py", "--tokenizer", "bert-base", "--tokenizer.name=gpt2", "data.tokenize=fast", "--tokenized-data", "a.bin"],
     ["train.py", "--keyframes", "every second", "data.keypoints=coco", "--keywords", "a b", "--monkey", "patch"],
     ["train.py", "--tie-tokens", "false", "use_token=True", "--no-token", "-v", "--token", "--lr", "1"],
+    ["train.py", "--max_token=512", "n_tokens=3", "--eos_token", "2", "pad-token=0", "--pass=off", "--flops-per-token", "6", "rng_key=42", "model.token_dim=8"],
+    ["train.py", "--low-pass", "0.5", "--bypass", "x", "compass=north", "--passes", "3", "--spin", "up", "--pinned", "x", "--pin-memory", "cuda"],
+    ["train.py", "--sacred", "x", "accredited=yes", "--pass-through", "x", "http://host:8080/x@y", "git+https://host/repo@v1"],
     ["train.py", "--author", "me", "--notes", "the key idea is small", "ssh://git@host/repo", "https://me@host/x", "data/*.csv"],
 ]
 
@@ -105,7 +128,9 @@ def test_a_long_word_is_left_out_whole(monkeypatch):
     assert provenance.command() == "train.py '…' --lr=1"
 
 
-@pytest.mark.parametrize("word", ["key" * 1333, "a." * 1999, 'key="' * 799, "https://" + "a:" * 1900, "authorization:" * 280])
+@pytest.mark.parametrize(
+    "word", ["key" * 1333, "pin-" * 999, "Pass" * 999, "https://a:" + "b/" * 1900, "a." * 1999, 'key="' * 799, "https://" + "a:" * 1900, "authorization:" * 280]
+)
 def test_no_command_line_takes_long_to_look_through(word, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", *[word] * 100])
     began = time.process_time()

@@ -154,6 +154,8 @@ PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": SECRET}
         ({"SECRET_KEY": "", "DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x"}, "SECRET_KEY"),
         ({"SECRET_KEY": "", "REDIS_URL": "redis://127.0.0.1:1/0"}, "SECRET_KEY"),
         ({"DEBUG": "true"}, "DEBUG"),
+        ({"EMAIL_URL": "smtp://127.0.0.1:25"}, "SITE_URL"),
+        ({"EMAIL_URL": "smtp://127.0.0.1:25", "SITE_URL": "/"}, "SITE_URL"),
         ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS"),
         ({"CORS_ALLOWED_ORIGINS": "https://team.example.org,*"}, "CORS_ALLOWED_ORIGINS"),
         *(({"ALLOWED_HOSTS": hosts}, "ALLOWED_HOSTS") for hosts in ("*", "lab.example.org,*", ".", "*.example.org", ".org", "lab.example.org, .com", "..")),
@@ -180,6 +182,12 @@ def test_production_starts_with_a_strong_secret_and_without_one_makes_its_own():
 @pytest.mark.parametrize("hosts", ["lab.example.org", "127.0.0.1,localhost,", ".example.org", ".lan", "[::1],lab"])
 def test_production_starts_with_hosts_that_are_named(hosts):
     assert "('ENVIRONMENT', 'production')" in settings_with({**PRODUCTION, "ALLOWED_HOSTS": hosts})
+
+
+def test_production_sends_e_mails_whose_links_begin_with_its_address():
+    found = settings_with({**PRODUCTION, "EMAIL_URL": "smtp://127.0.0.1:25", "SITE_URL": "https://lab.example.org/"})
+    assert "('SITE_URL', 'https://lab.example.org')" in found
+    assert "('SITE_URL', 'http://127.0.0.1:8000')" in settings_with({"EMAIL_URL": "smtp://127.0.0.1:25"})
 
 
 def test_outside_production_any_host_may_be_let_in():

@@ -1,4 +1,7 @@
-"""Whether a file that names a server and a token is the person's own word: others could write one to have scripts and tokens sent to themselves."""
+"""Whether a file that names a server and a token is the person's own word: others could write one to have scripts and tokens sent to themselves.
+
+A group that the owner lets write is believed as the owner is: on many systems it is the person alone, and who else is in it is not looked up.
+"""
 
 from __future__ import annotations
 
