@@ -20,9 +20,11 @@ from accounts.audit.models import AuditEntry
 from accounts.audit.recording import record
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
 from accounts.people import changing, passwords, sessions
+from accounts.people.admin_rights import ForOperators, PeopleWithinReach, may_change, refuse_own_membership
 from accounts.tokens.ending import revoke, shrink_made
 from accounts.tokens.forms import AdminTokenForm
 from accounts.tokens.issuing import Wanted, mint, needs_password
+from config.errors import Forbidden
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from metrics.ingest.grants import GRANTS
 from projects.services import delete_team
@@ -51,6 +53,7 @@ class MembersAdmin(Audited):
         formset.save(commit=False)
         by: User = request.user  # type: ignore[assignment]  # staff only
         for made in formset.new_objects:
+            refuse_own_membership(by, made.user)
             made.pk = services.add_member(made.team, made.user, made.role, by=by).pk
         for changed, _ in sorted(formset.changed_objects, key=lambda pair: pair[0].role != Role.ADMIN):
             put_membership(changed, by=by)
@@ -61,6 +64,7 @@ class MembersAdmin(Audited):
 def put_membership(changed: Membership, *, by: User) -> None:
     """Bring a membership to what a form says of it: another person or team is another membership. Raises Conflict."""
     held = Membership.objects.select_related("team", "user").get(pk=changed.pk)
+    refuse_own_membership(by, held.user, changed.user)
     if (held.team_id, held.user_id) == (changed.team_id, changed.user_id):
         services.change_role(held, changed.role, by=by)
         return
@@ -69,7 +73,7 @@ def put_membership(changed: Membership, *, by: User) -> None:
 
 
 @admin.register(User)
-class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[type-arg]
+class PeopleAdmin(PeopleWithinReach, MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[type-arg]
     """People. Switching one off keeps the name on runs and words; deleting one does not."""
 
     told_by_verbs = frozenset({"deleted"})
@@ -113,17 +117,26 @@ class PeopleAdmin(MembersAdmin, CountingDeletion, UserAdmin):  # type: ignore[ty
     @admin.action(description="Switch off selected accounts", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Let them in no more; their runs and words keep the name."""
+        people = self.within_reach(request, queryset)
         with transaction.atomic():
-            for user in queryset:
+            for user in people:
                 changing.switch_off(user, by=request.user)  # type: ignore[arg-type]  # staff only
-        messages.success(request, f"Switched off {len(queryset)}.")
+        messages.success(request, f"Switched off {len(people)}.")
 
     @admin.action(description="Switch on selected accounts", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Let them in again."""
-        for user in queryset:
+        people = self.within_reach(request, queryset)
+        for user in people:
             changing.switch_on(user, by=request.user)  # type: ignore[arg-type]  # staff only
-        messages.success(request, f"Switched on {len(queryset)}.")
+        messages.success(request, f"Switched on {len(people)}.")
+
+    def within_reach(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
+        """Those who were selected. Raises Forbidden where one is an operator or staff, and whoever asks is no operator."""
+        people, by = list(queryset), request.user
+        if not all(may_change(by, user) for user in people):  # type: ignore[arg-type]  # staff only
+            raise Forbidden("Only operators switch operators and staff off or on.")
+        return people
 
     @admin.action(description="Make a link for a new password", permissions=["change"])
     def password_link(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
@@ -180,6 +193,7 @@ class MembershipAdmin(Audited, BigTableAdmin):
         if change:
             put_membership(obj, by=by)
         else:
+            refuse_own_membership(by, obj.user)
             obj.pk = services.add_member(obj.team, obj.user, obj.role, by=by).pk
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
@@ -293,5 +307,5 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupsAdmin(Audited, GroupAdmin):
+class GroupsAdmin(ForOperators, Audited, GroupAdmin):
     """Groups of people, and what each may do in the admin."""

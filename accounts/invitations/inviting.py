@@ -155,8 +155,9 @@ def accept(key: str, user: User) -> Membership:
     return membership
 
 
-@transaction.atomic
 def join(key: str, *, username: str, password: str, name: str = "", email: str = "") -> Membership:
     """Make an account and join the team with it: both or neither. Raises as `accept` does, and Invalid for what no account can have."""
     opened_by(key)
-    return accept(key, changing.make(username=username, password=password, name=name, email=email))
+    drafted = changing.draft(username=username, password=password, name=name, email=email)
+    with transaction.atomic():
+        return accept(key, changing.make(drafted))

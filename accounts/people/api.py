@@ -235,7 +235,7 @@ class OnePerson(People):
 
     @extend_schema(operation_id="person_change", summary="Switch an account off or on", request=PersonChange, responses=Person)
     def patch(self, request: Request, user: str) -> Response:
-        """Switch an account off: sessions end, tokens and JWTs are refused; runs and words keep the name. For operators."""
+        """Switch an account off: sessions and tokens end for good, JWTs are refused; runs and words keep the name. For operators."""
         person = self.person()
         verb = changing.switch_on if self.asked(PersonChange)["is_active"] else changing.switch_off
         verb(person, by=self.caller.user)

@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 
 from accounts import services
 from accounts.audit.recording import changes, record
-from accounts.models import Invitation, Role, User
+from accounts.models import ApiToken, Invitation, Role, User
 from accounts.people import sessions
+from accounts.tokens.ending import revoke
 from config.errors import Conflict, Fault, Invalid
 from metrics.ingest.grants import GRANTS
 
@@ -21,14 +22,22 @@ def invalid(field: str, message: str, code: str = "invalid") -> Invalid:
     return Invalid(message, [Fault(None, field, code, message)])
 
 
-@transaction.atomic
-def make(*, username: str, password: str, name: str = "", email: str = "") -> User:
-    """A new account. Raises Invalid for a name that is taken or a password that is too weak."""
+def draft(*, username: str, password: str, name: str = "", email: str = "") -> User:
+    """An account to be made. Hashing is slow on purpose: not in a transaction, where everybody who writes would wait. Raises Invalid as `make` does, and
+    for a password that is too weak.
+    """
     user = User(username=User.normalize_username(username), first_name=name, email=email)
     refuse_taken_name(user)
     refuse_taken_address(user)
     check_password(password, user, field="password")
     user.set_password(password)
+    return user
+
+
+@transaction.atomic
+def make(user: User) -> User:
+    """Make the account that was drafted. Raises Invalid for a name or an address that is taken or cannot be."""
+    refuse_taken(user)
     try:
         user.full_clean(exclude=["password"])
         user.save()
@@ -82,9 +91,10 @@ def check_password(password: str, user: User, *, field: str) -> None:
 
 @transaction.atomic
 def switch_off(user: User, *, by: User) -> None:
-    """Let the user in no more: sessions end, tokens and JWTs are refused, invitations that the user made open nothing. Runs and words keep the name.
+    """Let the user in no more: sessions and tokens end for good, JWTs are refused, invitations that the user made open nothing. Runs and words keep the name.
 
-    Raises Conflict for oneself and for the last operator: nobody could switch either on again.
+    The last admin of a team, too: whoever must be kept out is kept out at once, and operators see to the team. Raises Conflict for oneself and for the
+    last operator: nobody could switch either on again.
     """
     if user == by:
         raise Conflict("You cannot switch off yourself: another operator can.")
@@ -93,6 +103,8 @@ def switch_off(user: User, *, by: User) -> None:
         return
     user.is_active = False
     sessions.end(user, by=by)
+    for token in ApiToken.objects.filter(user=user, revoked_at=None):
+        revoke(token)
     Invitation.objects.take_back(made_by=user)
     record("account.switched_off", on=user, by=by)
     transaction.on_commit(GRANTS.forget)
@@ -100,7 +112,7 @@ def switch_off(user: User, *, by: User) -> None:
 
 @transaction.atomic
 def switch_on(user: User, *, by: User) -> None:
-    """Let the user in again, with the memberships and tokens of before."""
+    """Let the user in again, with the memberships of before. Tokens are made anew; a JWT of before holds until its time is over."""
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         user.is_active = True
         record("account.switched_on", on=user, by=by)

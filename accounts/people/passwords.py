@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.db import transaction
@@ -22,6 +23,7 @@ from accounts.audit.recording import Subject, record
 from accounts.models import ApiToken, User
 from accounts.people import sessions
 from accounts.people.changing import check_password, invalid
+from accounts.signing_in import brake
 from accounts.signing_in.backends import is_password_of
 from accounts.tokens.ending import revoke
 from config.errors import NotFound, TooManyRequests
@@ -30,7 +32,7 @@ from metrics.ingest.grants import GRANTS
 
 logger = logging.getLogger(__name__)
 ASKED_SPAN = timedelta(hours=1)
-ASKED_OF_ADDRESS, ASKED_OF_USER = 10, 3
+ASKED_OF_NETWORK, ASKED_OF_USER = 10, 3
 NOT_OPEN = "This link opens nothing: it was used, is over, or its user has signed in since. Ask for another."
 WRONG = "This is not your present password. Capital letters count."
 LETTER = """Somebody asked for a new password for {username} at {app}.
@@ -58,8 +60,9 @@ def change(request: HttpRequest, user: User, *, present: str, new: str, ending: 
     Raises Invalid where `present` is wrong or `new` too weak.
     """
     require_present(request, user, present)  # not in the transaction: what a refusal undoes would not be counted
+    hashed = hash_of(new, user)
     with transaction.atomic():
-        put(user, new, field="new")
+        put(user, hashed)
         was = request.session.session_key
         if was is not None:
             update_session_auth_hash(request, user)
@@ -69,10 +72,15 @@ def change(request: HttpRequest, user: User, *, present: str, new: str, ending: 
         return sessions.end(user, but=request.session.session_key)
 
 
-def put(user: User, password: str, *, field: str) -> None:
-    """Set a password. Raises Invalid for one that is too weak."""
-    check_password(password, user, field=field)
-    user.set_password(password)
+def hash_of(password: str, user: User) -> str:
+    """What is kept of a new password. Slow on purpose: not in a transaction, where everybody who writes would wait. Raises Invalid for one that is too weak."""
+    check_password(password, user, field="new")
+    return make_password(password)
+
+
+def put(user: User, hashed: str) -> None:
+    """Set a password, whose hash was made before."""
+    user.password = hashed
     user.save(update_fields=["password"])
     record("password.changed", on=user, by=user)
     transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
@@ -109,29 +117,33 @@ def link_by(operator: User, user: User) -> str:
     return link_of(key_for(user))
 
 
-@transaction.atomic
 def set_anew(key: str, password: str, *, ending: Iterable[ApiToken] = ()) -> User:
     """Set the password of whoever has the key; all sessions and JWTs end. Raises NotFound, or Invalid for one that is too weak."""
-    user = User.objects.select_for_update().get(pk=user_of(key).pk)
-    if user != user_of(key):
-        raise NotFound(NOT_OPEN)
-    put(user, password, field="new")
-    for token in ending:
-        revoke(token)
-    sessions.end(user, by=user)
+    whose = user_of(key)
+    hashed = hash_of(password, whose)
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=whose.pk)
+        if user != user_of(key):
+            raise NotFound(NOT_OPEN)
+        put(user, hashed)
+        for token in ending:
+            revoke(token)
+        sessions.end(user, by=user)
     return user
 
 
 def ask(request: HttpRequest, name: str) -> None:
     """Send a link to the address of whoever has this name or address, if there is one: the answer and its time are the same for all.
 
-    Raises TooManyRequests where many were asked for from the same place.
+    Raises TooManyRequests where many were asked for from the same network.
     """
-    since = AuditEntry.objects.filter(act="password.asked", at__gt=timezone.now() - ASKED_SPAN)
-    if since.filter(address=address_of(request)[:64]).count() >= ASKED_OF_ADDRESS:
+    now = timezone.now()
+    here = brake.count(ASKED_OF_NETWORK, "password asked", brake.network_of(address_of(request)))
+    if not brake.is_reserved(here, now, span=ASKED_SPAN):
         raise TooManyRequests("Many new passwords were asked for from here: wait an hour, or ask an operator.", retry_after_s=3600, code="too_many_attempts")
     typed = name.strip().replace("\0", "")
     user = User.objects.filter(is_active=True, **({"email__iexact": typed} if "@" in typed else {"username": typed})).exclude(email="").first()
+    since = AuditEntry.objects.filter(act="password.asked", at__gt=now - ASKED_SPAN)
     is_enough = user is not None and since.filter(about_id=user.pk).count() >= ASKED_OF_USER
     record("password.asked", on=user or Subject("user", "a name that nobody has"))
     threading.Thread(target=send, args=(None if is_enough else user,), daemon=True).start()

@@ -24,9 +24,11 @@ class UsernameOrEmailBackend(ModelBackend):
 
 
 def account_named(text: str) -> User | None:
-    """Whose e-mail address or username this is."""
-    known = User.objects.filter(email__iexact=text).first() if "@" in text else None
-    return known or User.objects.filter(username=text).first()
+    """Whose e-mail address or username this is. In what holds an @, small and capital letters are the same."""
+    exact = User.objects.filter(username=text)
+    if "@" not in text:
+        return exact.first()
+    return User.objects.filter(email__iexact=text).first() or exact.first() or User.objects.filter(username__iexact=text).order_by("pk").first()
 
 
 def is_password_of(request: HttpRequest | None, user: User | None, password: str, *, typed: str = "") -> bool:

@@ -25,6 +25,7 @@ from config.errors import TooManyRequests
 from config.web.request_id import address_of
 
 SPAN_S = 300
+SPAN = timedelta(seconds=SPAN_S)
 # How many times SIGN_IN_FAILURES one account takes from everywhere together, and one network for all accounts.
 EVERYWHERE = 5
 ANYBODY = 5
@@ -48,12 +49,17 @@ class Attempt:
 
 def counts_of(request: HttpRequest | None, user: User | None, typed: str) -> list[Count]:
     """What a try is counted under: by the account that was found, whether by name or address; else by what was typed."""
-    who, most = f"account {user.pk}" if user else f"name {typed.strip().lower()}", settings.SIGN_IN_FAILURES
+    who, most = f"account {user.pk}" if user else f"name {spelled(typed)}", settings.SIGN_IN_FAILURES
     device = devices.known(request, user) if user else ""
     if device:
         return [count(most, "device", who, device)]
     network = network_of(address_of(request))
     return [count(most, "pair", who, network), count(most * EVERYWHERE, "account", who), count(most * ANYBODY, "network", network)]
+
+
+def spelled(typed: str) -> str:
+    """What was typed, as alike as it is when accounts are looked for: other counts for the names of nobody would tell which names somebody has."""
+    return typed.lower() if "@" in typed else typed
 
 
 def count(most: int, *parts: str) -> Count:
@@ -110,9 +116,9 @@ def reserved(counts: Sequence[Count], now: datetime) -> list[Count]:
     return taken
 
 
-def is_reserved(one: Count, now: datetime) -> bool:
+def is_reserved(one: Count, now: datetime, *, span: timedelta = SPAN) -> bool:
     """Whether there was room for one more, which is taken then. Each step is one statement, so that none is counted twice or not at all."""
-    row, ends_at = SignInCount.objects.filter(counted=one.counted), now + timedelta(seconds=SPAN_S)
+    row, ends_at = SignInCount.objects.filter(counted=one.counted), now + span
     if row.filter(ends_at__lte=now).update(tried=1, ends_at=ends_at):
         return True
     if SignInCount.objects.get_or_create(counted=one.counted, defaults={"tried": 1, "ends_at": ends_at})[1]:

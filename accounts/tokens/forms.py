@@ -11,7 +11,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from accounts.access import Caller, caller
-from accounts.models import ApiToken, Scope, Team
+from accounts.models import ApiToken, Scope, Team, User
 from accounts.tokens import issuing
 from config.errors import Invalid
 from projects.models import Project
@@ -106,6 +106,13 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         if "scope" in self.fields:
             self.fields["scope"] = forms.ChoiceField(choices=issuing.GIVEN, initial=Scope.INGEST, required=False)
+
+    def clean_user(self) -> User:
+        """Whose the token is: the text of a new one is shown, and whoever has it speaks for that person. Operators make them for everybody."""
+        user: User = self.cleaned_data["user"]
+        if not self.request.user.is_superuser and user != self.request.user:
+            raise forms.ValidationError("Only operators make tokens for somebody else: choose yourself.")
+        return user
 
     def clean_scope(self) -> Scope:
         """The scope, the least that logs where none was given."""

@@ -14,7 +14,7 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import SignInCount
+from accounts.models import SignInCount, User
 from accounts.signing_in import brake, hashing
 from config.errors import Unavailable
 from tests.conftest import PASSWORD
@@ -53,7 +53,21 @@ def test_a_name_that_nobody_has_is_counted_as_one_that_somebody_has(erin):
     for name in ("erin", "nobody", "nobody@example.com"):
         assert guesses(LIMIT + 2, name) == [401] * LIMIT + [429] * 2, name
         SignInCount.objects.all().delete()
-    assert guesses(LIMIT + 1, "nobody", "NOBODY ") == [401] * LIMIT + [429]
+    assert guesses(LIMIT + 1, "nobody", "nobody ") == [401] * LIMIT + [429]
+
+
+@pytest.mark.parametrize("name", ["ann", "ann@lab.example", "login@lab.example"])
+def test_another_spelling_tells_nobody_whether_a_name_is_somebodys(db, name):
+    """Capital letters count in usernames and do not in addresses: of names that nobody has, the same are counted together."""
+
+    def answers() -> list[int]:
+        SignInCount.objects.all().delete()
+        return guesses(LIMIT, name) + [sign_in(each, "a guess").status_code for each in (name.upper(), f" {name} ", name)]
+
+    while_nobodys = answers()
+    User.objects.create_user("ann", email="ann@lab.example", password=PASSWORD)
+    User.objects.create_user("login@lab.example", password=PASSWORD)
+    assert answers() == while_nobodys
 
 
 @pytest.mark.parametrize(

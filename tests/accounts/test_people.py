@@ -1,13 +1,17 @@
 import re
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiToken, AuditEntry, BrowserSession, Membership, Role, User
+from accounts.invitations import inviting
+from accounts.models import ApiToken, AuditEntry, BrowserSession, Membership, Role, SignInCount, User
 from accounts.people import changing, passwords, sessions
 from accounts.people.devices import device
 from config.errors import Conflict
@@ -105,6 +109,31 @@ def test_tokens_that_were_chosen_end_with_the_password(erin, team):
     assert "ended" in browser.get("/account/password").content.decode()
     change(browser, end=[str(ended.pk)])
     assert list(ApiToken.objects.filter(revoked_at=None)) == [kept]
+
+
+class Noting(MD5PasswordHasher):
+    """Notes how many transactions and savepoints were open when it hashed."""
+
+    algorithm = "noting"
+    depths: ClassVar[list[int]] = []
+
+    def encode(self, password: str, salt: str) -> str:
+        self.depths.append(len(connection.savepoint_ids))
+        return super().encode(password, salt)
+
+
+def test_no_password_is_hashed_while_a_transaction_holds_the_record(erin, alice, team, settings):
+    key = passwords.key_for(erin)
+    settings.PASSWORD_HASHERS = ["tests.accounts.test_people.Noting", "django.contrib.auth.hashers.MD5PasswordHasher"]
+    Noting.depths.clear()
+    invitation = inviting.invite(team, name="dora", role="viewer", by=alice)[1]
+    passwords.set_anew(key, NEXT)
+    assert change(signed_in(erin, NEXT), present=NEXT, new=PASSWORD, again=PASSWORD).status_code == 302
+    inviting.join(invitation, username="dora", password=NEXT)
+    assert is_in(signed_in(erin))
+    assert is_in(signed_in(User.objects.get(username="dora"), NEXT))
+    assert len(Noting.depths) >= 3
+    assert set(Noting.depths) == {len(connection.savepoint_ids)}
 
 
 def test_somebody_elses_token_does_not_end(erin, alice, team):
@@ -251,9 +280,9 @@ def test_nobody_is_flooded_with_letters(erin, settings, monkeypatch):
     settings.EMAIL_URL = "smtp://mail"
     sent = []
     monkeypatch.setattr(passwords, "send", sent.append)
-    codes = [Client().post("/password/forgotten", {"name": "erin"}).status_code for _ in range(passwords.ASKED_OF_ADDRESS + 1)]
-    assert codes == [200] * passwords.ASKED_OF_ADDRESS + [429]
-    until(lambda: len(sent) == passwords.ASKED_OF_ADDRESS, "every thread")
+    codes = [Client().post("/password/forgotten", {"name": "erin"}).status_code for _ in range(passwords.ASKED_OF_NETWORK + 1)]
+    assert codes == [200] * passwords.ASKED_OF_NETWORK + [429]
+    until(lambda: len(sent) == passwords.ASKED_OF_NETWORK, "every thread")
     assert sent.count(erin) == passwords.ASKED_OF_USER
 
 
@@ -261,6 +290,21 @@ def test_a_letter_that_cannot_be_written_is_told_in_the_log(erin, settings, capl
     settings.EMAIL_SUBJECT_PREFIX = "[Lab]\nBcc: all"
     passwords.send(erin)
     assert "could not be sent" in caplog.text
+
+
+def test_letters_are_counted_by_network(erin, settings, monkeypatch):
+    settings.EMAIL_URL = "smtp://mail"
+    monkeypatch.setattr(passwords, "send", lambda _: None)
+
+    def ask(address: str) -> int:
+        return Client(REMOTE_ADDR=address).post("/password/forgotten", {"name": "nobody"}).status_code
+
+    assert [ask(f"2001:db8:1:2::{n}") for n in range(passwords.ASKED_OF_NETWORK + 1)] == [200] * passwords.ASKED_OF_NETWORK + [429]
+    assert [ask("2001:db8:1:3::1"), ask("192.0.2.1")] == [200, 200]
+    left = SignInCount.objects.get(tried=passwords.ASKED_OF_NETWORK).ends_at - timezone.now()
+    assert passwords.ASKED_SPAN - timedelta(minutes=5) < left <= passwords.ASKED_SPAN
+    SignInCount.objects.update(ends_at=timezone.now() - timedelta(seconds=1))
+    assert ask("2001:db8:1:2::1") == 200
 
 
 def test_without_a_mail_server_the_page_names_the_operator(erin):
@@ -309,6 +353,27 @@ def test_who_is_switched_off_is_let_in_nowhere_and_keeps_the_name_on_runs(browse
     assert run.created_by == erin
     browser_for(operator).patch("/api/v1/people/erin", {"is_active": True}, content_type=JSON)
     assert is_in(signed_in(erin))
+
+
+def test_who_is_switched_on_again_makes_new_tokens(token_for, operator, erin, team):
+    browser, secrets = signed_in(erin), [token_for(erin), token_for(erin)]
+    changing.switch_off(erin, by=operator)
+    changing.switch_on(erin, by=operator)
+    assert [Client(headers={"Authorization": f"Bearer {each}"}).get("/api/v1/teams").status_code for each in secrets] == [401, 401]
+    assert not is_in(browser)
+    assert AuditEntry.objects.filter(act="token.revoked").count() == 2
+
+
+def test_an_admin_whom_nobody_follows_is_switched_off_all_the_same(operator, alice, team):
+    changing.switch_off(alice, by=operator)
+    assert not team.memberships.filter(role=Role.ADMIN, user__is_active=True).exists()
+
+
+def test_who_is_switched_off_is_no_admin_that_stays(operator, alice, erin, team):
+    Membership.objects.filter(user=erin).update(role=Role.ADMIN)
+    changing.switch_off(erin, by=operator)
+    with pytest.raises(Conflict, match="last admin"):
+        changing.delete(alice, by=operator)
 
 
 def test_the_last_operator_and_oneself_stay(operator, erin):

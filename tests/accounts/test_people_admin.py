@@ -4,14 +4,15 @@ import re
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from accounts.audit.admin_lines import Audited
-from accounts.models import ApiToken, AuditEntry, Membership, Role, User
+from accounts.models import ApiToken, AuditEntry, Membership, Role, Team, User
 from config.web.admin_pages import ReadOnlyAdmin
 from metrics.ingest.grants import GRANTS
 from projects.models import ProjectMetric
+from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.differs_on_servers("the last of something is held by a lock of the database")
 USERS, TEAMS, MEMBERSHIPS = "/admin/accounts/user/", "/admin/accounts/team/", "/admin/accounts/membership/"
@@ -20,6 +21,15 @@ USERS, TEAMS, MEMBERSHIPS = "/admin/accounts/user/", "/admin/accounts/team/", "/
 @pytest.fixture
 def root(browser_for, operator) -> Client:
     return browser_for(operator)
+
+
+@pytest.fixture
+def staff(browser_for, bob) -> Client:
+    """Bob, who may do everything in the admin, and is no operator."""
+    bob.is_staff = True
+    bob.save()
+    bob.user_permissions.set(Permission.objects.all())
+    return browser_for(bob)
 
 
 def inline(team, *rows: dict, initial: int = 0) -> dict:
@@ -178,3 +188,91 @@ def test_neither_keys_nor_digests_are_shown(root, erin, alice, team, browser_for
     session = BrowserSession.objects.get(user=erin)
     assert invitation.digest not in root.get(f"/admin/accounts/invitation/{invitation.pk}/change/").content.decode()
     assert session.session_key not in root.get(f"/admin/accounts/browsersession/{session.pk}/change/").content.decode()
+
+
+# Staff who are no operators
+
+
+def token(user: User, team) -> dict:
+    return {"user": user.pk, "team": team.pk, "name": "gpu7", "scope": "admin", "expires_at_0": "", "expires_at_1": ""}
+
+
+def test_staff_make_tokens_for_themselves_alone(staff, root, operator, bob, erin, team):
+    address = "/admin/accounts/apitoken/add/"
+    refused = [staff.post(address, token(user, team)).content.decode() for user in (operator, erin)]
+    assert ["choose yourself" in page for page in refused] == [True, True]
+    assert not ApiToken.objects.exists()
+    staff.post(address, token(bob, team))
+    root.post(address, token(erin, team))
+    assert set(ApiToken.objects.values_list("user__username", flat=True)) == {"bob", "erin"}
+
+
+def test_staff_give_nobody_rights(staff, bob, erin):
+    group = Group.objects.create(name="readers")
+    given = {"is_superuser": "on", "is_staff": "on", "groups": [group.pk], "user_permissions": [Permission.objects.first().pk], "first_name": "Someone"}
+    for user in (bob, erin):
+        before = (user.is_superuser, user.is_staff, user.user_permissions.count())
+        assert staff.post(f"{USERS}{user.pk}/change/", person(user, **given)).status_code == 302
+        user.refresh_from_db()
+        assert user.first_name == "Someone"
+        assert (user.is_superuser, user.is_staff, user.user_permissions.count()) == before
+        assert not user.groups.exists()
+
+
+def test_staff_change_neither_operators_nor_other_staff(staff, operator, alice):
+    User.objects.filter(pk=alice.pk).update(is_staff=True)
+    new = {"usable_password": "true", "password1": "another fine password", "password2": "another fine password"}
+    for user in (operator, alice):
+        sent = person(User.objects.get(pk=user.pk), email="bob@lab.example")
+        codes = [staff.post(f"{USERS}{user.pk}/{page}/", form).status_code for page, form in (("change", sent), ("password", new), ("delete", {"post": "yes"}))]
+        codes += [staff.post(USERS, {"action": action, "_selected_action": [user.pk]}).status_code for action in ("switch_off", "switch_on")]
+        assert codes == [403] * 5
+        staff.post(USERS, {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"})
+        now = User.objects.get(pk=user.pk)
+        assert (now.is_active, now.email, now.password) == (True, user.email, user.password)
+
+
+def test_staff_change_whoever_is_neither(staff, erin):
+    new = {"usable_password": "true", "password1": "another fine password", "password2": "another fine password"}
+    assert staff.post(f"{USERS}{erin.pk}/password/", new).status_code == 302
+    assert staff.post(USERS, {"action": "switch_off", "_selected_action": [erin.pk]}).status_code == 302
+    erin.refresh_from_db()
+    assert (erin.is_active, erin.check_password("another fine password")) == (False, True)
+
+
+def test_staff_enter_no_team_and_rise_in_none(staff, bob, alice, erin, carol, team):
+    other = Team.objects.exclude(pk=team.pk).first() or Team.objects.create(name="Other", slug="other")
+    other.memberships.filter(user=bob).delete()
+    held, erins = Membership.objects.get(user=bob, team=team), Membership.objects.get(user=erin)
+    was = held.role
+    own = person(bob, **{"memberships-TOTAL_FORMS": 1, "memberships-0-user": bob.pk, "memberships-0-team": other.pk, "memberships-0-role": "admin"})
+    tried = [
+        (f"{MEMBERSHIPS}add/", {"user": bob.pk, "team": other.pk, "role": "admin"}),
+        (f"{MEMBERSHIPS}{held.pk}/change/", {"role": "admin"}),
+        (f"{TEAMS}{other.pk}/change/", inline(other, {"user": bob.pk, "role": "admin"})),
+        (f"{TEAMS}{team.pk}/change/", inline(team, row(held, role="admin"), initial=1)),
+        (f"{TEAMS}{team.pk}/change/", inline(team, row(erins, user=bob.pk, role="admin"), initial=1)),
+        (f"{USERS}{bob.pk}/change/", own),
+    ]
+    assert [staff.post(address, sent).status_code for address, sent in tried] == [403] * len(tried)
+    assert list(bob.memberships.values_list("team", "role")) == [(team.pk, was)]
+    assert staff.post(f"{MEMBERSHIPS}add/", {"user": carol.pk, "team": team.pk, "role": "viewer"}).status_code == 302
+
+
+def test_staff_see_groups_and_change_none(staff, bob):
+    group = Group.objects.create(name="readers")
+    address = f"/admin/auth/group/{group.pk}/"
+    assert staff.get(f"{address}change/").status_code == 200
+    sent = {"name": "all", "permissions": [Permission.objects.first().pk]}
+    codes = [staff.post(page, sent).status_code for page in (f"{address}change/", "/admin/auth/group/add/", f"{address}delete/")]
+    assert (codes, list(Group.objects.values_list("name", flat=True))) == ([403] * 3, ["readers"])
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_the_admin_has_no_form_of_its_own_for_ones_password(root, operator, verb):
+    sent = {"old_password": PASSWORD, "new_password1": "another fine password", "new_password2": "another fine password"}
+    answer = getattr(root, verb)("/admin/password_change/", sent)
+    assert (answer.status_code, answer.get("Location")) == {"get": (302, "/account/password"), "post": (405, None)}[verb]
+    was = operator.password
+    operator.refresh_from_db()
+    assert operator.password == was

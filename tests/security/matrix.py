@@ -141,6 +141,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "client/": {"GET": OPEN},
     "client/<str:name>": {},
     # Every other address of the admin asks for the same: is_staff.
+    "admin/password_change/": {"GET": call(302, 302, 302, 302, 302)},
     "admin/": {"GET": call(302, 302, 302, 302, 302)},
     # Signing in; the answer hangs on what is sent alone
     "api/v1/auth/token": {"POST": call(401, 401, 401, 401, 401, body={"username": "nobody", "password": "a guess"})},
