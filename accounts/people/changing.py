@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import services
 from accounts.audit.recording import changes, record
-from accounts.models import Invitation, Role, User
+from accounts.models import Role, User
 from accounts.people import sessions
 from config.errors import Conflict, Fault, Invalid
 from metrics.ingest.grants import GRANTS
@@ -86,7 +86,7 @@ def switch_off(user: User, *, by: User) -> None:
         return
     user.is_active = False
     sessions.end(user, by=by)
-    Invitation.objects.take_back(made_by=user)
+    services.take_back_invitations(by=by, made_by=user)
     record("account.switched_off", on=user, by=by)
     transaction.on_commit(GRANTS.forget)
 
@@ -124,7 +124,7 @@ def delete(user: User, *, by: User) -> None:
     for membership in user.memberships.filter(role=Role.ADMIN).select_related("team", "user"):
         services.keep_an_admin(membership)
     record("account.deleted", on=user, by=by, details={"teams": [each.team.name for each in user.memberships.select_related("team")[:50]]})
-    Invitation.objects.take_back(made_by=user)
+    services.take_back_invitations(by=by, made_by=user)
     sessions.end(user, by=by)
     user.delete()
     transaction.on_commit(GRANTS.forget)
