@@ -30,6 +30,7 @@ from accounts.tokens import ending
 from accounts.tokens.forms import AdminTokenForm
 from accounts.tokens.issuing import LIVING_MOST
 from config.errors import Invalid
+from config.web.words import NAMES_ARE_TOLD
 from experiments import lifecycle
 from experiments.models import Experiment
 from hypotheses.claims import stating
@@ -333,6 +334,8 @@ def test_a_token_that_logs_is_told_no_name_near_the_one_it_asks_for(store, scope
         lambda client: client.get("/api/v1/metrics/timeseries/digits/mine/hidden_los"),
     ]
     told = [[ask(client).content.decode() for ask in asked] for client in (logger, scoped("write"))]
+    logger.get("/api/v1/experiments")
+    assert NAMES_ARE_TOLD.get()  # to whom this thread answers next
     assert [n for n, said in enumerate(told[0]) if "Did you mean" in said or "hidden_loss" in said or "secret-plan" in said] == []
     assert [n for n, said in enumerate(told[1]) if "Did you mean" not in said and n != 5] == []
 
