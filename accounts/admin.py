@@ -21,6 +21,7 @@ from accounts.audit.recording import record
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
 from accounts.people import changing, passwords, sessions
 from accounts.people.admin_rights import ForOperators, PeopleWithinReach, may_change, refuse_own_membership
+from accounts.people.forms import OperatorsPasswordForm
 from accounts.tokens.ending import revoke, shrink_made
 from accounts.tokens.forms import AdminTokenForm
 from accounts.tokens.issuing import Wanted, mint, needs_password
@@ -79,6 +80,7 @@ class PeopleAdmin(PeopleWithinReach, MembersAdmin, CountingDeletion, UserAdmin):
     told_by_verbs = frozenset({"deleted"})
     actions = ("switch_off", "switch_on", "password_link")
     inlines = (MembershipInline,)
+    change_password_form = OperatorsPasswordForm
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     show_full_result_count = False
@@ -97,7 +99,7 @@ class PeopleAdmin(PeopleWithinReach, MembersAdmin, CountingDeletion, UserAdmin):
         transaction.on_commit(GRANTS.forget)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:  # Any: Django's own signature
-        """A line; where an operator set the password, whoever was signed in with the one before is signed out."""
+        """A line; where an operator set the password or took it away, whoever was signed in with the one before is signed out."""
         if isinstance(obj, User) and "password" in [name.lower() for name in fields_of(message)]:
             record("password.changed", on=obj)
             sessions.end(obj, but=request.session.session_key)
@@ -238,7 +240,7 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:  # Any: the form that Django made
         """Make a new token, or save a changed one."""
         if change:
-            super().save_model(request, obj, form, change)
+            obj.save(update_fields=["name", "expires_at"])  # alone: whoever narrows or revokes it meanwhile keeps what was done
             shrink_made(obj)
             return
         wanted = Wanted(obj.name, obj.team, Scope(obj.scope), obj.project, obj.expires_at)

@@ -14,6 +14,7 @@ from accounts.models import Role
 from accounts.scopes import Scopes, operations_of, refuse_undeclared
 from config.web.query import Endpoint
 from config.web.rest import RecordParser, StrictSerializer
+from config.web.words import NAMES_ARE_TOLD, names_told
 
 
 class SlugWarning(serializers.Serializer[Any]):  # Any: shown, never read
@@ -40,6 +41,16 @@ class ScopedEndpoint(Endpoint):
             """The view. Raises ImproperlyConfigured where an operation does not say its scope."""
             refuse_undeclared(cls, set(operations_of(cls, actions)))
             return super().as_view(**({"actions": actions} if actions else {}), **options)
+
+        def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:  # Any: DRF's own signatures
+            """Answer; a token that reaches only what it made is told no name that is near the one it asked for."""
+            with names_told(is_so=True):
+                return super().dispatch(request, *args, **kwargs)
+
+        def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # Any: DRF's own signatures
+            """Look who asks, and whether names may be told."""
+            super().initial(request, *args, **kwargs)
+            NAMES_ARE_TOLD.set(not caller(request).logs_alone)
 
 
 class RecordView(ScopedEndpoint):

@@ -19,6 +19,8 @@ from accounts.passes.models import BrowserSession as BrowserSession
 from accounts.passes.models import Invitation as Invitation
 from accounts.slugs import free_slug
 
+GENERATIONS_MOST = 3  # of tokens that stand above one: each is looked at whenever it is used
+
 
 class User(AbstractUser):
     """One person. Signs in with the username or, where one is given, the e-mail address."""
@@ -138,14 +140,19 @@ class Membership(models.Model):
             return super().delete(*args, **options)
 
 
+def unended(above: str, generations: int) -> models.Q:
+    """That none of the tokens above one has ended: the one at `above`, that one's maker, and so on. One whose row is gone had ended."""
+    nobody, holds = models.Q(**{above: None}), models.Q(**{f"{above}__digest__gt": "", f"{above}__revoked_at": None})
+    return nobody | (holds & unended(f"{above}__parent", generations - 1) if generations > 1 else holds)
+
+
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Questions about tokens."""
 
     def usable(self, *, at: datetime) -> Self:
-        """Neither revoked nor expired at `at`, nor made by a token that is; and their owner still active."""
+        """Neither revoked nor expired at `at`, nor below a token that is; and their owner still active."""
         alive = models.Q(expires_at=None) | models.Q(expires_at__gt=at)
-        rooted = models.Q(parent=None) | models.Q(parent__digest__gt="", parent__revoked_at=None)  # a parent whose row is gone had ended
-        return self.filter(alive, rooted, revoked_at=None, user__is_active=True)
+        return self.filter(alive, unended("parent", GENERATIONS_MOST), revoked_at=None, user__is_active=True)
 
     def made_by(self, tokens: Iterable[ApiToken]) -> Self:
         """All that these tokens made, and those made, and so on: a token ends with the one that made it."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.access import Caller
 from accounts.audit.recording import record
@@ -77,7 +80,7 @@ def change_role(membership: Membership, role: str, *, by: User | None = None) ->
     membership.role = role
     membership.save(update_fields=["role"])
     if role != Role.ADMIN:
-        Invitation.objects.take_back(team=membership.team_id, made_by=membership.user_id)
+        take_back_invitations(by=by, team=membership.team_id, made_by=membership.user_id)
     if role != was:
         record("member.role", team=membership.team, on=membership.user, by=by, details={"was": was, "role": role})
     transaction.on_commit(GRANTS.forget)
@@ -90,10 +93,17 @@ def remove_member(membership: Membership, *, by: User | None = None, act: str = 
     Raises Conflict where the team would lose its last admin.
     """
     keep_an_admin(membership)
-    Invitation.objects.take_back(team=membership.team_id, made_by=membership.user_id)
+    take_back_invitations(by=by, team=membership.team_id, made_by=membership.user_id)
     record(act, team=membership.team, on=membership.user, by=by, details={"role": membership.role})
     membership.delete()
     transaction.on_commit(GRANTS.forget)
+
+
+def take_back_invitations(*, by: User | None, **whose: Any) -> None:  # Any: values of several fields
+    """Let these open nothing any more, with a line of each that was open still. In the transaction of the act that asks for it."""
+    for invitation in Invitation.objects.open(at=timezone.now()).filter(**whose).select_related("team").select_for_update(of=("self",)):
+        record("invitation.taken_back", on=invitation, by=by)
+    Invitation.objects.take_back(**whose)
 
 
 def keep_an_admin(leaving: Membership) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 import django_filters
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -25,12 +25,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.access import caller
+from accounts.access import Caller, caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
 from accounts.scopes import ADMINISTERS, LOGS, READS_BACK
 from accounts.slugs import about_slug, is_uuid, spellings
-from config.errors import Fault, Invalid, NotFound
+from config.errors import Conflict, Fault, Invalid, NotFound
 from config.limits.fields import Moment, ShortList
 from config.limits.lane import Heavy
 from config.limits.sizes import COMMAND_BYTES, LEAVES_MOST, LISTED_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
@@ -109,7 +109,9 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
     status = serializers.SerializerMethodField(help_text="`stalled`: running by the record, and silent for longer than it may be.")
     parent = serializers.UUIDField(source="parent_experiment_id", read_only=True, allow_null=True)  # type: ignore[assignment]  # DRF takes fields out of the class
     root = serializers.UUIDField(source="root_experiment_id", read_only=True, help_text="The experiment itself, where it has no parent.")  # type: ignore[assignment]
-    features_diff = ObjectField(read_only=True)
+    features_diff = serializers.SerializerMethodField(
+        help_text="What changed against the parent. {} to a token of the scope ingest where it follows from the params of a parent that another made."
+    )
     params = ObjectField(read_only=True)
     tags = serializers.SlugRelatedField[Any](slug_field="name", many=True, read_only=True)
     url = serializers.SerializerMethodField(help_text="The path of its page.")
@@ -139,6 +141,16 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
             *("created_at", "updated_at", "archived", "missing", "writer_lost"),
         )
 
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_features_diff(self, experiment: Experiment) -> dict[str, Any]:  # Any: whatever JSON holds
+        """What changed, where the caller may read it."""
+        return experiment.features_diff if self.shows_change(experiment) else {}
+
+    def shows_change(self, experiment: Experiment) -> bool:
+        """Whether the caller may read what changed."""
+        request = self.context.get("request")
+        return request is None or reads_change(caller(request), experiment)
+
     @extend_schema_field({"type": "string", "enum": list(STATUSES)})
     def get_status(self, experiment: Experiment) -> str:
         """Where it is in its life, as its page says."""
@@ -167,7 +179,7 @@ class ListedExperiment(ExperimentRow):
     notes = serializers.SerializerMethodField(help_text=f"The first {TEXT_SHOWN} characters.")
     command = serializers.SerializerMethodField(help_text=f"The first {TEXT_SHOWN} characters.")
     params = serializers.SerializerMethodField(help_text=f"The first of them, as many as {PARAMS_SHOWN:,} characters of JSON hold.")  # type: ignore[assignment]
-    features_diff = serializers.SerializerMethodField(help_text="As of params.")  # type: ignore[assignment]  # a row has a part, read another way
+    features_diff = serializers.SerializerMethodField(help_text="As of params, and as the run's own address answers it.")
     cut = serializers.SerializerMethodField(help_text="The fields of which this row has a part.")
     whole = serializers.SerializerMethodField(help_text="Where all of them is read; null where nothing is cut.")
     metrics = serializers.SerializerMethodField(
@@ -201,12 +213,12 @@ class ListedExperiment(ExperimentRow):
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_features_diff(self, experiment: Experiment) -> dict[str, Any]:  # Any: whatever JSON holds
-        """The first of it."""
-        return beginnings.object_of(experiment, "features_diff")
+        """The first of it, where the caller may read it."""
+        return beginnings.object_of(experiment, "features_diff") if self.shows_change(experiment) else {}
 
     def get_cut(self, experiment: Experiment) -> list[str]:
         """The fields of which the row has a part."""
-        return beginnings.cut_in(experiment, self.long)
+        return [name for name in beginnings.cut_in(experiment, self.long) if name != "features_diff" or self.shows_change(experiment)]
 
     def get_whole(self, experiment: Experiment) -> str | None:
         """The run's own address."""
@@ -217,6 +229,13 @@ class ListedExperiment(ExperimentRow):
         """The numbers that were asked for."""
         found: dict[str, Any] = self.context["numbers"].get(experiment.pk, {})
         return found
+
+
+def reads_change(asking: Caller, experiment: Experiment) -> bool:
+    """Whether the caller may read features_diff: what follows from the params of a parent tells them, and a token that logs reads only its own."""
+    if not asking.logs_alone or experiment.features_diff_given or experiment.parent_experiment is None:
+        return True
+    return asking.token is not None and experiment.parent_experiment.made_with == asking.token.pk
 
 
 def columns_asked(text: str | None) -> list[str]:
@@ -249,12 +268,12 @@ class AnsweredExperiment(StartedExperiment):
         fields = (*StartedExperiment.Meta.fields, "warnings")
 
 
-def started(experiment: Experiment, *, in_new_project: bool) -> dict[str, Any]:  # Any: values of several fields
-    """The answer to the client that starts it, with what is to be said of slugs that are not what the names give."""
+def started(experiment: Experiment, request: Request, *, in_new_project: bool) -> dict[str, Any]:  # Any: values of several fields
+    """The answer to the client that starts it by `request`, with what is to be said of slugs that are not what the names give."""
     project = experiment.project
     said = about_slug(project.name, project.slug, field="project") if in_new_project else []
     said += about_slug(experiment.name, experiment.slug, field="name")
-    return StartedExperiment(experiment).data | ({"warnings": said} if said else {})
+    return StartedExperiment(experiment, context={"request": request}).data | ({"warnings": said} if said else {})
 
 
 class ExperimentContent(StrictSerializer):
@@ -464,6 +483,8 @@ class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, Generic
         if self.is_schema:
             return Experiment.objects.none()
         rows = self.visible().filter(self.caller.made("made_with")).prefetch_related("tags")
+        if self.action == "list" and self.caller.logs_alone:
+            rows = rows.prefetch_related(Prefetch("parent_experiment", Experiment.objects.only("made_with")))
         return beginnings.with_beginnings(rows) if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[ExperimentRow]:
@@ -530,16 +551,22 @@ class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, Generic
         try:
             experiment, is_new = self.made(asked, {"made_with": token.pk if token else None, **({} if pk is None else {"id": pk})})
         except IntegrityError:
-            if pk is None:
+            if pk is None or not Experiment.objects.filter(pk=pk).exists():
                 raise
-            # The same request twice at one moment: the other one made it.
-            return self.replayed(get_object_or_404(self.visible(), pk=pk))
-        return Response(started(experiment, in_new_project=is_new), status=status.HTTP_201_CREATED)
+            return self.replayed(self.made_meanwhile(pk))
+        return Response(started(experiment, request, in_new_project=is_new), status=status.HTTP_201_CREATED)
+
+    def made_meanwhile(self, pk: uuid.UUID) -> Experiment:
+        """What the same request made at the same moment. Raises Conflict where the key was used for one that the caller does not reach by this token."""
+        made = self.visible().filter(pk=pk).first()
+        if made is None:
+            raise Conflict("This Idempotency-Key was used elsewhere, for an experiment that this token does not reach: send another key.")
+        return made
 
     def replayed(self, made: Experiment) -> Response:
         """The answer to the request that made it, again. Raises Forbidden where another token made it, and this one reaches only its own."""
         self.caller.require_made(made.made_with)
-        return Response(started(made, in_new_project=False), status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
+        return Response(started(made, self.request, in_new_project=False), status=status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
 
     def pk_of_key(self) -> uuid.UUID | None:
         """The id of the experiment that the request's `Idempotency-Key` makes, whichever process takes it; None without a key."""

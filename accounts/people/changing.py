@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import services
 from accounts.audit.recording import changes, record
-from accounts.models import ApiToken, Invitation, Role, User
+from accounts.models import ApiToken, Role, User
 from accounts.people import sessions
 from accounts.tokens.ending import revoke
 from config.errors import Conflict, Fault, Invalid
@@ -37,7 +37,8 @@ def draft(*, username: str, password: str, name: str = "", email: str = "") -> U
 @transaction.atomic
 def make(user: User) -> User:
     """Make the account that was drafted. Raises Invalid for a name or an address that is taken or cannot be."""
-    refuse_taken(user)
+    refuse_taken_name(user)
+    refuse_taken_address(user)
     try:
         user.full_clean(exclude=["password"])
         user.save()
@@ -105,7 +106,7 @@ def switch_off(user: User, *, by: User) -> None:
     sessions.end(user, by=by)
     for token in ApiToken.objects.filter(user=user, revoked_at=None):
         revoke(token)
-    Invitation.objects.take_back(made_by=user)
+    services.take_back_invitations(by=by, made_by=user)
     record("account.switched_off", on=user, by=by)
     transaction.on_commit(GRANTS.forget)
 
@@ -143,7 +144,7 @@ def delete(user: User, *, by: User) -> None:
     for membership in user.memberships.filter(role=Role.ADMIN).select_related("team", "user"):
         services.keep_an_admin(membership)
     record("account.deleted", on=user, by=by, details={"teams": [each.team.name for each in user.memberships.select_related("team")[:50]]})
-    Invitation.objects.take_back(made_by=user)
+    services.take_back_invitations(by=by, made_by=user)
     sessions.end(user, by=by)
     user.delete()
     transaction.on_commit(GRANTS.forget)

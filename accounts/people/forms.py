@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import forms
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.http import QueryDict
 
 from accounts.models import ApiToken, User
@@ -69,6 +70,16 @@ class PasswordForm(NewPasswordForm):
 
     present = forms.CharField(max_length=LONGEST, strip=False, label="Present password", widget=forms.PasswordInput(attrs=PRESENT))
     field_order = ("present", "new", "again", "end")
+
+
+class OperatorsPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """A password that an operator sets, or takes away: either is a change of the password."""
+
+    @property
+    def changed_data(self) -> list[str]:
+        """The password, also where it was taken away: Django's form names no field then."""
+        is_taken_away = not self.cleaned_data.get("set_usable_password", True)
+        return ["password"] if is_taken_away else super().changed_data
 
 
 class ForgottenForm(forms.Form):

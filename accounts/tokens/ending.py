@@ -54,19 +54,21 @@ def living_of(user: User) -> QuerySet[ApiToken]:
 def narrow(token: ApiToken, **asked: object) -> None:
     """Change a token's name, or let it do less: a narrower scope, one project, an earlier end. Raises Invalid for more than it has."""
     changes = Narrower(**asked)  # type: ignore[typeddict-item]
-    refuse_wider(token, changes)
+    held = ApiToken.objects.select_for_update(of=("self",)).get(pk=token.pk)  # as it is now: another request may have narrowed it meanwhile
+    refuse_wider(held, changes)
     for name, value in changes.items():
+        setattr(held, name, value)
         setattr(token, name, value)
     if not changes:
         return
-    token.save(update_fields=list(changes))
-    shrink_made(token)
+    held.save(update_fields=list(changes))
+    shrink_made(held)
     record("token.changed", on=token, details={"changed": ", ".join(changes)})
 
 
 def shrink_made(token: ApiToken) -> None:
     """Let what a token made do no more than the token does now, and end no later; this process decides anew at once."""
-    for made in ApiToken.objects.made_by([token]).filter(revoked_at=None):
+    for made in ApiToken.objects.made_by([token]).filter(revoked_at=None).select_for_update(of=("self",)):
         shrink(made, token)
     transaction.on_commit(GRANTS.forget)
 
@@ -92,11 +94,11 @@ def shrink(made: ApiToken, maker: ApiToken) -> None:
     """Let a token do no more than the one that made it; one that could do nothing then is ended."""
     if not Scope(maker.scope).includes(Scope(made.scope)):
         if not Scope(made.scope).includes(Scope(maker.scope)):
-            made.revoke()
+            revoke(made)
             return
         made.scope = maker.scope
     if maker.project_id is not None and made.project_id not in (None, maker.project_id):
-        made.revoke()
+        revoke(made)
         return
     made.project_id = maker.project_id or made.project_id
     made.expires_at = earliest(made.expires_at, maker.expires_at)

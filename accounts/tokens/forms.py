@@ -136,6 +136,8 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         ends_at, maker = cleaned.get("expires_at"), self.instance.parent
         if maker is not None and maker.expires_at is not None and issuing.earliest(ends_at, maker.expires_at) != ends_at:
             self.add_error("expires_at", f"The token that made it ends on {maker.expires_at:%Y-%m-%d %H:%M} UTC: give no later end.")
+        if ends_at is None and self.initial.get("expires_at") is not None and settings.TOKEN_MAX_DAYS:
+            self.add_error("expires_at", f"Here a token holds for {settings.TOKEN_MAX_DAYS} days at most: give an end.")
         try:
             issuing.latest_end(ends_at)
         except Invalid as refused:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.access import Caller
 from accounts.audit.recording import record
-from accounts.models import ApiToken, Scope, Team, User
+from accounts.models import GENERATIONS_MOST, ApiToken, Scope, Team, User
 from accounts.scopes import refuse_scope
 from accounts.signing_in.authentication import UNKNOWN
 from accounts.signing_in.backends import is_password_of
@@ -54,6 +54,7 @@ def prove(request: HttpRequest, caller: Caller, password: str) -> None:
     if not password:
         raise PasswordNeeded(ASK)
     if not is_password_of(request, caller.user, password):
+        record("sign_in.failed", on=caller.user)
         message = "This is not your password. Capital letters count."
         raise Invalid(message, [Fault(None, "password", "wrong", message)])
     if getattr(request, "bearer", None) is None:
@@ -64,7 +65,8 @@ def prove(request: HttpRequest, caller: Caller, password: str) -> None:
 def mint(caller: Caller, wanted: Wanted, *, by: User | None = None) -> tuple[ApiToken, str]:
     """A new token of the caller and its text; `by` is who makes it where that is another.
 
-    Raises Forbidden for one that could do more than the token that makes it, Invalid for an end past TOKEN_MAX_DAYS, Conflict past LIVING_MOST.
+    Raises Forbidden for one that could do more than the token that makes it, or too far below the first, Invalid for an end past TOKEN_MAX_DAYS,
+    Conflict past LIVING_MOST.
     """
     parent = held(caller.token) if caller.token else None
     project = wanted.project
@@ -88,10 +90,12 @@ def held(token: ApiToken) -> ApiToken:
 
 
 def refuse_wider(parent: ApiToken, wanted: Wanted) -> None:
-    """Raise Forbidden where a token would make one that may do more than itself."""
+    """Raise Forbidden where a token would make one that may do more than itself, or for which more would have to be looked at than `usable` does."""
     refuse_scope(parent, [wanted.scope])
     if wanted.team.pk != parent.team_id or (wanted.project is not None and parent.project_id not in (None, wanted.project.pk)):
         raise Forbidden("A token makes tokens for what it reaches itself: sign in to make one for another team or project.")
+    if ApiToken.objects.filter(pk=parent.pk, **{"__".join([*["parent"] * GENERATIONS_MOST, "isnull"]): False}).exists():
+        raise Forbidden(f"Above this token stand {GENERATIONS_MOST} that made each other: ask with one of those, or sign in.")
 
 
 def latest_end(asked: datetime | None) -> datetime | None:

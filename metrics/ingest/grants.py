@@ -13,6 +13,7 @@ from accounts.models import ApiToken, Role
 from accounts.scopes import LOGS, refuse_scope
 from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from config.errors import Archived, Unauthenticated, Unavailable
+from config.web.words import names_told
 from experiments.models import Experiment
 from metrics.spool.batches import Series
 from projects.models import Project
@@ -78,8 +79,9 @@ def decided(secret: str, project: str, experiment: str) -> Series:
             raise Unauthenticated(UNKNOWN)
         caller = Caller(user=known.user, token=known.token)
         refuse_scope(known.token, LOGS)
-        owner = Project.objects.visible_to(caller).named(project)
-        found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name", "made_with").named(experiment)
+        with names_told(is_so=not caller.logs_alone):
+            owner = Project.objects.visible_to(caller).named(project)
+            found = Experiment.objects.filter(project=owner).only("id", "created_at", "archived", "name", "made_with").named(experiment)
     except DatabaseError as error:
         raise Unavailable("The record cannot be read just now: send again in a moment.", code="record_unavailable") from error
     caller.require(Role.EDITOR, owner.team_id)

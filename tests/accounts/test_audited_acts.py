@@ -2,7 +2,10 @@
 
 import pytest
 
-from accounts.models import ApiToken, AuditEntry, Membership, Role, Team, User
+from accounts import services as services_of_people
+from accounts.invitations import inviting
+from accounts.models import ApiToken, AuditEntry, Invitation, Membership, Role, Team, User
+from accounts.people import changing
 from alerts.sending import channels
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
@@ -127,6 +130,26 @@ def test_members_come_change_and_go(browser_for, operator, alice, carol, team):
     browser_for(alice).delete(f"{url}/carol")
     assert told("member.") == [("operator", "member.added", "carol"), ("alice", "member.role", "carol"), ("alice", "member.removed", "carol")]
     assert AuditEntry.objects.get(act="member.role").sentence == "changed the role of carol: viewer to editor"
+
+
+@pytest.mark.parametrize("end", ["role", "removal", "switched off", "deleted"])
+def test_invitations_that_end_with_whoever_made_them_are_told_one_by_one(operator, alice, erin, team, end):
+    services_of_people.change_role(Membership.objects.get(user=erin), Role.ADMIN, by=alice)
+    for name in ("frank", "grace"):
+        inviting.invite(team, name=name, role=Role.VIEWER, by=erin)
+    inviting.take_back(Invitation.objects.get(name="grace"), by=erin)
+    inviting.invite(team, name="heidi", role=Role.VIEWER, by=alice)
+    member = Membership.objects.get(user=erin)
+    {
+        "role": lambda: services_of_people.change_role(member, Role.EDITOR, by=alice),
+        "removal": lambda: services_of_people.remove_member(member, by=alice),
+        "switched off": lambda: changing.switch_off(erin, by=operator),
+        "deleted": lambda: changing.delete(erin, by=operator),
+    }[end]()
+    by = "alice" if end in ("role", "removal") else "operator"
+    assert told("invitation.taken_back") == [("erin", "invitation.taken_back", "grace"), (by, "invitation.taken_back", "frank")]
+    assert AuditEntry.objects.get(act="invitation.taken_back", on_name="frank").team_id == team.pk
+    assert Invitation.objects.get(taken_back_at=None).name == "heidi"
 
 
 def test_what_is_refused_leaves_no_line(browser_for, bob, project):

@@ -147,6 +147,15 @@ def test_a_password_that_an_operator_sets_signs_the_person_out(root, browser_for
     assert {"password.changed", "sessions.ended"} <= set(acts())
 
 
+def test_a_password_that_an_operator_takes_away_signs_the_person_out_and_is_told(root, browser_for, erin):
+    browser = browser_for(erin)
+    assert root.post(f"{USERS}{erin.pk}/password/", {"usable_password": "false", "unset-password": "on"}).status_code == 302
+    erin.refresh_from_db()
+    assert not erin.has_usable_password()
+    assert browser.get("/account").status_code == 302
+    assert {"password.changed", "sessions.ended"} <= set(acts())
+
+
 def test_what_no_verb_tells_of_is_told_by_the_page(root, project):
     root.post("/admin/projects/projectmetric/add/", {"project": project.pk, "name": "loss", "aggregation": "last"})
     metric = ProjectMetric.objects.get()

@@ -22,12 +22,15 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from accounts import services
 from accounts.endpoints import ScopedEndpoint
 from accounts.first_start import first_account
-from accounts.models import ApiToken, Membership, Role, Scope, Team, User
+from accounts.models import GENERATIONS_MOST, ApiToken, AuditEntry, Membership, Role, Scope, Team, User
 from accounts.scopes import READS, InScope
 from accounts.signing_in.authentication import pair_for
 from accounts.signing_in.proof import PROVED_AT
 from accounts.tokens import ending
+from accounts.tokens.forms import AdminTokenForm
 from accounts.tokens.issuing import LIVING_MOST
+from config.errors import Invalid
+from config.web.words import NAMES_ARE_TOLD
 from experiments import lifecycle
 from experiments.models import Experiment
 from hypotheses.claims import stating
@@ -278,6 +281,80 @@ def test_the_same_key_gives_a_token_that_logs_no_run_of_another(scoped, project)
     assert [answer.status_code for answer in answers] == [201, 201, 403]
 
 
+def changes_told(client: Client, pk: str) -> list[dict[str, Any]]:
+    rows = client.get("/api/v1/experiments").json()["results"]
+    return [client.get(f"/api/v1/experiments/{pk}").json()["features_diff"], *(row["features_diff"] for row in rows if row["id"] == pk)]
+
+
+def test_a_token_that_logs_reads_no_params_of_anothers_run_as_what_changed_against_it(scoped, logger, alice, project):
+    hidden = lifecycle.create(project, by=alice, name="hidden", params={"data": "secret", "lr": 1})
+    asked = {"project": "digits", "name": "below", "parent": "hidden", "params": {"lr": 2}}
+    key = {"Idempotency-Key": "k"}
+    made, again = (logger.post("/api/v1/experiments", asked, content_type=JSON, headers=key).json() for _ in range(2))
+    later = send(logger, "POST", "/api/v1/experiments", project="digits", name="later").json()
+    moved = send(logger, "PATCH", f"/api/v1/experiments/{later['id']}", parent=str(hidden.pk)).json()
+    assert [each["features_diff"] for each in (made, again, moved)] == [{}] * 3
+    assert [each["parent"] for each in (made, again, moved)] == [str(hidden.pk)] * 3
+    assert [changes_told(logger, each["id"]) for each in (made, later)] == [[{}, {}]] * 2
+    assert changes_told(scoped("read"), made["id"]) == [Experiment.objects.get(pk=made["id"]).features_diff] * 2
+    assert "secret" in json.dumps(Experiment.objects.get(pk=made["id"]).features_diff)
+
+
+def test_a_token_that_logs_reads_what_changed_against_its_own_run_and_what_was_said_of_it(logger, alice, project):
+    lifecycle.create(project, by=alice, name="hidden", params={"data": "secret" * 5000})
+    first = send(logger, "POST", "/api/v1/experiments", project="digits", name="first", params={"lr": 1}).json()
+    second = send(logger, "POST", "/api/v1/experiments", project="digits", name="second", parent="first", params={"lr": 2}).json()
+    said = {"width": {"from": 1, "to": 2}}
+    third = send(logger, "POST", "/api/v1/experiments", project="digits", name="third", parent="hidden", features_diff=said).json()
+    fourth = send(logger, "POST", "/api/v1/experiments", project="digits", name="fourth", parent="hidden").json()
+    assert first["features_diff"] == {}
+    assert changes_told(logger, second["id"]) == [second["features_diff"]] * 2 == [{"lr": {"from": 1, "to": 2}}] * 2
+    assert changes_told(logger, third["id"]) == [third["features_diff"]] * 2 == [said] * 2
+    assert {row["slug"]: row["cut"] for row in logger.get("/api/v1/experiments").json()["results"]}["fourth"] == []
+    assert fourth["features_diff"] == {}
+
+
+def test_a_token_that_logs_is_told_no_name_near_the_one_it_asks_for(store, scoped, logger, alice, team, project):
+    Project.objects.create(team=team, name="secret plan")
+    lifecycle.create(project, by=alice, name="hidden run", params={"data": 1})
+    lifecycle.create(project, by=alice, name="hidden run 2", params={"data": 2})
+    ProjectMetric.objects.create(project=project, name="hidden_loss")
+    send(logger, "POST", "/api/v1/experiments", project="digits", name="mine")
+    asked: list[Callable[[Client], Any]] = [
+        lambda client: client.get("/api/v1/experiments", {"project": "digits", "where": "params.dat = 1"}),
+        lambda client: client.get("/api/v1/experiments", {"project": "digits", "where": "metrics.hidden_los > 1"}),
+        lambda client: client.get("/api/v1/experiments", {"project": "digits", "metrics": "hidden_los"}),
+        lambda client: client.get("/api/v1/experiments", {"project": "digits", "ordering": "metrics.hidden_los"}),
+        lambda client: client.get("/api/v1/experiments", {"project": "Secret plam"}),
+        lambda client: client.get("/api/v1/projects/secret-plam"),
+        lambda client: send(client, "POST", "/api/v1/experiments", project="Secret plam", name="n"),
+        lambda client: send(client, "POST", "/api/v1/metrics/log/digits/hidden-rum", **POINT),
+        lambda client: send(client, "POST", "/api/v1/metrics/log/secret-plam/hidden-rum", **POINT),
+        lambda client: client.get("/api/v1/metrics/timeseries/digits/hidden-rum/loss"),
+        lambda client: client.get("/api/v1/metrics/timeseries/digits/mine/hidden_los"),
+    ]
+    told = [[ask(client).content.decode() for ask in asked] for client in (logger, scoped("write"))]
+    logger.get("/api/v1/experiments")
+    assert NAMES_ARE_TOLD.get()  # to whom this thread answers next
+    assert [n for n, said in enumerate(told[0]) if "Did you mean" in said or "hidden_loss" in said or "secret-plan" in said] == []
+    assert [n for n, said in enumerate(told[1]) if "Did you mean" not in said and n != 5] == []
+
+
+def test_a_key_that_made_a_run_elsewhere_is_refused_with_the_reason(alice, team, project, other):
+    elsewhere = Team.objects.create(name="Elsewhere")
+    Membership.objects.create(team=elsewhere, user=alice, role=Role.EDITOR)
+    Project.objects.create(team=elsewhere, name="theirs")
+    tokens = [ApiToken.issue(user=alice, team=each, name="t", scope="write")[1] for each in (team, elsewhere)]
+    tokens.append(ApiToken.issue(user=alice, team=team, name="t", scope="write", project=other.project)[1])
+    found = [
+        with_bearer(secret).post("/api/v1/experiments", {"project": name, "name": "n"}, content_type=JSON, headers={"Idempotency-Key": "k"})
+        for secret, name in zip(tokens, ("digits", "theirs", "letters"), strict=True)
+    ]
+    assert [answer.status_code for answer in found] == [201, 409, 409]
+    assert all("used elsewhere" in message(answer) for answer in found[1:])
+    assert Experiment.objects.filter(name="n").count() == 1
+
+
 def test_nobody_reaches_a_run_by_the_name_of_another_runs_descendants(logger, experiment, project, alice):
     lifecycle.create(project, by=alice, name="child", parent=experiment)
     assert logger.get("/api/v1/experiments?project=digits&parent=baseline").status_code == 404
@@ -381,6 +458,19 @@ def test_what_a_token_made_ends_where_a_version_from_before_revokes_or_deletes_t
         assert child.get("/api/v1/teams").status_code == 401
 
 
+def test_what_was_made_by_what_a_token_made_ends_with_it_though_a_version_from_before_revokes_it(alice, team):
+    first, secret = ApiToken.issue(user=alice, team=team, name="p", scope="write")
+    below = []
+    for _ in range(GENERATIONS_MOST):
+        secret = minted(with_bearer(secret))["token"]
+        below.append(with_bearer(secret))
+    assert [each.get("/api/v1/teams").status_code for each in below] == [200] * GENERATIONS_MOST
+    refused = send(below[-1], "POST", TOKENS, name="one below more")
+    assert (refused.status_code, "made each other" in message(refused)) == (403, True)
+    ApiToken.objects.filter(pk=first.pk).update(revoked_at=timezone.now())
+    assert [each.get("/api/v1/teams").status_code for each in below] == [401] * GENERATIONS_MOST
+
+
 def test_a_token_that_does_not_administer_reaches_itself_and_what_it_made(scoped, alice, team):
     mine, secret = ApiToken.issue(user=alice, team=team, name="mine", scope="write")
     theirs, _ = ApiToken.issue(user=alice, team=team, name="another", scope="write")
@@ -447,6 +537,42 @@ def test_what_a_token_made_shrinks_with_it(browser_for, alice, team, project):
     assert {(row.scope, row.project, row.expires_at) for row in ApiToken.objects.filter(parent=parent, revoked_at=None)} == {("read", project, ends)}
     assert kept
     assert [with_bearer(secret).get("/api/v1/teams").status_code for secret in children.values()] == [200, 200, 200, 401]
+
+
+def test_a_token_that_another_request_narrows_meanwhile_is_not_widened(alice, team):
+    token, _ = ApiToken.issue(user=alice, team=team, name="t", scope="admin")
+    loaded = ApiToken.objects.get(pk=token.pk)
+    ends = timezone.now() + timedelta(days=1)
+    ending.narrow(token, scope=Scope.READ, expires_at=ends)
+    for change in ({"scope": Scope.WRITE}, {"expires_at": ends + timedelta(days=1)}):
+        with pytest.raises(Invalid):
+            ending.narrow(loaded, **change)
+    ending.narrow(loaded, name="n")
+    token.refresh_from_db()
+    assert (token.scope, token.expires_at, token.name) == ("read", ends, "n")
+
+
+def test_the_admin_changes_of_a_token_what_its_page_asks_for_alone(browser_for, operator, alice, team, monkeypatch):
+    token, _ = ApiToken.issue(user=alice, team=team, name="t", scope="admin")
+    clean = AdminTokenForm.clean
+
+    def meanwhile(form: AdminTokenForm) -> dict[str, Any]:
+        ending.narrow(ApiToken.objects.get(pk=token.pk), scope=Scope.READ)
+        ending.revoke(ApiToken.objects.get(pk=token.pk))
+        return clean(form)
+
+    monkeypatch.setattr(AdminTokenForm, "clean", meanwhile)
+    assert browser_for(operator).post(f"/admin/accounts/apitoken/{token.pk}/change/", {"name": "n"}).status_code == 302
+    token.refresh_from_db()
+    assert (token.name, token.scope, token.revoked_at is None) == ("n", "read", False)
+
+
+def test_a_token_that_can_do_nothing_any_more_ends_with_a_line_of_its_own(alice, team):
+    parent, secret = ApiToken.issue(user=alice, team=team, name="p", scope="write")
+    child = minted(with_bearer(secret), scope="ingest")
+    ending.narrow(parent, scope=Scope.READ)
+    assert with_bearer(child["token"]).get("/api/v1/teams").status_code == 401
+    assert list(AuditEntry.objects.filter(act="token.revoked").values_list("on_id", flat=True)) == [child["id"]]
 
 
 def test_a_narrowed_token_writes_no_more_in_this_process_at_once(store, settings, alice, team, experiment):
@@ -639,6 +765,17 @@ def test_guesses_at_the_password_again_have_the_brake(browser_for, alice, team):
     assert found == [422] * 10 + [429]
 
 
+def test_wrong_passwords_at_minting_are_told_in_the_audit(browser_for, operator, alice, team):
+    browser = aged(browser_for(alice))
+    assert send(browser, "POST", TOKENS, name="n", password="a guess").status_code == 422
+    assert browser.post("/account/tokens", {**FORM, "team": team.pk, "password": "a guess"}).status_code == 422
+    root = aged(browser_for(operator))
+    sent = {"user": alice.pk, "team": team.pk, "name": "gpu7", "scope": "read", "password": "a guess"}
+    assert root.post("/admin/accounts/apitoken/add/", sent).status_code == 200
+    found = AuditEntry.objects.filter(act="sign_in.failed").order_by("pk").values_list("who", "on_name")
+    assert list(found) == [("alice", "alice"), ("alice", "alice"), ("operator", "operator")]
+
+
 # How long
 
 
@@ -652,6 +789,17 @@ def test_a_setting_bounds_how_long_a_token_holds(settings, browser_for, alice, t
     assert session.post("/account/tokens", {**FORM, "team": team.pk, "expires_on": str((last + timedelta(days=2)).date())}).status_code == 422
     assert session.post("/account/tokens", {**FORM, "team": team.pk, "expires_on": str(last.date())}).status_code == 200
     assert not ApiToken.objects.filter(expires_at=None).exists()
+
+
+def test_an_end_that_is_taken_away_in_the_admin_is_bounded_too(settings, browser_for, operator, alice, team):
+    ends = timezone.now().replace(microsecond=0) + timedelta(days=3)
+    bounded, endless = (ApiToken.issue(user=alice, team=team, name="t", expires_at=each)[0] for each in (ends, None))
+    settings.TOKEN_MAX_DAYS = 30
+    browser = browser_for(operator)
+    answers = [browser.post(f"/admin/accounts/apitoken/{each.pk}/change/", {"name": "n"}) for each in (bounded, endless)]
+    assert [answer.status_code for answer in answers] == [200, 302]  # one from before the setting may still be called otherwise
+    assert "30 days at most" in answers[0].content.decode()
+    assert list(ApiToken.objects.filter(pk=bounded.pk).values_list("expires_at", "name")) == [(ends, "t")]
 
 
 # The first one
@@ -696,8 +844,6 @@ def test_a_token_made_without_a_word_logs_alone(browser_for, alice, team):
 
 
 def test_making_and_ending_tokens_leaves_lines_in_the_audit(browser_for, alice, team):
-    from accounts.audit.models import AuditEntry
-
     session = browser_for(alice)
     made = minted(session)
     send(session, "PATCH", f"{TOKENS}/{made['id']}", scope="read")
