@@ -150,11 +150,12 @@ def test_each_scope_may_do_what_it_says_and_is_told_which_one_the_rest_takes(sco
         needed = [Scope(word) for word in weakest.split()]
         for scope, client in clients.items():
             answer = send(client, verb, address.format(**places), **body)
+            answer.close()  # a file that nobody reads to its end holds a place among the large questions
             is_taken = any(Scope(scope).includes(each) for each in needed)
             is_refused = answer.status_code == 403 and (
                 message(answer).startswith("This takes a token of the scope") or "token of the scope ingest" in message(answer)
             )
-            if is_taken == is_refused or answer.status_code in (401, 500) or (is_refused and not re.search(NAMED, message(answer))):
+            if is_taken == is_refused or answer.status_code in (401, 429, 500) or (is_refused and not re.search(NAMED, message(answer))):
                 wrong.append((scope, verb, address, answer.status_code, answer.content[:200]))
     assert wrong == [], "\n".join(map(str, wrong))
 
