@@ -80,6 +80,27 @@ class TooLarge(Refused):
     code = "too_large"
 
 
+class TooSlow(Refused):
+    """A body that does not come."""
+
+    status = 408
+    code = "too_slow"
+
+
+class Broken(Refused):
+    """The application broke before its answer began."""
+
+    status = 500
+    code = "server_error"
+
+
+class HeadTooLarge(Refused):
+    """A request line and headers over the limit."""
+
+    status = 431
+    code = "head_too_large"
+
+
 class UnknownEncoding(Refused):
     """A Content-Encoding or Content-Type that is not understood."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
-from config.errors import BadRequest, Refused, TooLarge
+from config.errors import BadRequest, Broken, HeadTooLarge, Refused, TooLarge, TooSlow
 from config.web.bodies.in_flight import FLIGHT, STRANGERS
 from config.web.bodies.purposes import ANYONES_BYTES, refuse_length
 from operations.web_server.gate import Gate
@@ -26,27 +26,6 @@ LEAST_RATE = 10_000
 # So much of a body is read while it is asked for who sends it: a sender whose window closes waits longer than the answer takes.
 HELD_BYTES = 262_144
 BROKE_OFF = "The body broke off before its end: nothing was written."
-
-
-class TooSlow(Refused):
-    """A body that does not come."""
-
-    status = 408
-    code = "too_slow"
-
-
-class Broken(Refused):
-    """The application broke before its answer began."""
-
-    status = 500
-    code = "server_error"
-
-
-class HeadTooLarge(Refused):
-    """A request line and headers over the limit."""
-
-    status = 431
-    code = "head_too_large"
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes without types
