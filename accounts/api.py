@@ -19,6 +19,7 @@ from accounts import services
 from accounts.audit.recording import record
 from accounts.endpoints import RecordView, unstored
 from accounts.models import ApiToken, Membership, Role, Scope, Team
+from accounts.of_team import OfTeam
 from accounts.scopes import ADMINISTERS, EDITS, READS
 from accounts.signing_in.authentication import pair_for, refreshed
 from accounts.teams import changing
@@ -180,7 +181,7 @@ class RoleChange(StrictSerializer):
 
 
 @extend_schema_view(list=extend_schema(operation_id="members", summary="Members of a team"))
-class Members(RecordView, mixins.ListModelMixin, GenericViewSet[Membership]):
+class Members(OfTeam, mixins.ListModelMixin, GenericViewSet[Membership]):
     """The members of one team, for its admins."""
 
     scopes: ClassVar = dict.fromkeys(("list", "create", "partial_update", "destroy"), ADMINISTERS)
@@ -188,12 +189,6 @@ class Members(RecordView, mixins.ListModelMixin, GenericViewSet[Membership]):
     queryset = Membership.objects.none()
     serializer_class = MemberRow
     ordering_fields = ("user__username", "role", "created_at")
-
-    def team(self) -> Team:
-        """The team in the address. Raises NotFound, or Forbidden for everybody but its admins."""
-        team = services.team_named(self.caller, self.kwargs["team"])
-        self.require(Role.ADMIN, team.pk)
-        return team
 
     def member(self) -> Membership:
         """The member in the address. Raises Http404."""

@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts import services
 from accounts.endpoints import RecordView
 from accounts.invitations import inviting
-from accounts.models import Invitation, Membership, Role, Team
+from accounts.models import Invitation, Membership, Role
+from accounts.of_team import OfTeam
 from accounts.passes.models import FOR_MOST
 from accounts.scopes import ADMINISTERS
 from config.web.names import NameField
@@ -83,7 +83,7 @@ class Joined(serializers.ModelSerializer[Membership]):
 
 
 @extend_schema_view(list=extend_schema(operation_id="invitations", summary="Open invitations of a team"))
-class Invitations(RecordView, mixins.ListModelMixin, GenericViewSet[Invitation]):
+class Invitations(OfTeam, mixins.ListModelMixin, GenericViewSet[Invitation]):
     """The open invitations of one team, for its admins."""
 
     scopes: ClassVar = dict.fromkeys(("list", "create", "renew", "destroy"), ADMINISTERS)
@@ -91,12 +91,6 @@ class Invitations(RecordView, mixins.ListModelMixin, GenericViewSet[Invitation])
     queryset = Invitation.objects.none()
     serializer_class = InvitationRow
     ordering_fields = ("name", "created_at", "ends_at")
-
-    def team(self) -> Team:
-        """The team in the address. Raises NotFound, or Forbidden for everybody but its admins."""
-        team = services.team_named(self.caller, self.kwargs["team"])
-        self.require(Role.ADMIN, team.pk)
-        return team
 
     def get_queryset(self) -> QuerySet[Invitation]:
         """Those that still open something."""
