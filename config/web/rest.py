@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from config.errors import BadRequest, Fault, Invalid
 from config.limits.sizes import NESTED_MOST, ORDERED_MOST
 from config.web.bodies.purposes import most_bytes, refuse_length
-from config.web.bodies.reading import body_of, decompressed, room_for_values
+from config.web.bodies.reading import body_of, opened
 from config.web.words import meant, nearest
 
 # Values of one JSON body: far more than the params of a run may have.
@@ -37,7 +37,7 @@ class RecordParser(BaseParser):
         most = most_bytes(request.path_info)
         sent = body_of(lambda: stream.read(most + 1))
         refuse_length(len(sent), request.path_info)
-        with decompressed(sent, request.headers.get("Content-Encoding", "").strip().lower(), most=most) as body, room_for_values(body, most=VALUES):
+        with opened(sent, request.headers.get("Content-Encoding", "").strip().lower(), most=most, values=VALUES) as body:
             return loaded(body)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from config.errors import Fault, Invalid, Unavailable
-from config.web.bodies.reading import decompressed, room_for_values
+from config.web.bodies.reading import opened
 from metrics import meters, process
 from metrics.ingest.grants import writable_series
 from metrics.ingest.quota import QUOTA
@@ -78,10 +78,8 @@ def is_visible(receipt: Receipt, series: Series) -> bool:
 def validated(submission: Submission) -> Points:
     """The body as points. Raises BadRequest, TooLarge, UnknownEncoding or Invalid."""
     now_us, limits = time.time_ns() // 1000, Limits(points=settings.METRICS_MAX_POINTS)
-    with (
-        decompressed(submission.body, submission.encoding, most=settings.METRICS_MAX_BODY_BYTES) as body,
-        room_for_values(body, most=VALUES_OF_A_POINT * max(limits.points, LEAST_POINTS)),
-    ):
+    values = VALUES_OF_A_POINT * max(limits.points, LEAST_POINTS)
+    with opened(submission.body, submission.encoding, most=settings.METRICS_MAX_BODY_BYTES, values=values) as body:
         return decoding.one(body, now_us=now_us) if submission.is_single else decoding.many(body, now_us=now_us, limits=limits)
 
 

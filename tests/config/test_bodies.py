@@ -12,9 +12,10 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from config.errors import TooLarge, Unavailable
+from config.web.bodies import reading
 from config.web.bodies.in_flight import FLIGHT, LARGE, Flight
 from config.web.bodies.purposes import most_bytes
-from config.web.bodies.reading import decompressed, room_for_values
+from config.web.bodies.reading import opened
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -45,11 +46,21 @@ def test_a_small_body_that_becomes_larger_than_its_address_takes_is_refused(clie
     assert "once decompressed" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", ""])
+def test_no_more_of_a_body_is_read_than_until_its_values_are_too_many(encoding, monkeypatch):
+    seen = []
+    monkeypatch.setattr(reading, "values_in", lambda piece: seen.append(len(piece)) or piece.count(b","))
+    body = b"[" + b"0," * 5_000_000 + b"0]"
+    with pytest.raises(TooLarge), opened(gzip.compress(body) if encoding else body, encoding, most=20_000_000, values=700_000):
+        raise AssertionError
+    assert seen == [1_000_000, 1_000_000]
+
+
 def test_no_more_of_a_body_is_unpacked_than_its_address_takes(monkeypatch):
     taken = []
     monkeypatch.setattr(FLIGHT, "take", lambda count, own: taken.append(count))
     monkeypatch.setattr(FLIGHT, "give", lambda count: None)
-    with pytest.raises(TooLarge), decompressed(gzip.compress(b"a" * 50_000_000), "gzip", most=16_000):
+    with pytest.raises(TooLarge), opened(gzip.compress(b"a" * 50_000_000), "gzip", most=16_000, values=1):
         raise AssertionError
     assert sum(taken) < 20_000
 
@@ -101,18 +112,18 @@ def test_large_bodies_take_not_all_threads_and_small_ones_need_no_place(encoding
     with ExitStack() as taken:
         while LARGE.free.acquire(blocking=False):
             taken.callback(LARGE.free.release)
-        with pytest.raises(Unavailable), decompressed(large, encoding, most=2_000_000):
+        with pytest.raises(Unavailable), opened(large, encoding, most=2_000_000, values=1):
             raise AssertionError
-        with decompressed(small, encoding, most=2_000_000) as body:
+        with opened(small, encoding, most=2_000_000, values=1) as body:
             assert len(body) == 1_000_000
     for _ in range(2 * settings.SERVER_THREADS):
-        with decompressed(large, encoding, most=2_000_000) as body:
+        with opened(large, encoding, most=2_000_000, values=1) as body:
             assert len(body) == 1_000_001
 
 
 def test_what_is_built_of_a_body_counts_as_long_as_it_is_being_built(monkeypatch):
     body = json.dumps([0] * 200_000).encode()
-    with room_for_values(body, most=300_000):
+    with opened(body, "", most=2_000_000, values=300_000):
         assert FLIGHT.held > 5_000_000
 
 

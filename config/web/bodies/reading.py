@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 import zstandard
 from django.http.request import UnreadablePostError
@@ -22,28 +22,44 @@ COUNTED_FROM = 262_144
 
 
 @contextmanager
-def decompressed(body: bytes, encoding: str, *, most: int) -> Iterator[bytes]:
-    """The body without its Content-Encoding, for the time of a block. Raises UnknownEncoding, BadRequest for broken data, TooLarge past `most` bytes.
+def opened(body: bytes, encoding: str, *, most: int, values: int) -> Iterator[bytes]:
+    """A JSON body without its Content-Encoding, with room for what is built of it, for the time of a block.
 
-    Raises Unavailable where the process holds too much already: a small body can become a large one.
+    Raises UnknownEncoding, BadRequest for broken data, TooLarge past `most` bytes or `values` values, with nothing built, and Unavailable where the
+    process holds too much already: a small body can become a large one.
     """
-    if encoding in ("", "identity"):
-        with LARGE.one() if len(body) > LARGE_BYTES else nullcontext():
-            yield body
-        return
-    held, plain = 0, io.BytesIO()
+    is_plain = encoding in ("", "identity")
+    held = size = count = 0
+    pieces: list[bytes] = []
     with ExitStack() as place:
         place.callback(lambda: FLIGHT.give(held))
         if len(body) > LARGE_BYTES:  # however little becomes of it
             place.enter_context(LARGE.one())
-        for piece in unpacked(body, encoding, at_most=most + 1):
-            FLIGHT.take(len(piece), own=held + len(body))
-            held += plain.write(piece)
-            if len(body) <= LARGE_BYTES and held - len(piece) <= LARGE_BYTES < held:
-                place.enter_context(LARGE.one())
-            if held > most:
+        # Piece by piece, so that no thread keeps the others waiting, and no further than to the limit.
+        for piece in parts_of(body) if is_plain else unpacked(body, encoding, at_most=most + 1):
+            size += len(piece)
+            if size > most:
                 raise TooLarge(f"The body is larger than {most} bytes once decompressed: send it in parts.")
-        yield plain.getvalue()
+            found = values_in(piece) if size >= COUNTED_FROM else 0
+            count += found
+            if count > values:
+                raise TooLarge(f"The body holds more than {values:,} values, the most here: send less at once.")
+            need = found * VALUE_BYTES + (0 if is_plain else len(piece))
+            FLIGHT.take(need, own=held + len(body))
+            held += need
+            if len(body) <= LARGE_BYTES and size - len(piece) <= LARGE_BYTES < size:
+                place.enter_context(LARGE.one())
+            if not is_plain:
+                pieces.append(piece)
+        yield body if is_plain else b"".join(pieces)
+
+
+def parts_of(body: bytes) -> Iterator[bytes]:
+    """A body that is not compressed, in pieces. One without many values comes whole: nothing of it has to be counted."""
+    if len(body) < COUNTED_FROM:
+        yield body
+    else:
+        yield from (body[at : at + PIECE] for at in range(0, len(body), PIECE))
 
 
 def unpacked(body: bytes, encoding: str, *, at_most: int) -> Iterator[bytes]:
@@ -70,16 +86,6 @@ def body_of(read: Callable[[], bytes]) -> bytes:
         raise BadRequest("The body broke off before its end: nothing was written.") from error
 
 
-def values_in(body: bytes) -> int:
-    """How many values JSON holds at the most: what separates and opens them is counted, in texts too. 0 for a small body."""
-    return sum(map(body.count, (b",", b"[", b"{"))) if len(body) >= COUNTED_FROM else 0
-
-
-@contextmanager
-def room_for_values(body: bytes, *, most: int) -> Iterator[None]:
-    """Room for what is built of a JSON body. Raises TooLarge, with nothing built, for more than `most` values, Unavailable where there is no room."""
-    count = values_in(body)
-    if count > most:
-        raise TooLarge(f"The body holds about {count:,} values, {most:,} are the most here: send less at once.")
-    with FLIGHT.holding(count * VALUE_BYTES, own=len(body)):
-        yield
+def values_in(piece: bytes) -> int:
+    """How many values a piece of JSON holds at the most: what separates and opens them is counted, in texts too."""
+    return sum(map(piece.count, (b",", b"[", b"{")))
