@@ -37,6 +37,8 @@ LINGER_S = 10.0
 # What came at once is taken in pieces of this size, so that what is left of it is not copied for each request in it; and so many may wait for their answer.
 PIECE = 8_192
 PIPELINED_MOST = 16
+# waitress would copy as much as the system takes at the most for each piece that it does take.
+SENT_AT_ONCE = 262_144
 
 
 class Answer(WSGITask):  # type: ignore[misc]  # waitress comes without types
@@ -127,6 +129,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         self.is_parked = False  # whether nobody looks for what it sends
         self.was_turned_away = False
         self.is_between = False  # whether an answer has ended and the next has not begun
+        self.is_full = False  # whether the system took less than it was given, and has not asked for more since
+        self.is_write_awaited = False  # whether the thread with the sockets hears of it when it does
         self.is_held = False  # whether the next waits until the one before it is taken
         self.lingers_until = 0.0
         self.quiet_since = time.monotonic()
@@ -135,11 +139,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         self.knock: Knock | None = None
         self.parser_class = partial(Request, gate=server.gate, peer=self.peer)
         super().__init__(server, sock, addr, adj, map=map)
+        self.sendbuf_len = min(self.sendbuf_len, SENT_AT_ONCE)
         self.server = Behind(server, self)
 
     def wake(self) -> None:
         """Have the thread with the sockets look at it, where there is anything to look at."""
-        if self.is_parked or self.total_outbufs_len or self.close_when_flushed or self.will_close:
+        if self.is_parked or self.will_close or ((self.total_outbufs_len or self.close_when_flushed) and not self.is_write_awaited):
             self.web_server.wake(self)
 
     def begin(self, task: Channel | Knock) -> None:
@@ -269,14 +274,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send, and count."""
         count: int = super().send(data, do_close=do_close)
+        self.is_full = count < len(data)
         self.sent += count
         if count:
             self.quiet_since = time.monotonic()
         return count
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        """Send what lies ready; nothing where the connection was closed meanwhile."""
-        return bool(self.connected and super()._flush_some(do_close=do_close))
+        """Send what lies ready; nothing where the connection was closed meanwhile, or takes nothing: each try would copy what is sent at once."""
+        return bool(self.connected and not self.is_full and super()._flush_some(do_close=do_close))
 
     def send_ready(self) -> None:
         """Send what lies ready, from the thread that answers."""
@@ -286,6 +292,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
 
     def handle_write(self) -> None:
         """Send what lies ready. Where that was the last, close; who was turned away and may still be sending gets the time to read why."""
+        self.is_full = False
         if not (self.close_when_flushed and self.was_turned_away):
             super().handle_write()
             self.go_on()

@@ -130,7 +130,9 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
         is_readable = channel.readable()
         if is_readable:
             channel.is_parked = False
-        wanted = (0 if channel.is_parked or not (is_readable or channel.requests) else READ) | (WRITE if channel.writable() else 0)
+        channel.is_write_awaited = False  # said before writable() is asked: a thread that has more to send meanwhile wakes this one
+        channel.is_write_awaited = bool(channel.writable())
+        wanted = (0 if channel.is_parked or not (is_readable or channel.requests) else READ) | (WRITE if channel.is_write_awaited else 0)
         watched = self.selector.get_map().get(channel._fileno)
         if watched is None:
             if wanted:

@@ -67,12 +67,11 @@ def test_each_attack_is_turned_away_and_all_together_stop_nobody(server: Served)
         answers_of, waits = attacked.get(), sorted(asked.get())
     for attack, expected in ATTACKS:
         assert answers_of[attack.__name__], attack.__name__
-        assert set(answers_of[attack.__name__]) <= expected, attack.__name__
+        assert set(answers_of[attack.__name__]) <= expected | {503}, attack.__name__  # together they may find no room
     drained(server)
     memory = highest_memory(server)
-    print(
-        f"/health: median {statistics.median(quiet):.3f} s before, {statistics.median(waits):.3f} s under attack, 19 of 20 within {waits[len(waits) * 19 // 20]:.3f} s, {waits[-1]:.3f} s at the most"
-    )
+    print(f"/health: median {statistics.median(quiet):.3f} s before, {statistics.median(waits):.3f} s under attack")
+    print(f"/health under attack, {len(waits)} times: 19 of 20 within {waits[len(waits) * 19 // 20]:.3f} s, {waits[-1]:.3f} s at the most")
     print(f"memory: {memory / 1e6:.0f} MB at the most; {clients.total('broken')} requests of scripts broke off")
     assert server.stop() == 0
     found = stored(server.data_dir)
