@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -28,9 +29,13 @@ def request_id(request: HttpRequest) -> str:
 
 def address_of(request: HttpRequest | None) -> str:
     """Where a request comes from: what our own proxy says, where there is one (X-Forwarded-For could be anybody's words otherwise)."""
-    headers = request.META if request else {}
-    forwarded = headers.get("HTTP_X_FORWARDED_FOR", "") if settings.PROXY_TRUSTED else ""
-    return forwarded.rpartition(",")[2].strip() or headers.get("REMOTE_ADDR", "")
+    return address_in(request.META if request else {})
+
+
+def address_in(environ: Mapping[str, Any]) -> str:
+    """The same of a request as WSGI's environ gives it."""
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "") if settings.PROXY_TRUSTED else ""
+    return forwarded.rpartition(",")[2].strip() or environ.get("REMOTE_ADDR", "")
 
 
 class RequestIdMiddleware:

@@ -37,7 +37,7 @@ class RecordParser(BaseParser):
         most = most_bytes(request.path_info)
         sent = body_of(lambda: stream.read(most + 1))
         refuse_length(len(sent), request.path_info)
-        with opened(sent, request.headers.get("Content-Encoding", "").strip().lower(), most=most, values=VALUES) as body:
+        with opened(sent, request.headers.get("Content-Encoding", "").strip().lower(), most=most, values=VALUES, whose=str(request.user.pk or "")) as body:
             return loaded(body)
 
 

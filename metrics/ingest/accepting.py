@@ -12,7 +12,7 @@ from django.conf import settings
 from config.errors import Fault, Invalid, Unavailable
 from config.web.bodies.reading import opened
 from metrics import meters, process
-from metrics.ingest.grants import writable_series
+from metrics.ingest.grants import Grant, granted
 from metrics.ingest.quota import QUOTA
 from metrics.points import decoding
 from metrics.points.valid import Limits, Points
@@ -50,12 +50,12 @@ class Acknowledgement:
 
 def take(submission: Submission) -> Acknowledgement:
     """Authenticate, permit, decompress, validate the whole batch, put it on disk. Raises a Refused; then nothing was written."""
-    return accept(writable_series(submission.authorization, submission.project, submission.experiment), submission)
+    return accept(granted(submission.authorization, submission.project, submission.experiment), submission)
 
 
-def accept(series: Series, submission: Submission) -> Acknowledgement:
-    """The same for a caller who may write to `series`, which is known before the body is read."""
-    batch = validated(submission)
+def accept(grant: Grant, submission: Submission) -> Acknowledgement:
+    """The same for a caller who may write, which is known before the body is read."""
+    series, batch = grant.series, validated(submission, whose=grant.whose)
     QUOTA.spend(series.team_id, len(batch))
     key, hashed = scoped_key(submission, series), body_hash(submission, series)
     receipt = process.spools().append(series, batch, key=key, body_hash=hashed, request_id=submission.request_id)
@@ -75,11 +75,11 @@ def is_visible(receipt: Receipt, series: Series) -> bool:
         return False
 
 
-def validated(submission: Submission) -> Points:
+def validated(submission: Submission, *, whose: str) -> Points:
     """The body as points. Raises BadRequest, TooLarge, UnknownEncoding or Invalid."""
     now_us, limits = time.time_ns() // 1000, Limits(points=settings.METRICS_MAX_POINTS)
     values = VALUES_OF_A_POINT * max(limits.points, LEAST_POINTS)
-    with opened(submission.body, submission.encoding, most=settings.METRICS_MAX_BODY_BYTES, values=values) as body:
+    with opened(submission.body, submission.encoding, most=settings.METRICS_MAX_BODY_BYTES, values=values, whose=whose) as body:
         return decoding.one(body, now_us=now_us) if submission.is_single else decoding.many(body, now_us=now_us, limits=limits)
 
 

@@ -23,9 +23,10 @@ GRANTS_REMEMBERED = 20_000
 
 @dataclass(frozen=True)
 class Grant:
-    """That one caller may write to one series, until `until` (monotonic seconds)."""
+    """That one caller may write to one series, until `until` (monotonic seconds). `whose` is the key of the caller's account."""
 
     series: Series
+    whose: str
     until: float
 
 
@@ -39,13 +40,13 @@ class Grants:
         """Decide everything anew from here on: something about access changed in this process."""
         self.known = {}
 
-    def remembers(self, secret: str, project: str, experiment: str) -> bool:
-        """Whether this token may write there, as far as it was decided already. Asks nobody."""
+    def remembered(self, secret: str, project: str, experiment: str) -> Grant | None:
+        """That this token may write there, where it was decided already. Asks nobody."""
         grant = self.known.get((ApiToken.hashed(secret), project, experiment))
-        return grant is not None and grant.until >= time.monotonic()
+        return grant if grant is not None and grant.until >= time.monotonic() else None
 
-    def of(self, secret: str, project: str, experiment: str) -> Series:
-        """The series that this token may write to. Raises the refusal."""
+    def of(self, secret: str, project: str, experiment: str) -> Grant:
+        """That this token may write there. Raises the refusal."""
         asked = (ApiToken.hashed(secret), project, experiment)
         known = self.known  # a forget() meanwhile starts another one, and what is decided here is lost with this
         grant = known.get(asked)
@@ -53,26 +54,26 @@ class Grants:
             if len(known) >= GRANTS_REMEMBERED:
                 self.forget()
             try:
-                grant = Grant(decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
+                grant = Grant(*decided(secret, project, experiment), time.monotonic() + settings.METRICS_ACCESS_CACHE_S)
             finally:
                 close_old_connections()  # the short way has no request that ends, and so nobody else who does it
             known[asked] = grant
-        return grant.series
+        return grant
 
 
 GRANTS = Grants()
 
 
-def writable_series(authorization: str, project: str, experiment: str) -> Series:
-    """The series that the bearer of `authorization` may write to. Raises Unauthenticated, NotFound, Forbidden, Archived, Conflict or Unavailable."""
+def granted(authorization: str, project: str, experiment: str) -> Grant:
+    """That the bearer of `authorization` may write there, and who that is. Raises Unauthenticated, NotFound, Forbidden, Archived, Conflict or Unavailable."""
     secret = bearer(authorization)
     if secret is None:
         raise Unauthenticated("No token came with the request: send Authorization: Bearer <token>. The Account page makes one.")
     return GRANTS.of(secret, project, experiment)
 
 
-def decided(secret: str, project: str, experiment: str) -> Series:
-    """The decision from the record. A refusal is raised, not remembered, so that what is mended works at once."""
+def decided(secret: str, project: str, experiment: str) -> tuple[Series, str]:
+    """The decision from the record, and whose token it is. A refusal is raised, not remembered, so that what is mended works at once."""
     try:
         known = bearer_of(secret)
         if known is None:
@@ -88,4 +89,4 @@ def decided(secret: str, project: str, experiment: str) -> Series:
     caller.require_made(found.made_with)
     if found.archived or owner.archived:
         raise Archived(f"{found.name} is archived: restore it to log to it.")
-    return Series(owner.team_id, owner.pk, found.pk, found.created_month)
+    return Series(owner.team_id, owner.pk, found.pk, found.created_month), str(caller.user.pk)

@@ -82,7 +82,7 @@ def acknowledged(acknowledgement: ingest.Acknowledgement) -> tuple[dict[str, str
 def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, read: Callable[[], bytes], request_id: str) -> ingest.Acknowledgement:
     """Take the points of one request. Whether the caller may write is known before the body is read. Raises a Refused."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
-    series = grants.writable_series(authorization, project, experiment)
+    grant = grants.granted(authorization, project, experiment)
     is_awaited = awaited(environ)
     refuse_length(environ)
     submission = ingest.Submission(
@@ -96,7 +96,7 @@ def taken(environ: Environ, project: str, experiment: str, *, is_single: bool, r
         is_awaited=is_awaited,
         request_id=request_id,
     )
-    return ingest.accept(series, submission)
+    return ingest.accept(grant, submission)
 
 
 def refuse_length(environ: Environ) -> None:

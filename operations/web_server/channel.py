@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import time
 from functools import partial
 from http import HTTPStatus
@@ -17,14 +18,18 @@ from config.logs import access_log
 from config.web.answers import API, refusal
 from config.web.request_id import named
 from metrics import meters
-from operations.web_server.requests import LEAST_RATE, Request, environ_of, refusal_of
+from operations.web_server.requests import LEAST_RATE, SPAN_S, Request, environ_of, refusal_of
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    fcntl = termios = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from operations.web_server.server import WebServer
 
 logger = logging.getLogger(__name__)
-# An answer is watched in spans of this length, each of which must bring LEAST_RATE.
-SPAN_S = 10.0
 # Longer than a proxy keeps its idle connections, so that none is closed here while a request is on its way.
 IDLE_S = 75.0
 # Whoever was turned away in the middle of a body is still read from for so long, or its answer would be lost with what is on its way.
@@ -75,6 +80,7 @@ class Answer(WSGITask):  # type: ignore[misc]  # waitress comes without types
     def finish(self) -> None:
         """End it, and send what lies ready from this thread: the one with the sockets has enough to do."""
         super().finish()
+        self.channel.is_between = True
         self.channel.send_ready()
 
 
@@ -102,7 +108,7 @@ class Behind:
     """What a channel needs of its server; whatever wakes the thread with the sockets says which channel it is about."""
 
     def __init__(self, server: WebServer, channel: Channel) -> None:
-        self.adj, self.application, self.add_task = server.adj, server.application, server.add_task
+        self.adj, self.application, self.add_task = server.adj, server.application, channel.begin
         self.server_name, self.effective_port, self.active_channels = server.server_name, server.effective_port, server.active_channels
         self.pull_trigger = channel.wake
 
@@ -117,14 +123,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
 
     def __init__(self, server: WebServer, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # Any, map: waitress' own signature
         self.web_server = server
+        self.peer = str(addr[0]) if isinstance(addr, tuple) else ""
         self.is_parked = False  # whether nobody looks for what it sends
         self.was_turned_away = False
+        self.is_between = False  # whether an answer has ended and the next has not begun
+        self.is_held = False  # whether the next waits until the one before it is taken
         self.lingers_until = 0.0
         self.quiet_since = time.monotonic()
         self.sent = 0
-        self.span_began, self.span_sent = self.quiet_since, 0
+        self.span_began, self.span_taken = self.quiet_since, 0
         self.knock: Knock | None = None
-        self.parser_class = partial(Request, gate=server.gate)
+        self.parser_class = partial(Request, gate=server.gate, peer=self.peer)
         super().__init__(server, sock, addr, adj, map=map)
         self.server = Behind(server, self)
 
@@ -132,6 +141,28 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         """Have the thread with the sockets look at it, where there is anything to look at."""
         if self.is_parked or self.total_outbufs_len or self.close_when_flushed or self.will_close:
             self.web_server.wake(self)
+
+    def begin(self, task: Channel | Knock) -> None:
+        """Have a thread see to it. The next answer is not begun before the one before it is taken: it would hold a thread, or memory, for a slow reader."""
+        if task is self:
+            with self.outbuf_lock:
+                self.is_held = self.total_outbufs_len > 0
+            if self.is_held:
+                return
+        self.web_server.add_task(task)
+
+    def go_on(self) -> None:
+        """Begin the answer that waited, once the one before it is taken."""
+        with self.outbuf_lock:
+            is_next = self.is_held and self.connected and not self.total_outbufs_len
+            self.is_held = self.is_held and not is_next
+        if is_next:
+            self.web_server.add_task(self)
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Within an answer its thread waits for a slow reader; between two there is nothing to wait for."""
+        if not self.is_between:
+            super()._flush_outbufs_below_high_watermark()
 
     def readable(self) -> bool:
         """Whether more may be read."""
@@ -161,7 +192,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         request, self.knock = knock.request, None
         if request is not self.request:
             return
-        held = request.asked()
+        held = request.asked(knock.whose)
         if knock.refused is not None:
             self.turn_away(request, knock.refused)
         else:
@@ -226,7 +257,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         """Answer the first request, in a thread that answers."""
         if not self.requests:
             return
-        self.was_turned_away = self.requests[0].error is not None
+        self.was_turned_away, self.is_between = self.requests[0].error is not None, False
         super().service()
         if not self.connected:
             with self.requests_lock:  # waitress forgets those that wait behind the answer that broke off
@@ -243,6 +274,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
             self.quiet_since = time.monotonic()
         return count
 
+    def _flush_some(self, do_close: bool = True) -> bool:
+        """Send what lies ready; nothing where the connection was closed meanwhile."""
+        return bool(self.connected and super()._flush_some(do_close=do_close))
+
     def send_ready(self) -> None:
         """Send what lies ready, from the thread that answers."""
         with self.outbuf_lock:
@@ -253,6 +288,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         """Send what lies ready. Where that was the last, close; who was turned away and may still be sending gets the time to read why."""
         if not (self.close_when_flushed and self.was_turned_away):
             super().handle_write()
+            self.go_on()
             return
         self._flush_exception(self._flush_some)
         if not self.will_close and not self.total_outbufs_len:
@@ -277,7 +313,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         elif self.total_outbufs_len:
             self.will_close = self.will_close or not self.is_fast_enough(now)
         else:
-            self.span_began, self.span_sent = now, self.sent
+            self.span_began = now
+            if self.sent != self.span_taken:
+                self.span_taken = self.taken
             if self.requests:
                 return
             if self.request is None or not self.request.is_begun:
@@ -289,9 +327,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         """Whether the answer that lies ready is taken, judged at the end of each span."""
         if now - self.span_began < SPAN_S:
             return True
-        is_taken = self.sent - self.span_sent >= LEAST_RATE * SPAN_S
-        self.span_began, self.span_sent = now, self.sent
-        return is_taken
+        taken = self.taken
+        is_fast = taken - self.span_taken >= LEAST_RATE * SPAN_S
+        self.span_began, self.span_taken = now, taken
+        return is_fast
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the other end has: what the system's own buffer holds, megabytes perhaps, may be read slowly or never."""
+        return self.sent - unacknowledged(self.socket)
 
     def handle_close(self) -> None:
         """Close, and let go of what came of a request."""
@@ -299,6 +343,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         if request is not None:
             request.close()
         super().handle_close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Forget what waited for an answer that broke off: no thread comes for it any more."""
+        with self.outbuf_lock:
+            was_held, self.is_held = self.is_held, False
+        if was_held:
+            with self.requests_lock:
+                left, self.requests = self.requests, []
+            for request in left:
+                request.close()
 
     def del_channel(self, map: Any = None) -> None:  # Any: waitress' own signature
         """Be forgotten, before the socket's number is another's."""
@@ -312,11 +367,12 @@ class Knock:
     def __init__(self, channel: Channel, request: Request) -> None:
         self.channel, self.request = channel, request
         self.refused: Refused | None = None
+        self.whose = ""
 
     def service(self) -> None:
         """Ask."""
         try:
-            self.request.gate.ask(environ_of(self.request))
+            self.whose = self.request.gate.ask(environ_of(self.request))
         except Refused as refused:
             self.refused = refused
         except Exception:
@@ -326,3 +382,11 @@ class Knock:
 
     def cancel(self) -> None:
         """The server stops: nobody asks any more."""
+
+
+def unacknowledged(connection: socket.socket) -> int:
+    """How many bytes of a connection the system has taken to send, and the other end has not. 0 where it does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (AttributeError, OSError):
+        return 0

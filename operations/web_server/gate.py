@@ -12,30 +12,31 @@ from django.db import DatabaseError, close_old_connections
 
 from accounts.signing_in.authentication import UNKNOWN, bearer, bearer_of
 from config.errors import Unauthenticated, Unavailable
-from metrics.ingest.grants import GRANTS, writable_series
+from metrics.ingest.grants import GRANTS, granted
 from metrics.ingest.shortcut import LOG
 
 
 class Gate:
     """Whom the server reads large bodies from."""
 
-    def remembers(self, environ: Mapping[str, str]) -> bool:
-        """Whether the sender is known to write these points. Asks nobody, so that it may be asked by the thread with the sockets."""
+    def remembers(self, environ: Mapping[str, str]) -> str:
+        """Who is known to write these points; "" for nobody. Asks nobody, so that it may be asked by the thread with the sockets."""
         points, secret = points_in(environ), bearer(environ.get("HTTP_AUTHORIZATION", ""))
-        return points is not None and secret is not None and GRANTS.remembers(secret, *points)
+        grant = None if points is None or secret is None else GRANTS.remembered(secret, *points)
+        return grant.whose if grant else ""
 
-    def ask(self, environ: Mapping[str, str]) -> None:
-        """Return where the sender may write these points, or is at least somebody. Raises the refusal."""
+    def ask(self, environ: Mapping[str, str]) -> str:
+        """Who may write these points, or is at least somebody. Raises the refusal."""
         authorization, points = environ.get("HTTP_AUTHORIZATION", ""), points_in(environ)
         try:
-            if points is not None:
-                writable_series(authorization, *points)
-            elif not is_somebody(authorization, environ.get("HTTP_COOKIE", "")):
-                raise Unauthenticated(UNKNOWN if bearer(authorization) else "Nobody is signed in: sign in first, then send this again.")
+            whose = granted(authorization, *points).whose if points is not None else somebody(authorization, environ.get("HTTP_COOKIE", ""))
         except DatabaseError as error:
             raise Unavailable("The record cannot be read just now: send again in a moment.", code="record_unavailable") from error
         finally:
             close_old_connections()
+        if not whose:
+            raise Unauthenticated(UNKNOWN if bearer(authorization) else "Nobody is signed in: sign in first, then send this again.")
+        return whose
 
 
 def points_in(environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -47,14 +48,15 @@ def points_in(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return project, experiment
 
 
-def is_somebody(authorization: str, cookies: str) -> bool:
-    """Whether the token or the session is somebody's."""
+def somebody(authorization: str, cookies: str) -> str:
+    """Whose the token or the session is; "" where it is nobody's."""
     secret = bearer(authorization)
     if secret is not None:
-        return bearer_of(secret) is not None
+        known = bearer_of(secret)
+        return str(known.user.pk) if known else ""
     try:
         session = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
-        return False
+        return ""
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    return session is not None and SESSION_KEY in store(session.value)
+    return str(store(session.value).get(SESSION_KEY, "")) if session is not None else ""

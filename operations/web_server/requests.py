@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,9 +11,11 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
+from accounts.signing_in.brake import network_of
 from config.errors import BadRequest, Broken, HeadTooLarge, Refused, TooLarge, TooSlow
 from config.web.bodies.in_flight import FLIGHT, STRANGERS
 from config.web.bodies.purposes import ANYONES_BYTES, refuse_length
+from config.web.request_id import address_in
 from operations.web_server.gate import Gate
 
 HEAD_BYTES = 65_536
@@ -20,8 +23,11 @@ HEAD_S = 10.0
 LINES_MOST = 200
 BACKSLASHES_MOST = 500
 BODY_S = 300.0
-# The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least.
-GRACE_S = 10.0
+# What waitress' own patterns read in quadratic time, while every thread stands still, is refused before they see it.
+FIRST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ (?:/[^ ]*|\*|https?://[^ ]+) HTTP/1\.[01] *")
+MANY_BLANKS = re.compile(rb":[ \t]{100}")
+# The first bytes of a body may take GRACE_S; from then on it comes, and an answer goes, at LEAST_RATE bytes a second at least, in each span of SPAN_S.
+GRACE_S = SPAN_S = 10.0
 LEAST_RATE = 10_000
 # So much of a body is read while it is asked for who sends it: a sender whose window closes waits longer than the answer takes.
 HELD_BYTES = 262_144
@@ -31,21 +37,26 @@ BROKE_OFF = "The body broke off before its end: nothing was written."
 class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes without types
     """A request being read. `error` says why it is turned away, from then on its connection is of no more use."""
 
-    def __init__(self, adj: Any, *, gate: Gate) -> None:  # Any: waitress' own settings
+    def __init__(self, adj: Any, *, gate: Gate, peer: str) -> None:  # Any: waitress' own settings
         super().__init__(adj)
-        self.gate = gate
-        self.began = time.monotonic()
+        self.gate, self.peer = gate, peer
+        self.began = self.span_began = time.monotonic()
+        self.span_received: int | None = None  # nothing yet that could be judged
         self.is_begun = self.expect_continue = False
         self.is_asked_for = False  # whether somebody finds out who sends it
         self.is_continue_awaited = False
         self.held = b""  # what came meanwhile
         self.counted = 0
-        self.flight = STRANGERS
+        self.flight, self.whose = STRANGERS, ""
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the head. Raises waitress' ParsingError for one that two readers could read differently."""
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("A header goes on in the next line: write it in one.")
+        if FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0]) is None:
+            raise ParsingError("The first line is no method, path and HTTP/1.1.")
+        if MANY_BLANKS.search(header_plus):
+            raise ParsingError("A header begins with a hundred blanks.")
         if header_plus.count(b"\r\n") > LINES_MOST:
             raise ParsingError(f"The request has more than {LINES_MOST} headers.")
         try:
@@ -76,21 +87,26 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
 
     def judge_head(self) -> None:
         """Turn away, before its body comes, what is too large; and see that it is asked for who sends what is large."""
-        self.flight = STRANGERS if self.content_length <= ANYONES_BYTES else FLIGHT
+        environ = environ_of(self)
+        self.whose = self.gate.remembers(environ)
+        is_large = self.content_length > ANYONES_BYTES
+        self.flight = FLIGHT if is_large or self.whose else STRANGERS
+        if self.flight is STRANGERS:
+            self.whose = network_of(address_in({"REMOTE_ADDR": self.peer, **environ}))
         try:
             refuse_length(self.content_length, self.path)
         except TooLarge as refused:
             self.turn_away(refused)
-        self.is_asked_for = self.error is None and self.content_length > ANYONES_BYTES and not self.gate.remembers(environ_of(self))
+        self.is_asked_for = self.error is None and is_large and not self.whose
         if self.is_asked_for:
             self.is_continue_awaited, self.expect_continue = self.expect_continue, False
 
-    def asked(self) -> bytes:
+    def asked(self, whose: str) -> bytes:
         """It is known who sends it: what came meanwhile, to be taken now. The body's time begins."""
-        self.flight.give(self.counted)
-        self.counted = 0
-        held, self.held = self.held, b""
-        self.is_asked_for, self.expect_continue, self.began = False, self.is_continue_awaited, time.monotonic()
+        self.let_go()
+        held, self.held, self.whose = self.held, b"", whose
+        self.is_asked_for, self.expect_continue = False, self.is_continue_awaited
+        self.began = self.span_began = time.monotonic()
         return held
 
     @property
@@ -101,7 +117,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
     def count(self, more: int) -> None:
         """Count bytes as held, or turn the request away where this process holds too many."""
         try:
-            self.flight.take(more, own=self.counted)
+            self.flight.take(more, own=self.counted, whose=self.whose)
         except Refused as refused:
             self.turn_away(refused)
         else:
@@ -119,13 +135,20 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress comes withou
         if not self.headers_finished:
             return TooSlow(f"The head of the request did not come within {HEAD_S:.0f} seconds.") if taken > HEAD_S else None
         is_slow = taken > GRACE_S and self.body_bytes_received < (taken - GRACE_S) * LEAST_RATE
+        if now - self.span_began > SPAN_S:
+            is_slow = is_slow or (self.span_received is not None and self.body_bytes_received - self.span_received < LEAST_RATE * SPAN_S)
+            self.span_began, self.span_received = now, self.body_bytes_received
         return TooSlow(BROKE_OFF) if is_slow or taken > BODY_S else None
+
+    def let_go(self) -> None:
+        """What was counted is held no more."""
+        self.flight.give(self.counted, whose=self.whose)
+        self.counted = 0
 
     def close(self) -> None:
         """Let go of the body."""
         super().close()
-        self.flight.give(self.counted)
-        self.counted = 0
+        self.let_go()
 
 
 def refusal_of(error: Error | Refused) -> Refused:

@@ -34,6 +34,8 @@ LAST_S = 9.0
 # How often what takes too long is looked for.
 TICK_S = 1.0
 CONNECTIONS = 2_000
+# Answers that lie ready may have so many bytes together: of more, those go that have been left lying for longest.
+LYING_MOST = 128_000_000
 # Files, databases and the metric store need some of the process's open files, too.
 OTHER_FILES = 300
 BACKLOG = 512
@@ -162,8 +164,10 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
             self.renew(next(reversed(self.active_channels.values())))
 
     def make_room(self) -> None:
-        """Close a twentieth of the connections, of those on which no request is answered: the quietest."""
-        idle = sorted((channel for channel in self.active_channels.values() if not channel.requests), key=lambda channel: channel.quiet_since)
+        """Close a twentieth of the connections, of those on which no request is answered: of the address that has the most, the quietest first."""
+        channels = list(self.active_channels.values())
+        count_of = collections.Counter(channel.peer for channel in channels)
+        idle = sorted((channel for channel in channels if not channel.requests), key=lambda channel: (-count_of[channel.peer], channel.quiet_since))
         for channel in idle[: max(1, self.connections // 20)]:
             channel.handle_close()
 
@@ -174,6 +178,18 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]  # waitress comes without 
             channel.look_at(now, is_stopping=self.is_stopping)
             if channel.will_close or channel.total_outbufs_len:
                 self.renew(channel)
+        self.bound_answers()
+
+    def bound_answers(self) -> None:
+        """Break off answers that lie ready, where they are too many bytes together."""
+        lying = sorted((channel for channel in self.active_channels.values() if channel.total_outbufs_len), key=lambda channel: channel.quiet_since)
+        surplus = sum(channel.total_outbufs_len for channel in lying) - LYING_MOST
+        for channel in lying:
+            if surplus <= 0:
+                break
+            surplus -= channel.total_outbufs_len
+            channel.will_close = True
+            self.renew(channel)
 
     def listen_no_more(self) -> None:
         """Take no more connections."""

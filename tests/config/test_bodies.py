@@ -11,7 +11,7 @@ import zstandard
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from config.errors import TooLarge, Unavailable
+from config.errors import BadRequest, TooLarge, Unavailable
 from config.web.bodies import reading
 from config.web.bodies.in_flight import FLIGHT, LARGE, Flight
 from config.web.bodies.purposes import most_bytes
@@ -58,8 +58,8 @@ def test_no_more_of_a_body_is_read_than_until_its_values_are_too_many(encoding, 
 
 def test_no_more_of_a_body_is_unpacked_than_its_address_takes(monkeypatch):
     taken = []
-    monkeypatch.setattr(FLIGHT, "take", lambda count, own: taken.append(count))
-    monkeypatch.setattr(FLIGHT, "give", lambda count: None)
+    monkeypatch.setattr(FLIGHT, "take", lambda count, **_: taken.append(count))
+    monkeypatch.setattr(FLIGHT, "give", lambda count, **_: None)
     with pytest.raises(TooLarge), opened(gzip.compress(b"a" * 50_000_000), "gzip", most=16_000, values=1):
         raise AssertionError
     assert sum(taken) < 20_000
@@ -110,8 +110,8 @@ def test_a_record_of_too_many_values_is_not_built(api_for, alice):
 def test_large_bodies_take_not_all_threads_and_small_ones_need_no_place(encoding):
     large, small = ((gzip.compress(body) if encoding else body) for body in (b" " * 1_000_001, b" " * 1_000_000))
     with ExitStack() as taken:
-        while LARGE.free.acquire(blocking=False):
-            taken.callback(LARGE.free.release)
+        for _ in range(LARGE.count):
+            taken.enter_context(LARGE.one())
         with pytest.raises(Unavailable), opened(large, encoding, most=2_000_000, values=1):
             raise AssertionError
         with opened(small, encoding, most=2_000_000, values=1) as body:
@@ -121,6 +121,41 @@ def test_large_bodies_take_not_all_threads_and_small_ones_need_no_place(encoding
             assert len(body) == 1_000_001
 
 
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_000_000, 2_345_678])
+def test_gzip_is_unpacked_whole_however_it_is_packed(size):
+    body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    packed = gzip.compress(body[: size // 2]) + gzip.compress(b"") + gzip.compress(body[size // 2 :], compresslevel=0)
+    with opened(packed, "gzip", most=5_000_000, values=1) as found:
+        assert found == body
+    with pytest.raises(BadRequest, match="breaks off"), opened(packed[:-1], "gzip", most=5_000_000, values=1):
+        raise AssertionError
+    with pytest.raises(BadRequest, match="gzip"), opened(packed[:-8] + b"\0" * 8 if size else packed + b"x", "gzip", most=5_000_000, values=1):
+        raise AssertionError
+
+
+def test_members_without_anything_in_them_are_not_unpacked_without_end():
+    with pytest.raises(BadRequest, match="members"), opened(gzip.compress(b"") * 100_000, "gzip", most=1_000, values=1):
+        raise AssertionError
+
+
+def test_one_sender_leaves_room_for_what_others_send_packed_and_places_for_their_large_bodies(monkeypatch):
+    monkeypatch.setattr(FLIGHT, "of_one", 1_500_000)
+    packed = gzip.compress(b" " * 900_000)
+    with opened(packed, "gzip", most=1_000_000, values=1, whose="1"):
+        with pytest.raises(Unavailable, match="of yours"), opened(packed, "gzip", most=1_000_000, values=1, whose="1"):
+            raise AssertionError
+        with opened(packed, "gzip", most=1_000_000, values=1, whose="2") as other:
+            assert len(other) == 900_000
+    with ExitStack() as taken:
+        for _ in range(LARGE.of_one):
+            taken.enter_context(LARGE.one(whose="1"))
+        with pytest.raises(Unavailable, match="of yours"), LARGE.one(whose="1"):
+            raise AssertionError
+        with LARGE.one(whose="2"):
+            pass
+    assert FLIGHT.held_by == LARGE.taken == {}
+
+
 def test_what_is_built_of_a_body_counts_as_long_as_it_is_being_built(monkeypatch):
     body = json.dumps([0] * 200_000).encode()
     with opened(body, "", most=2_000_000, values=300_000):
@@ -128,7 +163,7 @@ def test_what_is_built_of_a_body_counts_as_long_as_it_is_being_built(monkeypatch
 
 
 def test_one_that_is_larger_than_all_room_is_taken_while_others_hold_little():
-    flight = Flight(most=100)
+    flight = Flight(100, of_one=100)
     with flight.holding(25), flight.holding(90), flight.holding(500, own=90):
         with pytest.raises(Unavailable):
             flight.take(1)

@@ -98,6 +98,37 @@ def wrong_passwords(target: Target) -> list[int]:
     return target.statuses(f"POST /api/v1/auth/token HTTP/1.1\r\n{JSON}", body, times=24)
 
 
+def heads_that_take_long(target: Target) -> list[int]:
+    """Heads made for patterns that read them in quadratic time."""
+    heads = (b"GET a://" + b"1" * 60_000 + b" HTTP/1.x\r\n", b"GET / HTTP/1.1\r\nX: " + b" " * 60_000 + b"a\0\r\n")
+    return [target.status(head + b"Host: 127.0.0.1\r\n\r\n") for head in heads]
+
+
+def answers_not_taken(target: Target) -> list[int]:
+    """Large files asked for again and again on connections that read nothing but the first bytes."""
+    request = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with contextlib.ExitStack() as opened:
+        connections = [opened.enter_context(target.connect()) for _ in range(26)]
+        for connection in connections:
+            connection.sendall(request * 12)
+        return [int(connection.recv(64).split(b" ")[1]) for connection in connections]
+
+
+def bodies_that_stand_still(target: Target) -> list[int]:
+    """Small bodies that never end, which fill the room for such of strangers; then one that needs room."""
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 65000\r\n\r\n"
+    with contextlib.ExitStack() as opened:
+        for _ in range(250):
+            opened.enter_context(target.connect()).sendall(head + b"x" * 63_900)
+        return [target.status(head + b"x" * 65_000)]
+
+
+def members_of_nothing(target: Target) -> list[int]:
+    """A body of gzip of which nothing comes, but slowly."""
+    body = gzip.compress(b"") * 50_000
+    return target.statuses(f"POST {target.log} HTTP/1.1\r\n{JSON}{target.bearer}Content-Encoding: gzip\r\n", body, times=4)
+
+
 def smuggled(target: Target) -> list[int]:
     """A request inside the body of one that is refused."""
     inner = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -122,6 +153,10 @@ ATTACKS: Sequence[tuple[Callable[[Target], list[int]], set[int]]] = (
     (lists_for_a_run, {413, 503}),
     (wrong_passwords, {401, 429, 503}),
     (smuggled, {400}),
+    (heads_that_take_long, {400}),
+    (answers_not_taken, {200}),
+    (bodies_that_stand_still, {403, 404, 405, 503}),
+    (members_of_nothing, {400, 503}),
 )
 
 
@@ -143,6 +178,19 @@ def dripping(target: Target, *, slow: int = 300, idle: int = 300) -> Iterator[Ca
                 places[number] += 1
 
         yield drip
+
+
+def keep_asking(port: int, seconds: float) -> list[float]:
+    """How many seconds each GET /health took, one after the other."""
+    waits, ends = [], time.monotonic() + seconds
+    while time.monotonic() < ends:
+        began = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        waits.append(time.monotonic() - began)
+        time.sleep(0.02)
+    return waits
 
 
 def keep_attacking(target: Target, seconds: float) -> dict[str, list[int]]:

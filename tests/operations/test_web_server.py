@@ -57,15 +57,16 @@ class Doorkeeper(Gate):
     def __init__(self) -> None:
         self.asked = 0
 
-    def remembers(self, environ: Mapping[str, str]) -> bool:
-        """Whether it is the one."""
-        return environ.get("HTTP_AUTHORIZATION") == "Bearer known"
+    def remembers(self, environ: Mapping[str, str]) -> str:
+        """Who it is."""
+        return "known" if environ.get("HTTP_AUTHORIZATION") == "Bearer known" else ""
 
-    def ask(self, environ: Mapping[str, str]) -> None:
-        """Raise Unauthenticated for a stranger."""
+    def ask(self, environ: Mapping[str, str]) -> str:
+        """Who it is. Raises Unauthenticated for a stranger."""
         self.asked += 1
         if "HTTP_AUTHORIZATION" not in environ:
             raise Unauthenticated("No token came.")
+        return environ["HTTP_AUTHORIZATION"]
 
 
 @pytest.fixture
@@ -89,9 +90,9 @@ def server(application: Answering) -> Iterator[WebServer]:
 
 
 @contextlib.contextmanager
-def connected(server: WebServer) -> Iterator[socket.socket]:
-    """A connection."""
-    with socket.create_connection(server.bind_addr, timeout=20) as made:
+def connected(server: WebServer, *, source: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """A connection from an address of this host."""
+    with socket.create_connection(server.bind_addr, timeout=20, source_address=(source, 0)) as made:
         yield made
 
 
@@ -249,6 +250,41 @@ def test_an_answer_that_is_not_taken_is_broken_off_and_its_thread_is_free(server
         until(lambda: not server.active_channels, "no connection that is not read from")
 
 
+def test_the_next_answer_on_a_connection_begins_once_the_one_before_is_taken(server, application):
+    request = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as opened:
+        several = [opened.enter_context(connected(server)) for _ in range(3)]
+        for connection in several:
+            connection.sendall(request * 2 + POST.format("/after", 1, "").encode() + b"y")
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        until(lambda: application.seen.count("/much") == 3, "the first answer of each")
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        assert application.seen.count("/much") == 3
+        several[0].shutdown(socket.SHUT_WR)
+        answers = all_answers(several[0])
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert len(answers) > 60_000_000
+    assert answers.endswith(b"POST /after 1")
+    until(lambda: not server.active_channels and STRANGERS.held == 0, "the bodies that waited let go")
+
+
+def test_answers_that_lie_ready_are_bounded_together(server, monkeypatch):
+    monkeypatch.setattr("operations.web_server.server.LYING_MOST", 60_000_000)
+    monkeypatch.setattr("operations.web_server.server.TICK_S", 0.1)
+    with contextlib.ExitStack() as opened:
+        for _ in range(4):
+            opened.enter_context(connected(server)).sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: len(server.active_channels) == 2, "those that are left lying for longest broken off")
+
+
+def test_what_the_system_holds_of_an_answer_does_not_count_as_taken(server):
+    with connected(server) as connection:
+        connection.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: [one for one in server.active_channels.values() if one.sent], "some of it sent")
+        (one,) = server.active_channels.values()
+        until(lambda: one.taken < one.sent < 30_000_000, "some that the system holds")
+
+
 def test_bodies_that_are_too_many_together_are_sent_again_later(server, monkeypatch):
     monkeypatch.setattr(FLIGHT, "most", 150_000)
     head = POST.format(LOG, 100_000, "Authorization: Bearer x\r\n").encode()
@@ -261,6 +297,46 @@ def test_bodies_that_are_too_many_together_are_sent_again_later(server, monkeypa
         assert b"Retry-After" in answer
         first.sendall(b"y")
         assert one_answer(first).endswith(b"100000")
+
+
+def test_one_sender_leaves_room_for_the_others(server, monkeypatch):
+    monkeypatch.setattr(FLIGHT, "of_one", 150_000)
+    head = "Authorization: Bearer {}\r\n"
+    with connected(server) as first, connected(server) as second, connected(server) as other:
+        first.sendall(POST.format(LOG, 100_000, head.format("x")).encode() + b"y" * 99_999)
+        until(lambda: FLIGHT.held == 99_999, "most of the first body")
+        second.sendall(POST.format(LOG, 100_000, head.format("x")).encode() + b"y" * 100_000)
+        answer = all_answers(second)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"of yours" in answer
+        other.sendall(POST.format(LOG, 100_000, head.format("z")).encode() + b"y" * 100_000)
+        assert one_answer(other).endswith(b"100000")
+        first.sendall(b"y")
+        assert one_answer(first).endswith(b"100000")
+
+
+def test_one_network_leaves_room_for_other_strangers_and_for_small_bodies_of_those_who_are_known(server, monkeypatch):
+    monkeypatch.setattr(STRANGERS, "of_one", 100_000)
+    body = POST.format("/a", 60_000, "").encode() + b"y" * 60_000
+    with connected(server) as first, connected(server) as second, connected(server, source="127.0.0.2") as other, connected(server) as known:
+        first.sendall(body[:-1])
+        until(lambda: STRANGERS.held == 59_999, "most of the first body")
+        second.sendall(body)
+        assert all_answers(second).startswith(b"HTTP/1.1 503")
+        other.sendall(body)
+        assert one_answer(other).endswith(b"60000")
+        known.sendall(POST.format(LOG, 60_000, "Authorization: Bearer known\r\n").encode() + b"y" * 60_000)
+        assert one_answer(known).endswith(b"60000")
+
+
+def test_a_body_that_came_quickly_and_stands_still_is_hung_up_on(server, application, monkeypatch):
+    monkeypatch.setattr(requests, "SPAN_S", 0.5)
+    monkeypatch.setattr(requests, "GRACE_S", 0.5)
+    monkeypatch.setattr("operations.web_server.server.TICK_S", 0.1)
+    with connected(server) as connection:
+        connection.sendall(POST.format(LOG, 2_000_000, "Authorization: Bearer x\r\n").encode() + b"y" * 1_999_999)
+        assert all_answers(connection).startswith(b"HTTP/1.1 408")
+    assert application.seen == []
 
 
 def test_small_bodies_of_strangers_take_no_room_of_those_who_are_known(server, monkeypatch):
@@ -290,6 +366,17 @@ def test_too_many_connections_make_room_by_the_quietest(server):
         for lively in (others[0], *others[6:], *late):
             lively.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
             assert one_answer(lively).endswith(b"GET /b 0")
+
+
+def test_an_address_with_many_connections_makes_room_for_one_with_few(server):
+    server.connections = 20
+    with connected(server, source="127.0.0.2") as quiet, contextlib.ExitStack() as opened:
+        until(lambda: len(server.active_channels) == 1, "the quiet one")
+        for _ in range(30):
+            opened.enter_context(connected(server))
+        assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
+        quiet.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one_answer(quiet).endswith(b"GET /health 0")
 
 
 def test_a_head_without_end_is_refused(server):
@@ -388,6 +475,17 @@ def test_blank_lines_and_requests_without_end_hold_nobody_up(server, application
 def test_a_head_that_takes_long_to_read_is_not_read(server, application, head):
     assert answered(server, f"GET /a HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode()).partition(b"\r\n")[0].split()[1] == b"400"
     assert application.seen == []
+
+
+@pytest.mark.parametrize("head", ["GET a://" + "1" * 60_000 + " HTTP/1.x\r\n", "GET /a HTTP/1.1\r\nX: " + " " * 60_000 + "a\0\r\n"])
+def test_a_head_made_to_be_read_in_quadratic_time_stops_nobody(server, application, head):
+    assert answered(server, f"{head}Host: x\r\n\r\n".encode()).partition(b"\r\n")[0].split()[1] == b"400"
+    assert application.seen == []
+
+
+@pytest.mark.parametrize("line", ["GET http://x/a HTTP/1.1", "OPTIONS * HTTP/1.1", "GET /a?x=http://y:1/ HTTP/1.0", "GET /a HTTP/1.1  "])
+def test_every_proper_first_line_is_read(server, line):
+    assert answered(server, f"{line}\r\nHost: x\r\nConnection: close\r\n\r\n".encode()).partition(b"\r\n")[0].split()[1] == b"200"
 
 
 def test_an_answer_that_begins_late_has_its_whole_span(server, application, monkeypatch):

@@ -65,5 +65,5 @@ def judge(request: HttpRequest) -> None:
     if not request.user.is_authenticated:
         raise Unauthenticated("You are signed out: sign in in another tab, then send this form again.")
     body = body_of(lambda: request.body)
-    with FLIGHT.holding(ESCAPED_BYTES * body.count(b"%"), own=len(body)):
+    with FLIGHT.holding(ESCAPED_BYTES * body.count(b"%"), own=len(body), whose=str(request.user.pk)):
         request.POST  # noqa: B018  # read here, within the room there is
