@@ -41,14 +41,15 @@ class Application:
 class TokensOnly(Gate):
     """Lets in whoever has any token."""
 
-    def remembers(self, environ: Mapping[str, str]) -> bool:
+    def remembers(self, environ: Mapping[str, str]) -> str:
         """Everybody is asked for."""
-        return False
+        return ""
 
-    def ask(self, environ: Mapping[str, str]) -> None:
+    def ask(self, environ: Mapping[str, str]) -> str:
         """Raise Unauthenticated for a stranger."""
         if "HTTP_AUTHORIZATION" not in environ:
             raise Unauthenticated("No token came.")
+        return "somebody"
 
 
 @pytest.fixture
