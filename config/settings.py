@@ -342,6 +342,7 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS: list[Any] = [BASE_DIR / "static"]
 if (BASE_DIR / "node_modules" / "uplot" / "dist").is_dir():
     STATICFILES_DIRS.append(("vendor/uplot", BASE_DIR / "node_modules" / "uplot" / "dist"))
+STATICFILES_FINDERS = ["config.static_files.OurFiles", "config.static_files.LibrariesFiles"]
 # Where `collectstatic` has been run (the image does), files come from there alone; else from where they lie.
 COLLECTED = BASE_DIR / ".static"
 STATIC_ROOT = COLLECTED if COLLECTED.is_dir() else None

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from django.conf import settings
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
 
 from config.errors import TooManyRequests
 
@@ -119,6 +120,8 @@ def answered(place: Place, answer: Callable[[], Answer]) -> Answer:
     """What `answer` gives, the place given back when it is made, or once it is sent where it is made meanwhile."""
     try:
         response = answer()
+        if isinstance(response, SimpleTemplateResponse):  # DRF's too: its JSON is large where the answer is
+            response.render()
     except BaseException:
         place.leave()
         raise

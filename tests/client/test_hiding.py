@@ -56,6 +56,20 @@ TELLING = [
     ["--config", '{"pass": "' + SECRET + '", "lr": 1}'],
     [f"https://me:with/{SECRET}@host/x"],
     [f"https://me:80{SECRET}/a@host/x"],
+    ["--_token", SECRET],
+    ["--2fa-token", SECRET],
+    ["-_api_key", SECRET],
+    ["--pw", SECRET],
+    ["--pw=" + SECRET],
+    ["--db-pw", SECRET],
+    ["--dbPw", SECRET],
+    ["--dbpw", SECRET],
+    ["MYSQL_PW=" + SECRET],
+    ["sh", "-c", f"python train.py --pw {SECRET} --lr 1"],
+    [f"https://{SECRET}@host/x"],
+    [f"git+https://{SECRET}@host/x@v1"],
+    [f"https://{SECRET}:x-oauth-basic@host/x"],
+    [f"http://{SECRET}:@host"],
 ]
 
 
@@ -98,9 +112,10 @@ USUAL = [
     ["train.py", "--keyframes", "every second", "data.keypoints=coco", "--keywords", "a b", "--monkey", "patch"],
     ["train.py", "--tie-tokens", "false", "use_token=True", "--no-token", "-v", "--token", "--lr", "1"],
     ["train.py", "--max_token=512", "n_tokens=3", "--eos_token", "2", "pad-token=0", "--pass=off", "--flops-per-token", "6", "rng_key=42", "model.token_dim=8"],
+    ["train.py", "-1", "--2d", "conv", "-n", "4", "--_name", "x", "model.pwconv=on", "--pwm", "high", "--upw", "ward"],
     ["train.py", "--low-pass", "0.5", "--bypass", "x", "compass=north", "--passes", "3", "--spin", "up", "--pinned", "x", "--pin-memory", "cuda"],
     ["train.py", "--sacred", "x", "accredited=yes", "--pass-through", "x", "http://host:8080/x@y", "git+https://host/repo@v1"],
-    ["train.py", "--author", "me", "--notes", "the key idea is small", "ssh://git@host/repo", "https://me@host/x", "data/*.csv"],
+    ["train.py", "--author", "me", "--notes", "the key idea is small", "ssh://git@host/repo", "https://host?from=me@home", "data/*.csv"],
 ]
 
 

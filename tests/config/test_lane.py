@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory, force_authenticate
+from rest_framework.views import APIView
 
 from config.errors import TooManyRequests
 from config.limits import lane as lanes
-from config.limits.lane import EACH_MOST, LANE, WAITING_MOST, Lane, heavy
+from config.limits.lane import EACH_MOST, LANE, WAITING_MOST, Heavy, Lane, heavy
 from experiments.models import Experiment
 from hypotheses.claims import stating
 from projects.models import Project, ProjectMetric
@@ -120,6 +124,26 @@ def test_a_view_gives_its_place_back_when_it_has_answered_or_failed():
     with pytest.raises(ZeroDivisionError):
         heavy(lambda request: HttpResponse(1 // 0))(asked(-1))
     assert held_by(-1) == 0
+
+
+def test_an_endpoint_holds_its_place_until_its_json_is_made():
+    held = []
+
+    class Counted(JSONRenderer):
+        def render(self, *args: Any, **more: Any) -> bytes:
+            held.append(held_by(-1))
+            return super().render(*args, **more)
+
+    class Large(Heavy, APIView):
+        authentication_classes, permission_classes, renderer_classes = (), (), (Counted,)
+
+        def get(self, request: Any) -> Response:
+            return Response({"much": 1})
+
+    request = APIRequestFactory().get("/")
+    force_authenticate(request, user=SimpleNamespace(pk=-1))  # type: ignore[arg-type]
+    assert Large.as_view()(request).render().content == b'{"much":1}'
+    assert (held, held_by(-1)) == ([1], 0)
 
 
 def test_a_file_holds_its_place_until_it_is_sent():

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
 import re
-import shutil
-import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,12 +15,9 @@ from django.conf import settings
 
 from config.web.bodies import purposes
 from operations.web_server.channel import IDLE_S
-from tests.deploy.compose import ROOT
-from tests.ports import free_port
+from tests.deploy.nginx import NGINX, Proxy, proxied
 from tests.waiting import until
 
-NGINX = (ROOT / "deploy" / "nginx.conf").read_text()
-PROGRAM = os.environ.get("NGINX") or shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 KIB, MIB = 1 << 10, 1 << 20
 LIMITS = {"/api/": "4m", "^~ /api/v1/metrics/log": str(settings.METRICS_MAX_BODY_BYTES), "/": "2m"}
 
@@ -83,6 +73,7 @@ class Behind:
     """What stands behind the proxy: keeps each request's head and its body's length, answers 200."""
 
     got: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+    port: int = 0
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         behind = self
@@ -106,76 +97,23 @@ class Behind:
         return Handler
 
 
-@dataclass
-class Proxy:
-    """nginx with deploy/nginx.conf, on a free port, and what stands behind it."""
-
-    port: int
-    behind: Behind
-
-    def connect(self) -> http.client.HTTPSConnection:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
-
-    def post(self, path: str, size: int, **headers: str) -> tuple[int, dict[str, str]]:
-        with contextlib.closing(self.connect()) as connection:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it took the whole body
-                connection.request("POST", path, b"x" * size, headers)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}
-
-
-def certified(folder: Path) -> tuple[Path, Path]:
-    """A key and its certificate."""
-    key, certificate = folder / "key", folder / "certificate"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab", "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, certificate
-
-
-def configured(folder: Path, *, port: int, behind: int) -> Path:
-    """The configuration with this machine's ports and files, within what a distribution puts around it."""
-    key, certificate = certified(folder)
-    text = re.sub(r"(ssl_certificate) \S+;", rf"\1 {certificate};", NGINX)
-    text = re.sub(r"(ssl_certificate_key) \S+;", rf"\1 {key};", text)
-    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{behind}").replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
-    text = text.replace("/var/log/nginx", str(folder))
-    text = re.sub(r"\n *listen \[::\]:\w+( ssl)?;", "", text).replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
-    places = " ".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    user = "user root; " if os.geteuid() == 0 else ""
-    whole = f"{user}pid {folder}/pid; error_log stderr; daemon off; worker_processes 1; events {{}} http {{ access_log off; {places}\n{text}\n}}"
-    (folder / "nginx.conf").write_text(whole)
-    return folder / "nginx.conf"
+@pytest.fixture
+def behind() -> Iterator[Behind]:
+    made = Behind()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), made.handler())
+    made.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    if not PROGRAM:
-        pytest.skip("nginx is not installed (NGINX=/path/to/nginx says where it is)")
-    behind = Behind()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), behind.handler())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    port = free_port()
-    config = configured(tmp_path, port=port, behind=server.server_address[1])
-    process = subprocess.Popen([PROGRAM, "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: is_open(port))
-        yield Proxy(port, behind)
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        server.shutdown()
-        thread.join(timeout=10)
-        server.server_close()
-
-
-def is_open(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+def proxy(tmp_path: Path, behind: Behind) -> Iterator[Proxy]:
+    with proxied(tmp_path, behind=behind.port) as made:
+        yield made
 
 
 SIZES = [
@@ -196,15 +134,15 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("path", "limit"), SIZES)
-def test_a_body_beyond_its_limit_is_refused_and_never_passed_on(proxy, path, limit):
+def test_a_body_beyond_its_limit_is_refused_and_never_passed_on(proxy, behind, path, limit):
     assert proxy.post(path, 1024)[0] == 200
     assert proxy.post(path, min(limit, 5 * MIB))[0] == 200
     if limit < settings.METRICS_MAX_BODY_BYTES:
         assert proxy.post(path, limit + 1)[0] == 413
-    assert [length for _, _, length in proxy.behind.got] == [1024, min(limit, 5 * MIB)]
+    assert [length for _, _, length in behind.got] == [1024, min(limit, 5 * MIB)]
 
 
-def test_the_product_hears_from_the_proxy_alone_who_calls(proxy):
+def test_the_product_hears_from_the_proxy_alone_who_calls(proxy, behind):
     told = {
         "X-Forwarded-For": "6.6.6.6",
         "X-Forwarded-Proto": "http",
@@ -213,7 +151,7 @@ def test_the_product_hears_from_the_proxy_alone_who_calls(proxy):
         "Host": "lab.example.org",
     }
     status, headers = proxy.post("/", 1, **told)
-    heard = {name.lower(): value for name, value in proxy.behind.got[0][1].items()}
+    heard = {name.lower(): value for name, value in behind.got[0][1].items()}
     assert status == 200
     assert (heard["x-forwarded-for"], heard["x-forwarded-proto"], heard["host"]) == ("127.0.0.1", "https", "lab.example.org")
     assert not {"x-forwarded-host", "forwarded"} & set(heard)
@@ -224,17 +162,3 @@ def test_the_proxy_writes_down_no_key_of_an_invitation_or_a_password(proxy, tmp_
     assert proxy.post("/join?key=hidden-and-long", 1)[0] == 200
     until(lambda: "/join" in (tmp_path / "access.log").read_text(), "the line of a request")
     assert "hidden" not in (tmp_path / "access.log").read_text()
-
-
-def test_a_body_that_drips_is_not_heard_of_by_the_product(proxy):
-    """The product is asked once the whole body is here: whoever drips holds a connection of the proxy's."""
-    with contextlib.closing(proxy.connect()) as connection:
-        connection.putrequest("POST", "/api/v1/experiments")
-        connection.putheader("Content-Length", "10")
-        connection.endheaders()
-        connection.send(b"1234")
-        assert proxy.post("/", 1)[0] == 200  # others are answered meanwhile
-        assert [path for path, _, _ in proxy.behind.got] == ["/"]
-        connection.send(b"567890")
-        assert connection.getresponse().status == 200
-    assert [path for path, _, _ in proxy.behind.got] == ["/", "/api/v1/experiments"]

@@ -353,10 +353,19 @@ def test_small_bodies_of_strangers_take_no_room_of_those_who_are_known(server, m
 def test_too_many_connections_make_room_by_the_quietest(server):
     server.connections = 20
     with contextlib.ExitStack() as opened:
-        for _ in range(30):
-            opened.enter_context(connected(server))
+        oldest, *others = (opened.enter_context(connected(server)) for _ in range(20))
+        until(lambda: len(server.active_channels) == 20, "twenty connections")
+        for connection in (others[0], *others[10:]):  # the second of all and the last nine say something after the others
+            connection.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            one_answer(connection)
+        late = [opened.enter_context(connected(server)) for _ in range(5)]
         assert answered(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET /health 0")
         assert len(server.active_channels) <= 20
+        for quiet in (oldest, *others[1:6]):
+            assert quiet.recv(1) == b""
+        for lively in (others[0], *others[6:], *late):
+            lively.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one_answer(lively).endswith(b"GET /b 0")
 
 
 def test_an_address_with_many_connections_makes_room_for_one_with_few(server):

@@ -1,4 +1,4 @@
-"""A command line without what looks like a secret in it: `--api-key ***`, `db.password=***`, `https://user:***@host`.
+"""A command line without what looks like a secret in it: `--api-key ***`, `db.password=***`, `postgresql://user:***@host`, `https://***@host`.
 
 Rather too much is hidden than too little. Numbers stay behind names that only speak of keys or tokens (`--max-tokens 512`, `--eos_token 2`; not `--token 512`),
 switches too, except behind passwords, and so do a few words of the field that only sound alike (`--tokenizer bert`, `keyframes=on`).
@@ -19,7 +19,7 @@ ALIKE = re.compile(
     re.IGNORECASE,
 )
 # These tell only as words of their own: compass, spin and sacred are no secrets.
-SHORT = r"(?:(?<![A-Za-z])(?:(?:db|sql|user|smtp|mail)?pass|pin|creds?)|(?-i:(?<=[a-z0-9])(?:Pass|Pin|Creds?)))(?:(?![A-Za-z])|(?-i:(?=[A-Z])))"
+SHORT = r"(?:(?<![A-Za-z])(?:(?:db|sql|user|smtp|mail)?(?:pass|pw)|pin|creds?)|(?-i:(?<=[a-z0-9])(?:Pass|P[Ww]|Pin|Creds?)))(?:(?![A-Za-z])|(?-i:(?=[A-Z])))"
 TELLING = re.compile(rf"key|token|passw|passphrase|passcode|pwd|secret|auth(?!or(?!i[sz]))|credential|cookie|{SHORT}", re.IGNORECASE)
 # Behind these even a number is secret.
 ALWAYS = re.compile(r"passw|passphrase|passcode|pwd|secret|(?:api|access|private)[_.-]?key", re.IGNORECASE)
@@ -32,7 +32,7 @@ PLAIN = re.compile(r"[+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?:e[+-]?\d{1,3})?|
 
 NAME = rf"(?<![\w.+~@/$-])[\w.+~@/$-]*(?:key|token|passw|passphrase|passcode|pwd|secret|auth|credential|cookie|{SHORT})[\w.@/$-]*"
 WHOLE = re.compile(r"(?P<name>[\w.+~@/$-]+)(?P<sign>=)(?P<value>.*)", re.DOTALL)
-OPTION = re.compile(r"--?(?P<name>[A-Za-z][\w.-]+)")
+OPTION = re.compile(r"--?(?P<name>\w[\w.-]*)")
 # What is no value of the option before it.
 SWITCH = re.compile(r"--|-[A-Za-z]$")
 # Within a longer text: a query, JSON, YAML, a command in quotes.
@@ -41,7 +41,8 @@ HEADER = re.compile(r"(?P<name>\b(?:proxy-)?authorization\b|\b(?:set-)?cookie\b)
 SCHEME = re.compile(r"\b(?P<name>bearer|basic)(?P<sign>\s+)(?P<value>[\w.~+/=-]{8,})", re.IGNORECASE)
 # A password may hold a slash; what is a port before one is none.
 LOGIN = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.-]*://)(?P<user>[^\s:/@]*):(?:[^\s/]*@|(?!\d{1,5}/)[^\s?#]*@)")
-LONG_USER = re.compile(r"(?P<scheme>\bhttps?://)[^\s:/@]{16,}@")
+# Whoever names a user to a web server mostly names a token, with nothing behind it or with a word that means nothing.
+WEB_USER = re.compile(r"(?P<scheme>\bhttps?://)[^\s:/?#@]+(?::\*\*\*)?@")
 # Tokens that say by their beginning what they are: of this product, Hugging Face, OpenAI, GitHub, GitLab, Slack, AWS, and JWTs.
 KNOWN = re.compile(
     r"\b(?:rp_|hf_|sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-)[\w-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
@@ -72,7 +73,7 @@ def without_secrets(word: str) -> str:
     whole = WHOLE.fullmatch(word)
     if whole and is_secret(whole["name"], whole["value"]):
         return f"{whole['name']}={HIDDEN}"
-    text = LONG_USER.sub(rf"\g<scheme>{HIDDEN}@", LOGIN.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", word))
+    text = WEB_USER.sub(rf"\g<scheme>{HIDDEN}@", LOGIN.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", word))
     text = SCHEME.sub(rf"\g<name>\g<sign>{HIDDEN}", HEADER.sub(rf"\g<name>\g<sign>{HIDDEN}", text))
     return KNOWN.sub(HIDDEN, SAID.sub(said, text))
 
