@@ -125,10 +125,8 @@ class OwnAccount(RecordView):
     def patch(self, request: Request) -> Response:
         """Change name or e-mail address; another address takes the password, as it opens the account."""
         user, asked = self.caller.user, self.asked(AccountChange)
-        email = asked.get("email", user.email)
-        if email != user.email:
-            passwords.require_present(request._request, user, asked["present"])
-        changing.edit(user, name=asked.get("name", user.get_full_name()), email=email)
+        name, email = asked.get("name", user.get_full_name()), asked.get("email", user.email)
+        passwords.edit(request._request, user, name=name, email=email, present=asked["present"])
         return Response(Account(user).data, headers=NO_STORE)
 
 

@@ -18,10 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import base36_to_int, int_to_base36, urlencode
 
-from accounts.audit.models import AuditEntry
 from accounts.audit.recording import Subject, record
 from accounts.models import ApiToken, User
-from accounts.people import sessions
+from accounts.people import changing, sessions
 from accounts.people.changing import check_password, invalid
 from accounts.signing_in import brake
 from accounts.signing_in.backends import is_password_of
@@ -33,6 +32,7 @@ from metrics.ingest.grants import GRANTS
 logger = logging.getLogger(__name__)
 ASKED_SPAN = timedelta(hours=1)
 ASKED_OF_NETWORK, ASKED_OF_USER = 10, 3
+ADDRESSES_SPAN, ADDRESSES_MOST = timedelta(hours=1), 5
 NOT_OPEN = "This link opens nothing: it was used, is over, or its user has signed in since. Ask for another."
 WRONG = "This is not your present password. Capital letters count."
 LETTER = """Somebody asked for a new password for {username} at {app}.
@@ -52,6 +52,18 @@ def require_present(request: HttpRequest, user: User, password: str) -> None:
     if not is_password_of(request, user, password):
         record("sign_in.failed", on=user)
         raise invalid("present", WRONG, "wrong")
+
+
+def edit(request: HttpRequest, user: User, *, name: str, email: str, present: str) -> None:
+    """Change how the user is called and written to. Another address takes the present password, as it opens the account.
+
+    Raises Invalid where that is wrong or the address somebody else's, and TooManyRequests after very many addresses: each answer tells whether one is taken.
+    """
+    if email != user.email:
+        require_present(request, user, present)
+        tried = brake.count(ADDRESSES_MOST, "address", str(user.pk))
+        brake.spend([tried], span=ADDRESSES_SPAN, message="You tried many addresses within an hour: wait a while, then change it.")
+    changing.edit(user, name=name, email=email)
 
 
 def change(request: HttpRequest, user: User, *, present: str, new: str, ending: Iterable[ApiToken] = ()) -> int:
@@ -143,10 +155,11 @@ def ask(request: HttpRequest, name: str) -> None:
         raise TooManyRequests("Many new passwords were asked for from here: wait an hour, or ask an operator.", retry_after_s=3600, code="too_many_attempts")
     typed = name.strip().replace("\0", "")
     user = User.objects.filter(is_active=True, **({"email__iexact": typed} if "@" in typed else {"username": typed})).exclude(email="").first()
-    since = AuditEntry.objects.filter(act="password.asked", at__gt=now - ASKED_SPAN)
-    is_enough = user is not None and since.filter(about_id=user.pk).count() >= ASKED_OF_USER
+    # Of letters that go out alone: whoever asks on and on keeps nobody from the next one. A name that nobody has is counted as if it were somebody's.
+    letters = brake.count(ASKED_OF_USER, "password letter", f"account {user.pk}" if user else f"name {brake.spelled(typed)}")
+    is_room = brake.is_reserved(letters, now, span=ASKED_SPAN)
     record("password.asked", on=user or Subject("user", "a name that nobody has"))
-    threading.Thread(target=send, args=(None if is_enough else user,), daemon=True).start()
+    threading.Thread(target=send, args=(user if is_room else None,), daemon=True).start()
 
 
 def send(user: User | None) -> None:
