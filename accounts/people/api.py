@@ -174,7 +174,7 @@ class Sessions(RecordView, mixins.ListModelMixin, GenericViewSet[BrowserSession]
 
     @extend_schema(operation_id="sessions_end", summary="Sign out everywhere", responses={204: None})
     def end_all(self, request: Request) -> Response:
-        """End every session but the one that asks, where it is one."""
+        """End every session but the one that asks, where it is one, and every JWT."""
         sessions.end(self.caller.user, but=request.session.session_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -233,7 +233,7 @@ class OnePerson(People):
 
     @extend_schema(operation_id="person_change", summary="Switch an account off or on", request=PersonChange, responses=Person)
     def patch(self, request: Request, user: str) -> Response:
-        """Switch an account off: sessions and tokens end for good, JWTs are refused; runs and words keep the name. For operators."""
+        """Switch an account off: sessions, tokens and JWTs end for good; runs and words keep the name. For operators."""
         person = self.person()
         verb = changing.switch_on if self.asked(PersonChange)["is_active"] else changing.switch_off
         verb(person, by=self.caller.user)

@@ -92,7 +92,7 @@ def check_password(password: str, user: User, *, field: str) -> None:
 
 @transaction.atomic
 def switch_off(user: User, *, by: User) -> None:
-    """Let the user in no more: sessions and tokens end for good, JWTs are refused, invitations that the user made open nothing. Runs and words keep the name.
+    """Let the user in no more: sessions, tokens, JWTs and links for a new password end for good, invitations that the user made open nothing. Runs and words keep the name.
 
     The last admin of a team, too: whoever must be kept out is kept out at once, and operators see to the team. Raises Conflict for oneself and for the
     last operator: nobody could switch either on again.
@@ -113,7 +113,7 @@ def switch_off(user: User, *, by: User) -> None:
 
 @transaction.atomic
 def switch_on(user: User, *, by: User) -> None:
-    """Let the user in again, with the memberships of before. Tokens are made anew; a JWT of before holds until its time is over."""
+    """Let the user in again, with the memberships of before, and nothing else: tokens, JWTs and links for a new password of before open nothing."""
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         user.is_active = True
         record("account.switched_on", on=user, by=by)

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.mail import send_mail
 from django.db import transaction
 from django.http import HttpRequest
@@ -101,9 +102,21 @@ def put(user: User, hashed: str) -> None:
 # Setting it anew --------------------------------------------------------------------------------------------------------------------------
 
 
+class Keys(PasswordResetTokenGenerator):
+    """Django's own keys, which also end where the user is signed out everywhere or switched off."""
+
+    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int) -> str:
+        """Another one than before from then on."""
+        times: int = user.times_signed_out  # type: ignore[attr-defined]  # of our own users
+        return f"{super()._make_hash_value(user, timestamp)}{f' signed out {times}' if times else ''}"  # a key of the version before holds on
+
+
+KEYS = Keys()
+
+
 def key_for(user: User) -> str:
-    """What opens the page for a new password: once, within a day, until the password changes or the user signs in."""
-    return f"{int_to_base36(user.pk)}.{default_token_generator.make_token(user)}"
+    """What opens the page for a new password: once, within a day, until the password changes, or the user signs in or is signed out everywhere."""
+    return f"{int_to_base36(user.pk)}.{KEYS.make_token(user)}"
 
 
 def user_of(key: str) -> User:
@@ -113,7 +126,7 @@ def user_of(key: str) -> User:
         user = User.objects.filter(pk=base36_to_int(number), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
-    if user is None or not default_token_generator.check_token(user, token):
+    if user is None or not KEYS.check_token(user, token):
         raise NotFound(NOT_OPEN)
     return user
 

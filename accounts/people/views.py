@@ -79,7 +79,7 @@ def asked_again(request: HttpRequest, form: Said, title: str, action: str, butto
 @login_required
 @require_POST
 def sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
-    """End every other session."""
+    """End every other session, and every JWT."""
     ended = sessions.end(caller(request).user, but=request.session.session_key)
     messages.success(request, f"Signed out elsewhere: {ended}.")
     return redirect("accounts:account")
