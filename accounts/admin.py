@@ -24,7 +24,7 @@ from accounts.people.admin_rights import ForOperators, PeopleWithinReach, may_ch
 from accounts.people.forms import OperatorsPasswordForm
 from accounts.tokens.ending import revoke, shrink_made
 from accounts.tokens.forms import AdminTokenForm
-from accounts.tokens.issuing import Wanted, mint, needs_password
+from accounts.tokens.issuing import Wanted, earliest, mint, needs_password
 from config.errors import Forbidden
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from metrics.ingest.grants import GRANTS
@@ -240,6 +240,8 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:  # Any: the form that Django made
         """Make a new token, or save a changed one."""
         if change:
+            held = ApiToken.objects.select_for_update(of=("self",)).get(pk=obj.pk)
+            obj.expires_at = earliest(held.expires_at, obj.expires_at)
             obj.save(update_fields=["name", "expires_at"])  # alone: whoever narrows or revokes it meanwhile keeps what was done
             shrink_made(obj)
             return
