@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.mail import send_mail
@@ -26,7 +25,7 @@ from accounts.people.changing import check_password, invalid
 from accounts.signing_in import brake
 from accounts.signing_in.backends import is_password_of
 from accounts.tokens.ending import revoke
-from config.errors import NotFound, TooManyRequests
+from config.errors import Conflict, NotFound, TooManyRequests
 from config.web.request_id import address_of
 from metrics.ingest.grants import GRANTS
 
@@ -75,7 +74,7 @@ def change(request: HttpRequest, user: User, *, present: str, new: str, ending: 
     require_present(request, user, present)  # not in the transaction: what a refusal undoes would not be counted
     hashed = hash_of(new, user)
     with transaction.atomic():
-        put(user, hashed)
+        put(user, hashed, by=user)
         was = request.session.session_key
         if was is not None:
             update_session_auth_hash(request, user)
@@ -91,12 +90,20 @@ def hash_of(password: str, user: User) -> str:
     return make_password(password)
 
 
-def put(user: User, hashed: str) -> None:
-    """Set a password, whose hash was made before."""
+def put(user: User, hashed: str, *, by: User | None) -> None:
+    """Set a password, whose hash was made before; `by` is whoever asks where nobody is given."""
     user.password = hashed
     user.save(update_fields=["password"])
-    record("password.changed", on=user, by=user)
+    record("password.changed", on=user, by=by)
     transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
+
+
+def give(user: User, password: str | None) -> None:
+    """Set somebody else's password, or take it away with None, as staff may: all sessions and JWTs end. The password was looked at before."""
+    hashed = make_password(password)  # not in the transaction
+    with transaction.atomic():
+        put(user, hashed, by=None)
+        sessions.end(user)
 
 
 # Setting it anew --------------------------------------------------------------------------------------------------------------------------
@@ -105,9 +112,9 @@ def put(user: User, hashed: str) -> None:
 class Keys(PasswordResetTokenGenerator):
     """Django's own keys, which also end where the user is signed out everywhere or switched off."""
 
-    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int) -> str:
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
         """Another one than before from then on."""
-        times: int = user.times_signed_out  # type: ignore[attr-defined]  # of our own users
+        times = user.times_signed_out
         return f"{super()._make_hash_value(user, timestamp)}{f' signed out {times}' if times else ''}"  # a key of the version before holds on
 
 
@@ -137,7 +144,9 @@ def link_of(key: str) -> str:
 
 
 def link_by(operator: User, user: User) -> str:
-    """The path of a link that an operator gives to somebody who forgot the password. Shown once."""
+    """The path of a link that an operator gives to somebody who forgot the password. Shown once. Raises Conflict for oneself."""
+    if user == operator:
+        raise Conflict("You make no link for yourself: change your password on the Account page, or ask another operator.")
     record("password.link", on=user, by=operator)
     return link_of(key_for(user))
 
@@ -150,7 +159,7 @@ def set_anew(key: str, password: str, *, ending: Iterable[ApiToken] = ()) -> Use
         user = User.objects.select_for_update().get(pk=whose.pk)
         if user != user_of(key):
             raise NotFound(NOT_OPEN)
-        put(user, hashed)
+        put(user, hashed, by=user)
         for token in ending:
             revoke(token)
         sessions.end(user, by=user)
