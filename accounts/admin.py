@@ -91,10 +91,11 @@ class PeopleAdmin(PeopleWithinReach, MembersAdmin, CountingDeletion, UserAdmin):
             super().save_model(request, obj, form, change)
             return
         by: User = request.user  # type: ignore[assignment]  # staff only
-        held = User.objects.select_for_update().get(pk=obj.pk)
-        is_active, obj.is_active = obj.is_active, held.is_active
-        obj.password, obj.times_signed_out = held.password, held.times_signed_out  # as they are by now: no page here changes them
+        is_active = obj.is_active
         changing.refuse_last_operator(obj, stays=obj.is_superuser and is_active)
+        held = User.objects.select_for_update().get(pk=obj.pk)  # after the operators, whom two who save each other would wait for in a circle
+        obj.is_active = held.is_active
+        obj.password, obj.times_signed_out = held.password, held.times_signed_out  # as they are by now: no page here changes them
         changing.tell_rights(obj, by=by)
         super().save_model(request, obj, form, change)
         (changing.switch_on if is_active else changing.switch_off)(obj, by=by)
