@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.cache import add_never_cache_headers
 
 from accounts import services
 from accounts.access import Caller, caller
-from accounts.audit.admin_lines import Audited, fields_of
+from accounts.audit.admin_lines import Audited
 from accounts.audit.models import AuditEntry
-from accounts.audit.recording import record
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
-from accounts.people import changing, passwords, sessions
+from accounts.people import changing, passwords
 from accounts.people.admin_rights import ForOperators, PeopleWithinReach, may_change, refuse_own_membership
 from accounts.people.forms import OperatorsPasswordForm
 from accounts.tokens.ending import revoke, shrink_made
 from accounts.tokens.forms import AdminTokenForm
-from accounts.tokens.issuing import Wanted, mint, needs_password
+from accounts.tokens.issuing import Wanted, earliest, mint, needs_password
 from config.errors import Forbidden
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
 from metrics.ingest.grants import GRANTS
@@ -91,20 +91,21 @@ class PeopleAdmin(PeopleWithinReach, MembersAdmin, CountingDeletion, UserAdmin):
             super().save_model(request, obj, form, change)
             return
         by: User = request.user  # type: ignore[assignment]  # staff only
-        is_active, obj.is_active = obj.is_active, User.objects.get(pk=obj.pk).is_active
+        is_active = obj.is_active
         changing.refuse_last_operator(obj, stays=obj.is_superuser and is_active)
+        held = User.objects.select_for_update().get(pk=obj.pk)  # after the operators, whom two who save each other would wait for in a circle
+        obj.is_active = held.is_active
+        obj.password, obj.times_signed_out = held.password, held.times_signed_out  # as they are by now: no page here changes them
         changing.tell_rights(obj, by=by)
         super().save_model(request, obj, form, change)
         (changing.switch_on if is_active else changing.switch_off)(obj, by=by)
         transaction.on_commit(GRANTS.forget)
 
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:  # Any: Django's own signature
-        """A line; where an operator set the password or took it away, whoever was signed in with the one before is signed out."""
-        if isinstance(obj, User) and "password" in [name.lower() for name in fields_of(message)]:
-            record("password.changed", on=obj)
-            sessions.end(obj, but=request.session.session_key)
-            transaction.on_commit(GRANTS.forget)  # of JWTs, which end now
-        return super().log_change(request, obj, message)
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Somebody else's password. One's own is changed where the present one is asked for."""
+        if self.get_object(request, unquote(id)) == request.user:
+            return redirect("people:password")
+        return super().user_change_password(request, id, form_url)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete by the verb. Raises Conflict for the last admin of a team, the last operator, and oneself."""
@@ -240,6 +241,8 @@ class ApiTokenAdmin(Audited, BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:  # Any: the form that Django made
         """Make a new token, or save a changed one."""
         if change:
+            held = ApiToken.objects.select_for_update(of=("self",)).get(pk=obj.pk)
+            obj.expires_at = earliest(held.expires_at, obj.expires_at)
             obj.save(update_fields=["name", "expires_at"])  # alone: whoever narrows or revokes it meanwhile keeps what was done
             shrink_made(obj)
             return

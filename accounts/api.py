@@ -86,10 +86,10 @@ class Refresh(OpenView):
 
     @extend_schema(operation_id="sign_in_refresh", summary="Get the next access token", request=RefreshAsked, responses={200: Access}, auth=[])
     def post(self, request: Request) -> Response:
-        """Refused for a deactivated user, and after a change of password."""
+        """Refused for a user who is switched off, and after a change of password or signing out everywhere."""
         access = refreshed(self.asked(RefreshAsked)["refresh"])
         if access is None:
-            raise Unauthenticated("This refresh token has expired, or its user changed the password or is switched off: sign in again.")
+            raise Unauthenticated("This refresh token has expired, or its user changed the password, signed out everywhere or is switched off: sign in again.")
         return unstored(Response({"access": access}))
 
 

@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
 
-from accounts.signing_in.proof import signed_in
+from accounts.signing_in.proof import signed_in as note_proof
 
 
 class AccountsConfig(AppConfig):
@@ -12,8 +12,10 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Hear of sign-ins: that the password was given, and for the audit and the list of sessions."""
+        """Hear of sign-ins: that the password was given, which browser it was, and for the audit and the list of sessions."""
         from accounts.people.signs import listen  # models can be imported from here on alone
+        from accounts.signing_in import devices
 
-        user_logged_in.connect(signed_in, dispatch_uid="accounts.signing_in.proof")
+        user_logged_in.connect(note_proof, dispatch_uid="accounts.signing_in.proof")
+        user_logged_in.connect(devices.signed_in, dispatch_uid="accounts.signing_in.devices")
         listen()

@@ -25,6 +25,11 @@ GENERATIONS_MOST = 3  # of tokens that stand above one: each is looked at whenev
 class User(AbstractUser):
     """One person. Signs in with the username or, where one is given, the e-mail address."""
 
+    # Counted, not dated: clocks of several hosts differ, and a JWT says in whole seconds when it was made.
+    times_signed_out = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="How often it was signed out everywhere: JWTs and links for a new password of before open nothing."
+    )
+
     class Meta:
         ordering: ClassVar = ["username"]
         constraints: ClassVar = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,22 +12,15 @@ from django.views.decorators.http import require_safe
 from accounts.access import caller
 from accounts.forms import SignInForm
 from accounts.people.page import sections
-from accounts.signing_in import devices
 from accounts.tokens.listing import section
 
 
 class SignIn(LoginView):
-    """The sign-in page. The browser is known from then on: nobody's guesses at the account keep its owner out."""
+    """The sign-in page."""
 
     template_name = "accounts/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """Sign in, and remember the browser."""
-        response = super().form_valid(form)
-        devices.remember(self.request, response, form.get_user())
-        return response
 
 
 sign_in = SignIn.as_view()

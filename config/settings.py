@@ -236,6 +236,7 @@ MIDDLEWARE = [
     "config.web.bodies.judging.BodiesMiddleware",
     "accounts.audit.recording.AskingMiddleware",
     "accounts.people.sessions.SeenMiddleware",
+    "accounts.signing_in.devices.RememberMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

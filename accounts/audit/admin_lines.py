@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -16,6 +18,12 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's admin cla
     """Pages of the admin that leave a line of each row that was added, changed or deleted, but for what a verb tells of (`told_by_verbs`)."""
 
     told_by_verbs: ClassVar[frozenset[str]] = frozenset()
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **options: Any) -> Any:  # Any: Django's own signature
+        """Selected rows are deleted with their lines, all or nothing: Django writes the lines first. Whatever else is done to them, verbs do."""
+        is_deletion = "delete_selected" in request.POST.getlist("action")
+        with transaction.atomic() if is_deletion else nullcontext():
+            return super().response_action(request, queryset, *args, **options)
 
     def tell(self, done: str, row: Model, message: object = "") -> None:
         """Leave the line, where no verb does."""

@@ -19,11 +19,15 @@ from accounts.audit.models import AuditEntry
 from accounts.audit.recording import record
 from accounts.models import Invitation, Membership, Role, Team, User
 from accounts.people import changing
+from accounts.signing_in import brake
 from config.errors import Conflict, NotFound, TooManyRequests
 
 logger = logging.getLogger(__name__)
 OPEN_MOST, HOUR_MOST = 200, 60
 LINKS_MOST = 60  # that one person makes within an hour, in all teams
+# Accounts that were tried to be made and could not be, within an hour: what is refused tells which names and addresses are taken.
+TRIED_SPAN, TRIED_MOST, TRIED_OF_MAKER = timedelta(hours=1), 10, 20
+TRIED_ENOUGH = "Accounts that cannot be were tried very often with this invitation, or others of whoever sent it: wait an hour."
 DAYS, DAYS_MOST = 7, 30
 NOT_OPEN = "This invitation opens nothing: it was used or taken back, or its time is over. Ask whoever sent it for a new link."
 LETTER = """{by} invites you to {team} on {app}, as {role}.
@@ -156,8 +160,19 @@ def accept(key: str, user: User) -> Membership:
 
 
 def join(key: str, *, username: str, password: str, name: str = "", email: str = "") -> Membership:
-    """Make an account and join the team with it: both or neither. Raises as `accept` does, and Invalid for what no account can have."""
-    opened_by(key)
+    """Make an account and join the team with it: both or neither. Raises as `accept` does, and Invalid for what no account can have.
+
+    Each try is counted before names and addresses are looked at, and taken back where an account was made. Raises TooManyRequests after very many.
+    """
+    counts = tries_of(opened_by(key))
+    brake.spend(counts, span=TRIED_SPAN, message=TRIED_ENOUGH)
     drafted = changing.draft(username=username, password=password, name=name, email=email)
     with transaction.atomic():
-        return accept(key, changing.make(drafted))
+        joined = accept(key, changing.make(drafted))
+    brake.release(counts)
+    return joined
+
+
+def tries_of(invitation: Invitation) -> list[brake.Count]:
+    """What a try to make an account is counted under: by the invitation, whatever its link is now, and by its maker, whose invitations are many."""
+    return [brake.count(TRIED_MOST, "joining", str(invitation.pk)), brake.count(TRIED_OF_MAKER, "joining by", str(invitation.made_by_id))]

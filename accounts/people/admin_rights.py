@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from accounts.models import User
 from config.errors import Forbidden
 
+OWN = ("email",)
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -37,9 +38,10 @@ class PeopleWithinReach(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's
         return super().has_delete_permission(request, obj) and is_within_reach(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # Any: Django's own signature
-        """Rights are seen by all who see the page, and given by operators."""
+        """Operators alone give rights. One's own address changes on the Account page, which asks for the password: it opens the account."""
         fields = super().get_readonly_fields(request, obj)
-        return fields if is_operator(request) else (*fields, *RIGHTS)
+        own = OWN if obj is not None and obj == request.user else ()
+        return (*fields, *own) if is_operator(request) else (*fields, *own, *RIGHTS)
 
 
 class ForOperators(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -125,10 +125,8 @@ class OwnAccount(RecordView):
     def patch(self, request: Request) -> Response:
         """Change name or e-mail address; another address takes the password, as it opens the account."""
         user, asked = self.caller.user, self.asked(AccountChange)
-        email = asked.get("email", user.email)
-        if email != user.email:
-            passwords.require_present(request._request, user, asked["present"])
-        changing.edit(user, name=asked.get("name", user.get_full_name()), email=email)
+        name, email = asked.get("name", user.get_full_name()), asked.get("email", user.email)
+        passwords.edit(request._request, user, name=name, email=email, present=asked["present"])
         return Response(Account(user).data, headers=NO_STORE)
 
 
@@ -176,7 +174,7 @@ class Sessions(RecordView, mixins.ListModelMixin, GenericViewSet[BrowserSession]
 
     @extend_schema(operation_id="sessions_end", summary="Sign out everywhere", responses={204: None})
     def end_all(self, request: Request) -> Response:
-        """End every session but the one that asks, where it is one."""
+        """End every session but the one that asks, where it is one, and every JWT."""
         sessions.end(self.caller.user, but=request.session.session_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -235,7 +233,7 @@ class OnePerson(People):
 
     @extend_schema(operation_id="person_change", summary="Switch an account off or on", request=PersonChange, responses=Person)
     def patch(self, request: Request, user: str) -> Response:
-        """Switch an account off: sessions and tokens end for good, JWTs are refused; runs and words keep the name. For operators."""
+        """Switch an account off: sessions, tokens and JWTs end for good; runs and words keep the name. For operators."""
         person = self.person()
         verb = changing.switch_on if self.asked(PersonChange)["is_active"] else changing.switch_off
         verb(person, by=self.caller.user)

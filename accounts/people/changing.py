@@ -92,7 +92,7 @@ def check_password(password: str, user: User, *, field: str) -> None:
 
 @transaction.atomic
 def switch_off(user: User, *, by: User) -> None:
-    """Let the user in no more: sessions and tokens end for good, JWTs are refused, invitations that the user made open nothing. Runs and words keep the name.
+    """Let the user in no more: sessions, tokens, JWTs and links for a new password end for good, and the user's invitations. Runs and words keep the name.
 
     The last admin of a team, too: whoever must be kept out is kept out at once, and operators see to the team. Raises Conflict for oneself and for the
     last operator: nobody could switch either on again.
@@ -113,7 +113,7 @@ def switch_off(user: User, *, by: User) -> None:
 
 @transaction.atomic
 def switch_on(user: User, *, by: User) -> None:
-    """Let the user in again, with the memberships of before. Tokens are made anew; a JWT of before holds until its time is over."""
+    """Let the user in again, with the memberships of before, and nothing else: tokens, JWTs and links for a new password of before open nothing."""
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         user.is_active = True
         record("account.switched_on", on=user, by=by)
@@ -127,12 +127,20 @@ def refuse_last_operator(user: User, *, stays: bool) -> None:
 
 
 def tell_rights(user: User, *, by: User) -> None:
-    """Leave a line where the user, not saved yet, may do more or less on the whole server than before."""
+    """Leave a line where the user, not saved yet, may do more or less on the whole server than before; an operator's tokens for other teams end."""
     before = User.objects.get(pk=user.pk)
     changed = changes(before, {"is_superuser": user.is_superuser, "is_staff": user.is_staff})
     if changed:
         said = ", ".join(f"{name} {was} to {now}" for name, (was, now) in changed.items())
         record("account.rights", on=user, by=by, details={"changed": said})
+    if before.is_superuser and not user.is_superuser:
+        end_tokens_beyond(user)
+
+
+def end_tokens_beyond(user: User) -> None:
+    """End for good the tokens for teams where the user is no member: an operator's reach ends, and none of them comes back with a later membership."""
+    for token in ApiToken.objects.filter(user=user, revoked_at=None).exclude(team__in=user.memberships.values("team")):
+        revoke(token)
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.http import QueryDict
 
 from accounts.models import ApiToken, User
+from accounts.people import passwords
 from accounts.tokens.ending import living_of
 from config.errors import Invalid
 from config.web.names import NameInput
@@ -73,7 +74,13 @@ class PasswordForm(NewPasswordForm):
 
 
 class OperatorsPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
-    """A password that an operator sets, or takes away: either is a change of the password."""
+    """A password that staff set for somebody else, or take away: either is a change of the password."""
+
+    def save(self, commit: bool = True) -> User:
+        """Set it or take it away by the verb, which leaves its line with it."""
+        user: User = self.user
+        passwords.give(user, self.cleaned_data["password1"] if self.cleaned_data["set_usable_password"] else None)
+        return user
 
     @property
     def changed_data(self) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from accounts.audit.recording import record
 from accounts.models import BrowserSession, User
 from accounts.people.devices import device
 from config.web.request_id import address_of
+from metrics.ingest.grants import GRANTS
 
 logger = logging.getLogger(__name__)
 SEEN_RESOLUTION_S = 300
@@ -88,7 +89,10 @@ def of(user: User) -> QuerySet[BrowserSession]:
 
 @transaction.atomic
 def end(user: User, *, but: str | None = None, by: User | None = None) -> int:
-    """Sign the user out of every browser `but` the one with this session key; how many."""
+    """Sign the user out of every browser `but` the one with this session key; how many. Every JWT and every link for a new password ends with them."""
+    User.objects.filter(pk=user.pk).update(times_signed_out=F("times_signed_out") + 1)
+    user.refresh_from_db(fields=["times_signed_out"])
+    transaction.on_commit(GRANTS.forget)  # of JWTs
     keys = ({one.session_key for one in of(user)} | unlisted(user)) - {but}
     gone = Session.objects.filter(session_key__in=keys).delete()[0]
     BrowserSession.objects.filter(user=user).exclude(session_key=but).delete()

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import caller
 from accounts.models import BrowserSession
-from accounts.people import changing, passwords, sessions
+from accounts.people import passwords, sessions
 from accounts.people.forms import ForgottenForm, NewPasswordForm, PasswordForm, ProfileForm, Said
 from accounts.tokens.ending import living_of
 from config.errors import Invalid, NotFound
@@ -41,9 +41,7 @@ def is_edited(request: HttpRequest, form: ProfileForm) -> bool:
     """Whether the verbs took what the form says; else the form has what is wrong."""
     user, said = caller(request).user, form.cleaned_data
     try:
-        if said["email"] != user.email:
-            passwords.require_present(request, user, said["present"])
-        changing.edit(user, name=said["name"], email=said["email"])
+        passwords.edit(request, user, name=said["name"], email=said["email"], present=said["present"])
     except Invalid as invalid:
         form.refuse(invalid)
         return False
@@ -81,7 +79,7 @@ def asked_again(request: HttpRequest, form: Said, title: str, action: str, butto
 @login_required
 @require_POST
 def sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
-    """End every other session."""
+    """End every other session, and every JWT."""
     ended = sessions.end(caller(request).user, but=request.session.session_key)
     messages.success(request, f"Signed out elsewhere: {ended}.")
     return redirect("accounts:account")

@@ -22,6 +22,7 @@ from config.errors import CHALLENGE
 UNKNOWN = "This token is not known, or it is revoked or expired: make a new one on the Account page, or sign in again at /api/v1/auth/token."
 SCHEME = "An API token, from the Account page or `credentials.json`; or the access token of /api/v1/auth/token."
 JWT_DOTS = 2
+SIGNED_OUT = "times_signed_out"  # when a JWT was made; one of the version before, which says nothing, is as old as can be
 KEY_DIGITS = 18  # below the largest key that a database has
 
 
@@ -58,7 +59,7 @@ def bearer_of(secret: str) -> Bearer | None:
 
 
 def jwt_bearer(secret: str) -> Bearer | None:
-    """Who carries an access JWT that holds: signed here, not expired, of an active user, made since the last change of password. Else None."""
+    """Who carries an access JWT that holds: signed here, not expired, of an active user who was not signed out everywhere since. Else None."""
     try:
         token = JWTAuthentication().get_validated_token(secret.encode())
     except exceptions.AuthenticationFailed:
@@ -68,14 +69,14 @@ def jwt_bearer(secret: str) -> Bearer | None:
 
 
 def known_user(token: Token) -> User | None:
-    """The user that a JWT with a good signature speaks for; None for one who is deactivated, deleted, or has changed the password since."""
+    """The user that a JWT with a good signature speaks for; None for one who is deactivated or deleted, or was signed out everywhere since."""
     if not is_key(token.get(api_settings.USER_ID_CLAIM)):
         return None
     try:
         user = JWTAuthentication().get_user(token)
     except (exceptions.AuthenticationFailed, ValueError):
         return None
-    return user if isinstance(user, User) else None
+    return user if isinstance(user, User) and token.get(SIGNED_OUT, 0) == user.times_signed_out else None
 
 
 def is_key(claim: object) -> bool:
@@ -88,6 +89,7 @@ def pair_for(user: User) -> tuple[str, str]:
     """(access, refresh): the JWTs of a user who gave the password just now. Both say when that was."""
     refresh = RefreshToken.for_user(user)
     refresh[PROVED_AT] = seconds_now()
+    refresh[SIGNED_OUT] = user.times_signed_out
     return str(refresh.access_token), str(refresh)
 
 

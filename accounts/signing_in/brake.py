@@ -127,6 +127,17 @@ def is_reserved(one: Count, now: datetime, *, span: timedelta = SPAN) -> bool:
     return bool(row.filter(tried__lt=one.most).update(tried=F("tried") + 1))
 
 
+def spend(counts: Sequence[Count], *, span: timedelta, message: str) -> None:
+    """One more in each count for `span` from its first, of what an answer tells by itself. Outside a transaction: what is undone would not be counted.
+
+    Raises TooManyRequests with this message where one is at its end.
+    """
+    now = timezone.now()
+    for each in counts:
+        if not is_reserved(each, now, span=span):
+            raise TooManyRequests(message, retry_after_s=left_s(SignInCount.objects.filter(counted=each.counted).first(), now), code="too_many_attempts")
+
+
 def release(taken: Sequence[Count]) -> None:
     """Take a try back."""
     for each in taken:
@@ -135,5 +146,10 @@ def release(taken: Sequence[Count]) -> None:
 
 def refusal(full: SignInCount | None, now: datetime) -> TooManyRequests:
     """How long to wait."""
-    left_s = max(1, int((full.ends_at - now).total_seconds())) if full else 1
-    return TooManyRequests(f"Too many wrong passwords: wait {left_s} seconds, then try again.", retry_after_s=left_s, code="too_many_attempts")
+    wait_s = left_s(full, now)
+    return TooManyRequests(f"Too many wrong passwords: wait {wait_s} seconds, then try again.", retry_after_s=wait_s, code="too_many_attempts")
+
+
+def left_s(full: SignInCount | None, now: datetime) -> int:
+    """Seconds until a count begins anew, 1 at least."""
+    return max(1, int((full.ends_at - now).total_seconds())) if full else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,26 @@ COOKIE = "device"
 SALT = "accounts.signing_in.devices"
 HOLDS = timedelta(days=400)
 PEOPLE_MOST = 10
+
+
+class RememberMiddleware:
+    """Lets a browser know whom a session began for, wherever it began: on the sign-in page, in the admin, or with a new account."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on, then look whether somebody signed in."""
+        response = self.get_response(request)
+        user: User | None = getattr(request, "signed_in", None)
+        if user is not None:
+            remember(request, response, user)
+        return response
+
+
+def signed_in(sender: object, request: HttpRequest, user: User, **rest: Any) -> None:  # Any: Django's own signature
+    """Somebody signed in: the answer to this request is to be remembered by."""
+    request.signed_in = user  # type: ignore[attr-defined]  # for the middleware
 
 
 def read(request: HttpRequest | None) -> tuple[str, list[int]]:

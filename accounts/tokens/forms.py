@@ -114,6 +114,13 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("Only operators make tokens for somebody else: choose yourself.")
         return user
 
+    def is_longer(self, ends_at: datetime | None) -> bool:
+        """Whether a token that is there would end later, or again where it has ended: that is a new token, and the password is asked for one."""
+        was: datetime | None = self.instance.expires_at
+        if self.instance._state.adding or was is None or "expires_at" not in self.changed_data:
+            return False
+        return ends_at is None or ends_at > was or was <= timezone.now()
+
     def clean_scope(self) -> Scope:
         """The scope, the least that logs where none was given."""
         return Scope(self.cleaned_data["scope"] or Scope.INGEST)
@@ -128,7 +135,7 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         return given
 
     def clean(self) -> dict[str, Any]:  # Any: values of several fields
-        """A project is one of the team's; the end is within TOKEN_MAX_DAYS, and no later than that of the token that made it."""
+        """A project is one of the team's; the end is within TOKEN_MAX_DAYS, no later than that of the token that made it, and no later than it was."""
         cleaned = super().clean() or {}
         project, team = cleaned.get("project"), cleaned.get("team")
         if project is not None and team is not None and project.team_id != team.pk:
@@ -136,8 +143,8 @@ class AdminTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         ends_at, maker = cleaned.get("expires_at"), self.instance.parent
         if maker is not None and maker.expires_at is not None and issuing.earliest(ends_at, maker.expires_at) != ends_at:
             self.add_error("expires_at", f"The token that made it ends on {maker.expires_at:%Y-%m-%d %H:%M} UTC: give no later end.")
-        if ends_at is None and self.initial.get("expires_at") is not None and settings.TOKEN_MAX_DAYS:
-            self.add_error("expires_at", f"Here a token holds for {settings.TOKEN_MAX_DAYS} days at most: give an end.")
+        if self.is_longer(ends_at):
+            self.add_error("expires_at", f"This token ends on {self.instance.expires_at:%Y-%m-%d %H:%M} UTC: give no later end, or make a new one.")
         try:
             issuing.latest_end(ends_at)
         except Invalid as refused:

@@ -14,7 +14,8 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import SignInCount, User
+from accounts.invitations import inviting
+from accounts.models import Membership, SignInCount, User
 from accounts.signing_in import brake, hashing
 from config.errors import Unavailable
 from tests.conftest import PASSWORD
@@ -179,6 +180,23 @@ def test_guesses_of_strangers_do_not_lock_out_a_browser_that_its_owner_signed_in
     guesses(LIMIT, "erin")
     assert by_page(Client(), "erin") == 429
     assert by_page(browser, "erin") == 302
+
+
+def test_a_browser_is_known_wherever_its_session_began(operator, team):
+    def in_admin(browser: Client) -> int:
+        return browser.post("/admin/login/?next=/admin/", {"username": "operator", "password": PASSWORD}).status_code
+
+    browser, joining = Client(), Client()
+    assert in_admin(browser) == 302
+    Membership.objects.create(team=team, user=operator, role="admin")
+    key = inviting.invite(team, name="dora", role="viewer", by=operator)[1]
+    assert joining.post("/join", {"key": key, "username": "dora", "password": PASSWORD, "again": PASSWORD}).status_code == 302
+    for each in (browser, joining):
+        each.post("/sign-out")
+    for name in ("operator", "dora"):
+        guesses(LIMIT, name)
+    assert (in_admin(Client()), by_page(Client(), "dora")) == (429, 429)
+    assert (in_admin(browser), by_page(joining, "dora")) == (302, 302)
 
 
 def test_a_known_browser_guesses_no_more_than_others(erin):

@@ -179,6 +179,30 @@ def test_an_account_that_cannot_be_leaves_the_invitation_open(team, alice, erin,
     assert User.objects.count() == 2
 
 
+def asked_who(key: str, **fields) -> int:
+    body = {"key": key, "username": "erin", "password": "long enough to pass", **fields}
+    return Client().post("/api/v1/invitations/join", body, content_type="application/json").status_code
+
+
+def test_whoever_has_an_invitation_asks_only_so_often_who_there_is(team, alice, erin):
+    first, second, third = (invited(team, alice, name=name) for name in ("first", "second", "third"))
+    wrong = [{}, {"email": erin.email, "username": "dora"}, {"username": "dora", "password": "short"}]
+    assert [asked_who(first, **wrong[n % 3]) for n in range(inviting.TRIED_MOST)] == [422] * inviting.TRIED_MOST
+    assert [asked_who(first), asked_who(first, username="dora"), join(first).status_code] == [429] * 3
+    renewed = inviting.renew(Invitation.objects.get(name="first"), by=alice)
+    assert asked_who(renewed) == 429
+    left = inviting.TRIED_OF_MAKER - inviting.TRIED_MOST
+    assert [asked_who(second) for _ in range(left)] == [422] * left
+    assert asked_who(third) == 429
+    assert not User.objects.filter(username="dora").exists()
+
+
+def test_accounts_that_are_made_use_up_no_tries(team, alice, monkeypatch):
+    monkeypatch.setattr(inviting, "TRIED_OF_MAKER", 1)
+    keys = [invited(team, alice, name=name) for name in ("one", "two", "three")]
+    assert [join(key, username=f"new-{number}").status_code for number, key in enumerate(keys)] == [302] * 3
+
+
 def test_an_account_does_not_take_the_name_by_which_another_signs_in(team, alice):
     User.objects.create_user("somebody@lab.example", password=PASSWORD)
     assert join(invited(team, alice), email="somebody@lab.example").status_code == 422

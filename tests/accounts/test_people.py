@@ -4,11 +4,14 @@ from typing import ClassVar
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import int_to_base36
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.invitations import inviting
 from accounts.models import ApiToken, AuditEntry, BrowserSession, Membership, Role, SignInCount, User
@@ -76,6 +79,21 @@ def test_an_address_from_before_that_another_signs_in_with_keeps_nobody_from_cha
     assert User.objects.get(pk=erin.pk).get_full_name() == "Erin F"
 
 
+def test_who_tries_many_addresses_learns_no_more_whose_they_are(erin, bob):
+    browser = signed_in(erin)
+
+    def tried(number: int) -> int:
+        asked = {"email": "bob@example.com" if number % 2 else f"e{number}@lab.example", "present": PASSWORD}
+        if number % 3:
+            return browser.patch("/api/v1/account", asked, content_type=JSON).status_code
+        return browser.post("/account/profile", {"name": "", **asked}).status_code
+
+    assert [tried(number) for number in range(passwords.ADDRESSES_MOST)] == [302, 422, 200, 422, 200]
+    assert [tried(number) for number in range(5, 11)] == [429] * 6
+    assert browser.patch("/api/v1/account", {"name": "Erin"}, content_type=JSON).status_code == 200
+    assert signed_in(bob).patch("/api/v1/account", {"email": "b@lab.example", "present": PASSWORD}, content_type=JSON).status_code == 200
+
+
 def test_account_pages_are_kept_by_nobody(browser_for, erin, team):
     browser = browser_for(erin)
     for address in ("/account", "/account/password", "/password/forgotten", "/teams/", f"/teams/{team.slug}/", "/api/v1/account"):
@@ -133,6 +151,15 @@ def test_no_password_is_hashed_while_a_transaction_holds_the_record(erin, alice,
     assert is_in(signed_in(erin))
     assert is_in(signed_in(User.objects.get(username="dora"), NEXT))
     assert len(Noting.depths) >= 3
+    assert set(Noting.depths) == {len(connection.savepoint_ids)}
+
+
+def test_no_password_that_the_admin_sets_is_hashed_while_a_transaction_holds_the_record(erin, operator, browser_for, settings):
+    browser = browser_for(operator)
+    settings.PASSWORD_HASHERS = ["tests.accounts.test_people.Noting", "django.contrib.auth.hashers.MD5PasswordHasher"]
+    Noting.depths.clear()
+    sent = {"usable_password": "true", "password1": NEXT, "password2": NEXT}
+    assert browser.post(f"/admin/accounts/user/{erin.pk}/password/", sent).status_code == 302
     assert set(Noting.depths) == {len(connection.savepoint_ids)}
 
 
@@ -286,6 +313,29 @@ def test_nobody_is_flooded_with_letters(erin, settings, monkeypatch):
     assert sent.count(erin) == passwords.ASKED_OF_USER
 
 
+def test_whoever_asks_on_and_on_keeps_nobody_from_the_next_letter(erin, settings, monkeypatch):
+    settings.EMAIL_URL = "smtp://mail"
+    sent = []
+    monkeypatch.setattr(passwords, "send", sent.append)
+    for number in range(passwords.ASKED_OF_USER + 2):
+        Client(REMOTE_ADDR=f"192.0.2.{number}").post("/password/forgotten", {"name": "erin"})
+    SignInCount.objects.update(ends_at=timezone.now() - timedelta(seconds=1))  # the hour of those that were sent is over, and some were asked for since
+    Client(REMOTE_ADDR="198.51.100.1").post("/password/forgotten", {"name": "erin"})
+    until(lambda: len(sent) == passwords.ASKED_OF_USER + 3, "every thread")
+    assert sent.count(erin) == passwords.ASKED_OF_USER + 1
+
+
+def test_asking_for_somebody_and_for_nobody_costs_as_many_counts(erin, settings, monkeypatch):
+    settings.EMAIL_URL = "smtp://mail"
+    monkeypatch.setattr(passwords, "send", lambda _: None)
+    counted = []
+    for name in ("erin", "nobody"):
+        SignInCount.objects.all().delete()
+        Client().post("/password/forgotten", {"name": name})
+        counted.append(sorted(SignInCount.objects.values_list("tried", flat=True)))
+    assert counted == [[1, 1], [1, 1]]
+
+
 def test_a_letter_that_cannot_be_written_is_told_in_the_log(erin, settings, caplog):
     settings.EMAIL_SUBJECT_PREFIX = "[Lab]\nBcc: all"
     passwords.send(erin)
@@ -328,8 +378,8 @@ def test_a_link_opens_nothing_after_a_sign_in_or_a_day(erin, monkeypatch):
     signed_in(erin)
     assert Client().get(f"/password/new?key={key}").status_code == 404
     erin.refresh_from_db()
-    key, later = passwords.key_for(erin), passwords.default_token_generator._now() + timedelta(days=2)
-    monkeypatch.setattr(passwords.default_token_generator, "_now", lambda: later)
+    key, later = passwords.key_for(erin), passwords.KEYS._now() + timedelta(days=2)
+    monkeypatch.setattr(passwords.KEYS, "_now", lambda: later)
     assert Client().get(f"/password/new?key={key}").status_code == 404
 
 
@@ -362,6 +412,53 @@ def test_who_is_switched_on_again_makes_new_tokens(token_for, operator, erin, te
     assert [Client(headers={"Authorization": f"Bearer {each}"}).get("/api/v1/teams").status_code for each in secrets] == [401, 401]
     assert not is_in(browser)
     assert AuditEntry.objects.filter(act="token.revoked").count() == 2
+
+
+def jwts(user: User, password: str = PASSWORD) -> dict[str, str]:
+    return Client().post("/api/v1/auth/token", {"username": user.username, "password": password}, content_type=JSON).json()
+
+
+def codes_of(pair: dict[str, str]) -> list[int]:
+    asked = Client(headers={"Authorization": f"Bearer {pair['access']}"}).get("/api/v1/teams").status_code
+    return [asked, Client().post("/api/v1/auth/token/refresh", {"refresh": pair["refresh"]}, content_type=JSON).status_code]
+
+
+def test_neither_jwts_nor_links_of_before_come_back_with_who_is_switched_on_again(operator, erin):
+    before = jwts(erin)
+    key = passwords.key_for(User.objects.get(pk=erin.pk))
+    assert (codes_of(before), Client().get("/password/new", {"key": key}).status_code) == ([200, 200], 200)
+    changing.switch_off(erin, by=operator)
+    changing.switch_on(erin, by=operator)
+    assert (codes_of(before), Client().get("/password/new", {"key": key}).status_code) == ([401, 401], 404)
+    assert codes_of(jwts(erin)) == [200, 200]
+
+
+@pytest.mark.parametrize("way", ["page", "API"])
+def test_signing_out_everywhere_ends_jwts_and_links_too(erin, bob, way):
+    browser, before, others = signed_in(erin), jwts(erin), jwts(bob)
+    key = passwords.key_for(User.objects.get(pk=erin.pk))
+    if way == "page":
+        browser.post("/account/sessions/sign-out")
+    else:
+        browser.delete("/api/v1/account/sessions")
+    assert (codes_of(before), Client().get("/password/new", {"key": key}).status_code) == ([401, 401], 404)
+    assert (codes_of(jwts(erin)), codes_of(others), is_in(browser)) == ([200, 200], [200, 200], True)
+
+
+def test_jwts_and_links_of_the_version_before_hold_until_somebody_is_signed_out_everywhere(erin):
+    refresh = RefreshToken.for_user(erin)
+    pair, key = {"access": str(refresh.access_token), "refresh": str(refresh)}, f"{int_to_base36(erin.pk)}.{default_token_generator.make_token(erin)}"
+    assert (codes_of(pair), Client().get("/password/new", {"key": key}).status_code) == ([200, 200], 200)
+    sessions.end(erin)
+    assert (codes_of(pair), Client().get("/password/new", {"key": key}).status_code) == ([401, 401], 404)
+
+
+def test_an_account_that_the_version_before_makes_was_signed_out_nowhere(db):
+    columns = "username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined"
+    with connection.cursor() as cursor:
+        values = ["old", "!", False, False, True, "", "", "", timezone.now()]
+        cursor.execute(f"INSERT INTO accounts_user ({columns}) VALUES ({', '.join(['%s'] * len(values))})", values)
+    assert User.objects.get(username="old").times_signed_out == 0
 
 
 def test_an_admin_whom_nobody_follows_is_switched_off_all_the_same(operator, alice, team):

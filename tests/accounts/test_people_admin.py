@@ -4,11 +4,14 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.db import OperationalError
 from django.test import Client
 
 from accounts.audit.admin_lines import Audited
 from accounts.models import ApiToken, AuditEntry, Membership, Role, Team, User
+from accounts.people import passwords
 from config.web.admin_pages import ReadOnlyAdmin
 from metrics.ingest.grants import GRANTS
 from projects.models import ProjectMetric
@@ -154,6 +157,83 @@ def test_a_password_that_an_operator_takes_away_signs_the_person_out_and_is_told
     assert not erin.has_usable_password()
     assert browser.get("/account").status_code == 302
     assert {"password.changed", "sessions.ended"} <= set(acts())
+
+
+NEW = {"usable_password": "true", "password1": "another fine password", "password2": "another fine password"}
+
+
+@pytest.mark.parametrize("spelled", ["{}", "0{}", " {}"])
+def test_ones_own_password_changes_where_the_present_one_is_asked_for(root, operator, spelled):
+    address = f"{USERS}{spelled.format(operator.pk)}/password/"
+    answers = [root.get(address), root.post(address, NEW), root.post(address, {"usable_password": "false", "unset-password": "on"})]
+    assert [(answer.status_code, answer["Location"]) for answer in answers] == [(302, "/account/password")] * 3
+    was = operator.password
+    operator.refresh_from_db()
+    assert operator.password == was
+
+
+def test_ones_own_address_changes_where_the_password_is_asked_for(root, staff, operator, bob, erin):
+    for browser, user in ((root, operator), (staff, bob)):
+        assert browser.post(f"{USERS}{user.pk}/change/", person(user, email="new@lab.example", first_name="Someone")).status_code == 302
+        assert (User.objects.get(pk=user.pk).email, User.objects.get(pk=user.pk).first_name) == (user.email, "Someone")
+    assert root.post(f"{USERS}{erin.pk}/change/", person(erin, email="new@lab.example")).status_code == 302
+    assert User.objects.get(pk=erin.pk).email == "new@lab.example"
+
+
+def test_nobody_makes_a_link_for_the_own_password(root, operator):
+    for answer in (root.post(USERS, {"action": "password_link", "_selected_action": [operator.pk]}), root.post("/api/v1/people/operator/password-link")):
+        assert answer.status_code == 409
+        assert "key=" not in answer.content.decode()
+    assert "password.link" not in acts()
+
+
+def test_a_password_that_an_operator_sets_stays_as_it_was_where_its_line_cannot_be_written(root, erin, monkeypatch):
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("the record is away")
+
+    monkeypatch.setattr(passwords, "record", away)
+    assert root.post(f"{USERS}{erin.pk}/password/", NEW).status_code == 503
+    assert User.objects.get(pk=erin.pk).password == erin.password
+
+
+def test_no_line_says_that_selected_rows_are_deleted_which_could_not_be(root, project, monkeypatch):
+    metric = ProjectMetric.objects.create(project=project, name="loss")
+
+    def away(*_: object) -> None:
+        raise OperationalError("the record is away")
+
+    monkeypatch.setattr(type(admin.site._registry[ProjectMetric]), "delete_queryset", away)
+    sent = {"action": "delete_selected", "_selected_action": [metric.pk], "post": "yes"}
+    assert root.post("/admin/projects/projectmetric/", sent).status_code == 503
+    assert (acts(), LogEntry.objects.exists()) == ([], False)
+
+
+def test_an_account_is_saved_without_undoing_what_happened_to_it_meanwhile(root, erin, monkeypatch):
+    page = type(admin.site._registry[User])
+    save = page.save_model
+
+    def meanwhile(self, request, obj, form, change) -> None:
+        passwords.give(User.objects.get(pk=erin.pk), "another fine password")
+        save(self, request, obj, form, change)
+
+    monkeypatch.setattr(page, "save_model", meanwhile)
+    assert root.post(f"{USERS}{erin.pk}/change/", person(erin, first_name="Erin")).status_code == 302
+    now = User.objects.get(pk=erin.pk)
+    assert (now.first_name, now.times_signed_out, now.check_password("another fine password")) == ("Erin", 1, True)
+
+
+def test_tokens_beyond_the_own_teams_end_for_good_with_an_operators_rights(root, erin, carol, team, token_for):
+    other, theirs = Team.objects.create(name="Other"), token_for(carol)
+    User.objects.filter(pk=erin.pk).update(is_superuser=True)
+    secrets = [ApiToken.issue(user=erin, team=each, name="t")[1] for each in (team, other)]
+    assert root.post(f"{USERS}{erin.pk}/change/", person(erin, first_name="Erin", is_superuser="on")).status_code == 302
+    codes = [Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/teams").status_code for secret in secrets]
+    assert codes == [200, 200]
+    assert root.post(f"{USERS}{erin.pk}/change/", person(erin, is_superuser=None)).status_code == 302
+    Membership.objects.create(team=other, user=erin, role=Role.VIEWER)
+    codes = [Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/teams").status_code for secret in (*secrets, theirs)]
+    assert codes == [200, 401, 200]
+    assert acts().count("token.revoked") == 1
 
 
 def test_what_no_verb_tells_of_is_told_by_the_page(root, project):

@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -612,6 +612,47 @@ def test_an_end_that_an_operator_changes_is_that_of_what_the_token_made_too(brow
     assert set(ApiToken.objects.values_list("expires_at", flat=True)) == {sooner}
 
 
+def ended_on(browser: Client, token: ApiToken, end: datetime | None, name: str = "n") -> int:
+    given = {"expires_at_0": f"{end:%Y-%m-%d}", "expires_at_1": f"{end:%H:%M:%S}"} if end else {}
+    return browser.post(f"/admin/accounts/apitoken/{token.pk}/change/", {"name": name, **given}).status_code
+
+
+def test_the_admin_lets_no_token_hold_for_longer(browser_for, operator, alice, team):
+    ends = timezone.now() + timedelta(days=3)
+    token, _ = ApiToken.issue(user=alice, team=team, name="t", expires_at=ends)
+    browser = browser_for(operator)
+    assert [ended_on(browser, token, end) for end in (ends + timedelta(days=1), None)] == [200, 200]
+    assert ApiToken.objects.get(pk=token.pk).expires_at == ends
+    assert [ended_on(browser, token, end, "gpu8") for end in (ends, ends - timedelta(days=1))] == [302, 302]
+    token.refresh_from_db()
+    assert (token.name, token.expires_at) == ("gpu8", (ends - timedelta(days=1)).replace(microsecond=0))
+
+
+def test_the_admin_lets_no_token_that_ended_come_alive_again(browser_for, operator, alice, team):
+    ended = timezone.now() - timedelta(days=3)
+    token, secret = ApiToken.issue(user=alice, team=team, name="t", expires_at=ended)
+    browser, now = browser_for(operator), timezone.now()
+    assert [ended_on(browser, token, end) for end in (now + timedelta(days=1), now - timedelta(days=1), ended - timedelta(days=1), None)] == [200] * 4
+    assert ended_on(browser, token, ended, "of last year") == 302
+    token.refresh_from_db()
+    assert (token.name, token.expires_at.date()) == ("of last year", ended.date())
+    assert with_bearer(secret).get("/api/v1/teams").status_code == 401
+
+
+def test_the_admin_moves_no_end_that_another_request_brings_forward_meanwhile(browser_for, operator, alice, team, monkeypatch):
+    soon, later = (timezone.now().replace(microsecond=0) + timedelta(days=days) for days in (1, 3))
+    token, _ = ApiToken.issue(user=alice, team=team, name="t", expires_at=later)
+    clean = AdminTokenForm.clean
+
+    def meanwhile(form: AdminTokenForm) -> dict[str, Any]:
+        ending.narrow(ApiToken.objects.get(pk=token.pk), expires_at=soon)
+        return clean(form)
+
+    monkeypatch.setattr(AdminTokenForm, "clean", meanwhile)
+    assert ended_on(browser_for(operator), token, later - timedelta(days=1)) == 302
+    assert ApiToken.objects.get(pk=token.pk).expires_at == soon
+
+
 # Ends
 
 
@@ -693,6 +734,15 @@ def test_a_jwt_that_logged_a_moment_ago_ends_with_the_password_alone(store, sett
     assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 200
     sent = {"present": PASSWORD, "new": "another long password", "end_tokens": []}
     assert send(browser_for(erin), "POST", "/api/v1/account/password", **sent).status_code == 204
+    assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 401
+
+
+@pytest.mark.parametrize("way", ["page", "API"])
+def test_a_jwt_that_logged_a_moment_ago_ends_with_signing_out_everywhere(store, settings, browser_for, erin, experiment, way):
+    settings.METRICS_ACCESS_CACHE_S = 1000
+    jwt, session = with_bearer(pair_for(erin)[0]), browser_for(erin)
+    assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 200
+    assert (session.post("/account/sessions/sign-out") if way == "page" else session.delete("/api/v1/account/sessions")).status_code in (204, 302)
     assert send(jwt, "POST", "/api/v1/metrics/log/digits/baseline", **POINT).status_code == 401
 
 
@@ -799,7 +849,7 @@ def test_an_end_that_is_taken_away_in_the_admin_is_bounded_too(settings, browser
     browser = browser_for(operator)
     answers = [browser.post(f"/admin/accounts/apitoken/{each.pk}/change/", {"name": "n"}) for each in (bounded, endless)]
     assert [answer.status_code for answer in answers] == [200, 302]  # one from before the setting may still be called otherwise
-    assert "30 days at most" in answers[0].content.decode()
+    assert "give no later end" in answers[0].content.decode()
     assert list(ApiToken.objects.filter(pk=bounded.pk).values_list("expires_at", "name")) == [(ends, "t")]
 
 
