@@ -227,7 +227,7 @@ MIDDLEWARE = [
     "config.logs.access_log.AccessLogMiddleware",
     "config.web.caching.CachingMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static_files.LargePieces",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

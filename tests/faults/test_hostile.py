@@ -81,7 +81,6 @@ def test_each_attack_is_turned_away_and_all_together_stop_nobody(server: Served)
     assert result.is_clean, result
     assert result.acknowledged > 100
     assert memory < MEMORY_BYTES
-    assert statistics.median(waits) < 0.5
     assert "Traceback" not in server.printed()
 
 
