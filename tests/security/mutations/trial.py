@@ -13,9 +13,10 @@ from zlib import crc32
 from tests.security.asking import Answer, Request, complaint, own_requests
 from tests.security.mutations.scopes import Scope
 from tests.security.mutations.taking_away import live_functions, noted, place_of, without
-from tests.security.test_worlds import BY_TOKEN, Worlds, is_told, rows
+from tests.security.test_worlds import BY_TOKEN, LIMITED, LOGGING, Worlds, is_told, rows
 
 KILLED, SURVIVED, NOT_ASKED = "killed", "survived", "not asked"
+OF_RIGHTS = ("right", "claim", "token")  # kinds of scopes that say what a caller may do
 LISTED = Path(__file__).parent / "survivors.toml"
 
 
@@ -62,7 +63,9 @@ def half_of(scopes: Iterable[Scope]) -> list[Scope]:
 
 
 def chosen(which: str, scopes: Iterable[Scope], known: Sequence[Listed]) -> list[Scope]:
-    """All of them, half of them, or those that are listed: what an answer shows by now can leave the list."""
+    """All of them, half of them, those of rights, or those that are listed: what an answer shows by now can leave the list."""
+    if which == "rights":
+        return [scope for scope in scopes if scope.kind in OF_RIGHTS]
     if which == "listed":
         return [scope for scope in scopes if any(each.is_of(scope) for each in known)]
     return list(scopes) if which == "all" else half_of(scopes)
@@ -84,8 +87,8 @@ class Trial:
                 yield self.check(request, worlds.nothing(nothing))
         for request, answer in worlds.before.items():
             yield self.check(request, answer)
-        for who in roles:
-            for is_api in (False, True):
+        for who in (*roles, LIMITED, LOGGING):
+            for is_api in (False, True) if who in roles else (True,):
                 for request in own_requests(worlds.ours, who, is_api=is_api):
                     if request.changes:
                         yield self.check(request, worlds.answer(request))
@@ -128,7 +131,8 @@ def as_markdown(results: Sequence[Result], known: Sequence[Listed]) -> str:
         "# Every scope was taken away once",
         "",
         "`python -m tests.security.mutations` finds in the code each expression that narrows a question to whose it is (conditions on a key that leads to a",
-        "team, visibility, roles, the rows of a row, team and project in the metric store's statements), takes it away, and asks again what its function",
+        "team, visibility, roles, the rows of a row, team and project in the metric store's statements), and each that narrows it to what a token or a person",
+        "may (`caller.within(…)`, `caller.made(…)`, `logs_alone`, `is_operator`, whatever refuses a right), takes it away, and asks again what its function",
         "answers. This is what the last run of all of them said. One that survives is in `tests/security/mutations/survivors.toml`, with the reason why it",
         "changes no answer; one that is in no list fails `make test-slow` (half of them) and `make soak` (all).",
         "",
