@@ -29,7 +29,6 @@ from config.web.query import Searched, TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.models import Experiment
-from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric, ProjectQuerySet
@@ -295,10 +294,7 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
         """Change direction or aggregation, or watch it for divergence. Hypotheses that target it and have data begin a new epoch."""
         found = self.metric()
         asked = self.asked(MetricChange)
-        for name, value in asked.items():
-            setattr(found, name, value)
-        with redefining([found], by=self.caller.user):
-            found.save(update_fields=list(asked))
+        services.redefine(found, by=self.caller.user, **asked)
         return Response(self.get_serializer(found).data)
 
     @extend_schema(
@@ -320,8 +316,5 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})
     def destroy(self, request: Request, project: str, metric: str) -> Response:
         """Forget what was said of it. Its points stay, and the next one defines it anew."""
-        found = self.metric()
-        if found.targeted_by.exists():
-            raise Conflict(f"{found} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
-        found.delete()
+        services.forget_metric(self.metric(), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
