@@ -71,6 +71,11 @@ def chosen(which: str, scopes: Iterable[Scope], known: Sequence[Listed]) -> list
     return list(scopes) if which == "all" else half_of(scopes)
 
 
+def is_of_itself(request: Request) -> bool:
+    """Whether it leaves something behind, and is answered otherwise the next time."""
+    return "/log" in request.route
+
+
 class Trial:
     """The worlds, with every request that may see a scope's loss."""
 
@@ -111,10 +116,15 @@ class Trial:
                 said = complaint(check.request, check.answer, self.worlds.answer(check.request))
                 if said:
                     break
-        if "/log" in check.request.route:  # points stay
+        assert not said or is_of_itself(check.request) or not self.says_still(check), f"Without any scope taken away: {said}"
+        if is_of_itself(check.request):  # points stay
             self.worlds.all_rows = rows()
             self.worlds.theirs = {key: self.worlds.all_rows[key] for key in self.worlds.theirs if key in self.worlds.all_rows}
         return Result(scope, KILLED if said else SURVIVED, said or f"{len(asked)} requests")
+
+    def says_still(self, check: Check) -> str:
+        """What is to be said of a request with all scopes in place: if anything, time has passed, and nothing was seen."""
+        return complaint(check.request, check.answer, self.worlds.answer(check.request))
 
     def places(self, scope: Scope) -> set[tuple[str, str]]:
         """The functions that use a scope."""
