@@ -13,6 +13,7 @@ from accounts.audit.recording import Subject, record
 from accounts.invitations import inviting
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
 from accounts.people import changing as people
+from accounts.people.page import memberships_of
 from accounts.teams import changing
 from accounts.teams.page import members_of
 from accounts.tokens import issuing
@@ -128,6 +129,11 @@ def test_a_members_row_tells_of_that_members_browsers_and_tokens_alone(elsewhere
     BrowserSession.objects.create(session_key="k", user=bob)
     found = {row.user.username: (row.tokens, row.browser_seen_at is not None) for row in members_of(team)}
     assert (found["alice"], found["bob"]) == ((None, False), (1, True))
+
+
+def test_an_account_counts_the_members_of_each_team_apart(elsewhere, team, alice, bob, erin):
+    Membership.objects.create(team=elsewhere, user=alice)
+    assert {each.team: each.member_count for each in memberships_of(alice)} == {team: 3, elsewhere: 2}
 
 
 def test_a_team_has_channels_however_many_another_has(elsewhere, team):
