@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.audit.admin_lines import Audited
+from accounts.audit.admin_lines import Audited, acted
 from accounts.models import Team
 from alerts import lifecycle as alerts
 from alerts.models import Alert, Channel, Delivery, WebProcess
@@ -31,25 +32,31 @@ class AlertAdmin(ReadOnlyAdmin):
     search_fields = ("message", "metric", "part", "experiment__name", "experiment__slug", "project__name", "project__slug")
     actions = ("acknowledge", "silence_for_a_day", "end_silence")
 
-    @admin.action(description="Acknowledge selected alerts", permissions=["view"])
+    @admin.action(description="Acknowledge selected alerts", permissions=["steering"])
+    @transaction.atomic
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         """Somebody sees to them."""
-        for alert in queryset:
+        for alert in queryset.select_related(*alerts.RELATED):
             alerts.acknowledge(alert, by=request.user)  # type: ignore[arg-type]  # staff only
+            acted("acknowledged", alert)
         self.message_user(request, f"Acknowledged {len(queryset)}.")
 
-    @admin.action(description="Silence selected alerts for a day", permissions=["view"])
+    @admin.action(description="Silence selected alerts for a day", permissions=["steering"])
+    @transaction.atomic
     def silence_for_a_day(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         """Hear nothing of them until tomorrow."""
-        for alert in queryset:
+        for alert in queryset.select_related(*alerts.RELATED):
             alerts.silence(alert, until=timezone.now() + timedelta(days=1))
+            acted("silenced for a day", alert)
         self.message_user(request, f"Silenced {len(queryset)} for a day.")
 
-    @admin.action(description="End the silence of selected alerts", permissions=["view"])
+    @admin.action(description="End the silence of selected alerts", permissions=["steering"])
+    @transaction.atomic
     def end_silence(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         """Hear of them again."""
         for alert in queryset.select_related(*alerts.RELATED):
             alerts.silence(alert, until=None)
+            acted("ended the silence of", alert)
         self.message_user(request, f"{len(queryset)} can be heard again.")
 
 
@@ -74,8 +81,8 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
     def refuse_too_many(self, team: Team | None) -> None:
-        """Refuse one more channel than a team may have, a new one or one from another team."""
-        if self.instance._state.adding or self.instance.team_id != (team.pk if team else None):
+        """Refuse one more channel than a team may have."""
+        if self.instance._state.adding:
             try:
                 allowance.refuse_too_many(team)
             except Invalid as invalid:
@@ -93,6 +100,10 @@ class ChannelAdmin(Audited, BigTableAdmin):
     search_fields = ("name", "team__name")
     autocomplete_fields = ("team",)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> tuple[str, ...]:
+        """A channel stays in its team: what it was sent names that team's projects."""
+        return ("team",) if obj else ()
+
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
@@ -104,12 +115,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "channel__name", "last_error")
     actions = ("try_again",)
 
-    @admin.action(description="Try selected deliveries again", permissions=["view"])
+    @admin.action(description="Try selected deliveries again", permissions=["steering"])
+    @transaction.atomic
     def try_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         """Make them due, for another day."""
-        now = timezone.now()
-        waiting = queryset.exclude(state=Delivery.State.DONE).update(state=Delivery.State.WAITING, next_at=now, created_at=now)
-        self.message_user(request, f"{waiting} will be tried within a minute.")
+        now, failed = timezone.now(), list(queryset.exclude(state=Delivery.State.DONE).select_related("channel__team"))
+        Delivery.objects.filter(pk__in=[each.pk for each in failed]).update(state=Delivery.State.WAITING, next_at=now, created_at=now)
+        for each in failed:
+            acted("had sent again", each, team=each.channel.team)
+        self.message_user(request, f"{len(failed)} will be tried within a minute.")
 
 
 @admin.register(WebProcess)

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
-from accounts.audit.admin_lines import Audited
+from accounts.audit.admin_lines import Audited, acted
+from accounts.audit.recording import Subject
 from accounts.models import User
 from config.errors import Conflict, Invalid
 from config.web.admin_pages import BigTableAdmin, CountingDeletion, ReadOnlyAdmin
@@ -234,7 +235,9 @@ class DeletedExperimentAdmin(ReadOnlyAdmin):
     search_fields = ("name", "=experiment_id", "=project_id")
     actions = ("purge",)
 
-    @admin.action(description="Take the points of all deleted experiments out of the metric store now", permissions=["view"])
+    @admin.action(description="Take the points of all deleted experiments out of the metric store now", permissions=["steering"])
     def purge(self, request: HttpRequest, queryset: QuerySet[DeletedExperiment]) -> None:
         """Do now what would be done within a minute."""
-        self.message_user(request, f"The points of {deletion.purge()} experiments are gone.")
+        count = deletion.purge()
+        acted("took out of the metric store", Subject("deleted experiments", f"the points of {count} deleted experiments"))
+        self.message_user(request, f"The points of {count} experiments are gone.")

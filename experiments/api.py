@@ -30,7 +30,7 @@ from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, User
 from accounts.scopes import ADMINISTERS, LOGS, READS_BACK
 from accounts.slugs import about_slug, is_uuid, spellings
-from config.errors import Conflict, Fault, Invalid, NotFound
+from config.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from config.limits.fields import Moment, ShortList
 from config.limits.lane import Heavy
 from config.limits.sizes import COMMAND_BYTES, LEAVES_MOST, LISTED_MOST, NOTES_BYTES, PARAMS_BYTES, PARAMS_SHOWN, TAGS_MOST, TEXT_SHOWN
@@ -49,7 +49,7 @@ from experiments.table.listing import METRICS, chosen, is_by_metrics, keys_of, n
 from hypotheses.claims.linking import link, named
 from hypotheses.models import Link
 from metrics.api.answering import StoreReader
-from projects.api import OfProject
+from projects.api import OfProject, readable_by
 from projects.models import Project
 from projects.services import make_named, place_for
 
@@ -112,6 +112,9 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
     features_diff = serializers.SerializerMethodField(
         help_text="What changed against the parent. {} to a token of the scope ingest where it follows from the params of a parent that another made."
     )
+    replicate_key = serializers.SerializerMethodField(
+        help_text="Of runs that differ in their seed alone. Empty to a token of the scope ingest where it follows from the params of a parent."
+    )
     params = ObjectField(read_only=True)
     tags = serializers.SlugRelatedField[Any](slug_field="name", many=True, read_only=True)
     url = serializers.SerializerMethodField(help_text="The path of its page.")
@@ -150,6 +153,11 @@ class ExperimentRow(serializers.ModelSerializer[Experiment]):
         """Whether the caller may read what changed."""
         request = self.context.get("request")
         return request is None or reads_change(caller(request), experiment)
+
+    def get_replicate_key(self, experiment: Experiment) -> str:
+        """The key of its arm, where the caller may read it."""
+        request = self.context.get("request")
+        return experiment.replicate_key if request is None or reads_key(caller(request), experiment) else ""
 
     @extend_schema_field({"type": "string", "enum": list(STATUSES)})
     def get_status(self, experiment: Experiment) -> str:
@@ -236,6 +244,14 @@ def reads_change(asking: Caller, experiment: Experiment) -> bool:
     if not asking.logs_alone or experiment.features_diff_given or experiment.parent_experiment is None:
         return True
     return asking.token is not None and experiment.parent_experiment.made_with == asking.token.pk
+
+
+def reads_key(asking: Caller, experiment: Experiment) -> bool:
+    """Whether the caller may read replicate_key: below a parent it is a hash of the params of all above, by which a guess at them is proved."""
+    return not asking.logs_alone or experiment.parent_experiment_id is None or bool(experiment.replicate_group)
+
+
+OF_A_READABLE_KEY = Q(parent_experiment=None) | ~Q(replicate_group="")  # the same of rows
 
 
 def columns_asked(text: str | None) -> list[str]:
@@ -401,6 +417,7 @@ class ExperimentFilter(OfProject):
         """Those of one arm, by the key that it has or had."""
         keys = spellings(key)
         moved = MovedArm.objects.filter(old_key__in=keys).values_list("new_key", flat=True)
+        experiments = experiments.filter(OF_A_READABLE_KEY) if caller(self.request).logs_alone else experiments
         return experiments.filter(replicate_key__in=[*keys, *moved])
 
     def in_status(self, experiments: QuerySet[Experiment], name: str, words: list[str]) -> QuerySet[Experiment]:
@@ -446,7 +463,15 @@ class ExperimentOrdering(StableOrdering):
         return [each | {"description": each["description"] + more} for each in super().get_schema_operation_parameters(view)]
 
 
+def refuse_params(asked: Mapping[str, str]) -> None:
+    """Raise Forbidden for the words of a list by whose answer somebody learns which params and metrics a project has."""
+    words = [word for word in ("where", "metrics") if word in asked] + (["ordering by metrics"] if is_by_metrics(asked.get("ordering", "")) else [])
+    if words:
+        raise Forbidden(READS_PARAMS.format(" and ".join(words)))
+
+
 Page = list[Experiment]  # `list` is a verb of the view below
+READS_PARAMS = "A token of the scope ingest (Log) asks for no params and metrics of a project: leave out {}, or use one of the scope read (Read)."
 LIST_WORDS = [
     OpenApiParameter("fields", str, description="The columns of each row, separated by commas; all where not given."),
     OpenApiParameter("metrics", str, description="Numbers of metrics to add to each row as `metrics`, such as `accuracy,loss.min`; needs `project`."),
@@ -493,6 +518,8 @@ class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, Generic
 
     def list(self, request: Request) -> Response:
         """Those that fit every condition, a page at a time."""
+        if self.caller.logs_alone:
+            refuse_params(request.query_params)
         fields = columns_asked(request.query_params.get("fields"))
         numbers = numbers_asked(self.one_project("metrics"), request.query_params["metrics"]) if "metrics" in request.query_params else None
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
@@ -506,7 +533,7 @@ class Experiments(Heavy, StoreReader, RecordView, mixins.ListModelMixin, Generic
         if not reference:
             message = f"{asking} needs project: params and metrics are a project's own."
             raise Invalid(message, [Fault(None, "project", "missing", message)])
-        return Project.objects.visible_to(self.caller).named(reference)
+        return readable_by(self.caller).named(reference)
 
     def paginate_queryset(self, queryset: Any) -> Page:  # type: ignore[override]  # Any: DRF's own signature, which leaves rows open
         """One page; with `where` of those that fit it, and in the order of metrics where one is asked for. Raises FilterError."""

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
-from accounts.audit.admin_lines import Audited
+from accounts.audit.admin_lines import Audited, acted
 from config.celery import nudge
 from config.web.admin_pages import ReadOnlyAdmin
 from metrics.models import Difference, Drop, Occurrence, Spool
@@ -63,6 +63,12 @@ class DifferenceAdmin(ReadOnlyAdmin):
 admin.site.unregister(PeriodicTask)
 
 
+def tell_of_each(done: str, tasks: QuerySet[PeriodicTask]) -> None:
+    """Leave a line of each."""
+    for each in tasks:
+        acted(done, each)
+
+
 @admin.register(PeriodicTask)
 class ScheduleAdmin(Audited, PeriodicTaskAdmin):  # type: ignore[misc]  # comes without types
     """The schedule. Its own form page would add an inline script, which the content security policy forbids."""
@@ -72,10 +78,29 @@ class ScheduleAdmin(Audited, PeriodicTaskAdmin):  # type: ignore[misc]  # comes 
     list_display = ("name", "enabled", "scheduler", "last_run_at", "total_run_count", "description")
     list_filter = ("enabled", "last_run_at")
 
-    @admin.action(description="Run selected tasks now")
+    @admin.action(description="Enable selected tasks", permissions=["change"])
+    def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        """Let them run by the clock."""
+        tell_of_each("enabled", queryset)
+        super().enable_tasks(request, queryset)
+
+    @admin.action(description="Disable selected tasks", permissions=["change"])
+    def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        """Let them run no more."""
+        tell_of_each("disabled", queryset)
+        super().disable_tasks(request, queryset)
+
+    @admin.action(description="Toggle activity of selected tasks", permissions=["change"])
+    def toggle_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        """Enable those that are disabled, and disable the others."""
+        tell_of_each("toggled", queryset)
+        super().toggle_tasks(request, queryset)
+
+    @admin.action(description="Run selected tasks now", permissions=["change"])
     def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Ask for an occurrence at this moment, beside those of the clock."""
         slot = timezone.now().isoformat()
+        tell_of_each("ran", queryset)
         away = [entry.name for entry in queryset if not nudge(entry.task, slot=slot)]
         if away:
             self.message_user(request, f"The broker is away, not asked for: {', '.join(away)}.", level=messages.ERROR)

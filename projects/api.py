@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.access import caller
+from accounts.access import Caller, caller
 from accounts.endpoints import RecordView, SlugWarning
 from accounts.models import Role, Team
 from accounts.scopes import ADMINISTERS, EDITS, READS, READS_BACK
@@ -29,7 +29,6 @@ from config.web.query import Searched, TrueOrFalse
 from config.web.rest import StableOrdering, StrictSerializer
 from config.web.words import COMPARED_MOST, meant, nearest
 from experiments.models import Experiment
-from hypotheses.claims.epochs import redefining
 from metrics.points.valid import NAME_BYTES, is_name
 from projects import services
 from projects.models import RETENTION_DAYS, Aggregation, Direction, Project, ProjectMetric, ProjectQuerySet
@@ -104,6 +103,14 @@ class ProjectChange(StrictSerializer):
 Rows = TypeVar("Rows", bound=QuerySet[Any])  # Any: rows of any model with a project
 
 
+def readable_by(asking: Caller) -> ProjectQuerySet:
+    """The projects that a caller may read: with a token that reaches only its own, those that hold its runs, and the one that it is limited to."""
+    rows, token = Project.objects.visible_to(asking), asking.token
+    if token is None or not asking.logs_alone:
+        return rows
+    return rows.filter(Q(pk__in=Experiment.objects.filter(asking.made("made_with")).values("project")) | Q(pk=token.project_id))
+
+
 class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
     """A list of what projects hold. One that is not there is 404: an empty list would say that it is, and holds nothing."""
 
@@ -111,12 +118,12 @@ class OfProject(django_filters.FilterSet):  # type: ignore[misc]  # comes withou
 
     def of_project(self, rows: QuerySet[Any], name: str, reference: str) -> QuerySet[Any]:  # Any: rows of any model with a project
         """Those of one project. Raises NotFound, or Conflict where several of the caller's have the name."""
-        return rows.filter(project=Project.objects.visible_to(caller(self.request)).named(reference))
+        return rows.filter(project=readable_by(caller(self.request)).named(reference))
 
     def within(self, rows: Rows) -> Rows:
         """Those of the list's project where one is asked for: a name may be another's elsewhere. Raises NotFound."""
         reference = self.data.get("project")
-        return rows.filter(project=Project.objects.visible_to(caller(self.request)).named(reference)) if reference else rows
+        return rows.filter(project=readable_by(caller(self.request)).named(reference)) if reference else rows
 
 
 class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes without types
@@ -138,16 +145,9 @@ class ProjectFilter(django_filters.FilterSet):  # type: ignore[misc]  # comes wi
 class ProjectView(RecordView):
     """What has a project in its address."""
 
-    def readable_rows(self) -> ProjectQuerySet:
-        """The projects that the caller may read: with a token that reaches only its own, those that hold its runs, and the one that it is limited to."""
-        rows, token = Project.objects.visible_to(self.caller), self.caller.token
-        if token is None or not self.caller.logs_alone:
-            return rows
-        return rows.filter(Q(pk__in=Experiment.objects.filter(self.caller.made("made_with")).values("project")) | Q(pk=token.project_id))
-
     def project(self, *, role: Role = Role.VIEWER) -> Project:
         """The project in the address. Raises NotFound, Conflict for a slug that two teams share, or Forbidden."""
-        project = self.readable_rows().select_related("team").named(self.kwargs["project"])
+        project = readable_by(self.caller).select_related("team").named(self.kwargs["project"])
         self.require(role, project.team_id)
         return project
 
@@ -166,7 +166,7 @@ class Projects(ProjectView, mixins.ListModelMixin, GenericViewSet[Project]):
 
     def get_queryset(self) -> QuerySet[Project]:
         """Those that the caller may read."""
-        return Project.objects.none() if self.is_schema else self.readable_rows().select_related("team")
+        return Project.objects.none() if self.is_schema else readable_by(self.caller).select_related("team")
 
     @extend_schema(operation_id="project_create", summary="Make a project", request=NewProject, responses={201: MadeProject})
     def create(self, request: Request) -> Response:
@@ -294,10 +294,7 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
         """Change direction or aggregation, or watch it for divergence. Hypotheses that target it and have data begin a new epoch."""
         found = self.metric()
         asked = self.asked(MetricChange)
-        for name, value in asked.items():
-            setattr(found, name, value)
-        with redefining([found], by=self.caller.user):
-            found.save(update_fields=list(asked))
+        services.redefine(found, by=self.caller.user, **asked)
         return Response(self.get_serializer(found).data)
 
     @extend_schema(
@@ -319,8 +316,5 @@ class ProjectMetrics(ProjectView, mixins.ListModelMixin, GenericViewSet[ProjectM
     @extend_schema(operation_id="project_metric_delete", summary="Forget a metric's definition", responses={204: None})
     def destroy(self, request: Request, project: str, metric: str) -> Response:
         """Forget what was said of it. Its points stay, and the next one defines it anew."""
-        found = self.metric()
-        if found.targeted_by.exists():
-            raise Conflict(f"{found} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
-        found.delete()
+        services.forget_metric(self.metric(), by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)

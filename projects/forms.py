@@ -151,15 +151,15 @@ class MetricChangeForm(forms.Form):
     aggregation = forms.ChoiceField(choices=Aggregation.choices, required=False)
     watch_divergence = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], required=False)
 
-    def apply(self, metric: ProjectMetric) -> None:
-        """Store what was clicked. A direction that was sent empty is unset."""
-        if self.cleaned_data["aggregation"]:
-            metric.aggregation = self.cleaned_data["aggregation"]
+    def said(self) -> dict[str, Any]:  # Any: values of several fields
+        """What was clicked, by field. A direction that was sent empty is unset."""
+        made = self.cleaned_data
+        found: dict[str, Any] = {"aggregation": made["aggregation"]} if made["aggregation"] else {}
         if "direction" in self.data:
-            metric.direction = self.cleaned_data["direction"]
-        if self.cleaned_data["watch_divergence"]:
-            metric.watch_divergence = self.cleaned_data["watch_divergence"] == "on"
-        metric.save(update_fields=["direction", "aggregation", "watch_divergence"])
+            found["direction"] = made["direction"]
+        if made["watch_divergence"]:
+            found["watch_divergence"] = made["watch_divergence"] == "on"
+        return found
 
 
 class SavedViewForm(forms.Form):

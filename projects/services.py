@@ -7,25 +7,30 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts.access import Caller
 from accounts.audit.recording import changes, record
-from accounts.models import Role, Team, User
+from accounts.models import ApiToken, Role, Team, User
 from accounts.scopes import refuse_limited
 from accounts.services import default_team
 from accounts.slugs import base_slug
+from accounts.tokens.ending import revoke
 from config.errors import Conflict, Fault, Invalid
 from config.names import flaw_in_name, tidied
 from experiments import deletion, rekeying
 from experiments.models import Experiment
+from hypotheses.claims.epochs import redefining
 from hypotheses.claims.grouping import keep_arms
+from hypotheses.models import Hypothesis
 from metrics.ingest.grants import GRANTS
-from projects.models import Project
+from projects.models import Direction, Project, ProjectMetric, SavedView
 from projects.seeds import DEFAULT, Seeds, entries_of
 
 logger = logging.getLogger(__name__)
 SLUG_ATTEMPTS = 20
 NAME_CHARACTERS = 255
+NAMED_MOST = 50
 
 
 def create(team: Team, *, name: str, description: str = "") -> Project:
@@ -117,7 +122,8 @@ def seeds_of(entries: Iterable[str] | None) -> Seeds:
 
 @transaction.atomic
 def delete(project: Project, *, by: User | None) -> None:
-    """Delete a project with its experiments at once, and their points as soon as the metric store lets them go."""
+    """Delete a project with its experiments and the tokens limited to it at once, and the points as soon as the metric store lets them go."""
+    end(ApiToken.objects.filter(project=project))
     deletion.mark(project.experiments.select_related("project").iterator(chunk_size=deletion.CHUNK))
     record("project.deleted", on=project, by=by, details={"runs": project.experiments.count(), "hypotheses": project.hypotheses.count()})
     logger.info("%s deleted the project %s (%s)", by, project, project.pk)
@@ -126,12 +132,63 @@ def delete(project: Project, *, by: User | None) -> None:
     transaction.on_commit(deletion.purge, robust=True)
 
 
+def end(tokens: QuerySet[ApiToken]) -> None:
+    """Revoke tokens, with a line of each: they are about to be deleted with what they are for."""
+    for token in tokens.filter(revoked_at=None).select_related("team", "project"):
+        revoke(token)
+
+
 def delete_team(team: Team, *, by: User | None) -> None:
-    """Delete a team with its projects, as `delete` does."""
+    """Delete a team with its projects, as `delete` does, and its tokens."""
     with transaction.atomic():
+        end(ApiToken.objects.filter(team=team))
         runs = Experiment.objects.filter(project__team=team).count()
         record("team.deleted", on=team, by=by, details={"projects": team.projects.count(), "runs": runs, "members": team.memberships.count()})
         for project in team.projects.all():
             delete(project, by=by)
         team.delete()
         transaction.on_commit(GRANTS.forget)
+
+
+# Metrics and views -------------------------------------------------------------------------------------------------------------------------
+
+
+def redefine(metric: ProjectMetric, *, by: User | None, **fields: Any) -> list[Hypothesis]:  # Any: values of several fields
+    """Change direction, aggregation or watch of a metric; the hypotheses that target it, have data, and so begin a new epoch."""
+    changed = changes(metric, fields)
+    with redefining([metric], by=by) as begun:
+        for name, value in fields.items():
+            setattr(metric, name, value)
+        metric.save(update_fields=list(fields))
+        if changed:
+            record("metric.changed", on=metric, by=by, details={"changed": ", ".join(changed), "values": changed})
+    return begun
+
+
+def accept_suggestions(project: Project, *, by: User | None) -> tuple[list[ProjectMetric], list[Hypothesis]]:
+    """Set every direction that a metric's name suggests, where nobody set one: the metrics, and the hypotheses that begin a new epoch."""
+    waiting = [metric for metric in project.metrics.filter(direction=Direction.UNSET) if metric.suggestion]
+    for metric in waiting:
+        metric.direction = metric.suggestion
+    with redefining(waiting, by=by) as begun:
+        ProjectMetric.objects.bulk_update(waiting, ["direction"], batch_size=500)
+        if waiting:
+            values = {metric.name: metric.direction for metric in waiting[:NAMED_MOST]}
+            record("project.changed", on=project, by=by, details={"changed": f"the direction of {len(waiting)} metrics", "values": values})
+    return waiting, begun
+
+
+@transaction.atomic
+def forget_metric(metric: ProjectMetric, *, by: User | None) -> None:
+    """Forget what was said of a metric. Its points stay. Raises Conflict while a hypothesis targets it."""
+    if metric.targeted_by.exists():
+        raise Conflict(f"{metric} is a target of a hypothesis: take it out of its targets, or delete the hypothesis, first.")
+    record("metric.deleted", on=metric, by=by)
+    metric.delete()
+
+
+@transaction.atomic
+def delete_view(view: SavedView, *, by: User | None) -> None:
+    """Forget a saved view."""
+    record("view.deleted", on=view, by=by)
+    view.delete()

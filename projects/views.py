@@ -35,7 +35,6 @@ from experiments.table import files as exporting
 from experiments.table.filtering import Insistent, known
 from experiments.table.query import NEWEST_FIRST, STATUSES, WORDS, SortKey, TableQuery, clean
 from experiments.table.rows import FIRST, ExperimentTable
-from hypotheses.claims.epochs import redefining
 from hypotheses.models import Hypothesis
 from metrics.clickhouse.errors import StoreError
 from projects import overview, services
@@ -214,7 +213,7 @@ def delete_view(request: HttpRequest, team_slug: str, project_slug: str, view_id
     """Forget a saved view."""
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
     found = saved_view(opened, view_id)
-    found.delete()
+    services.delete_view(found, by=caller(request).user)
     messages.success(request, f"The view {found} is deleted.")
     return redirect(opened.url)
 
@@ -295,9 +294,7 @@ def change_metric(request: HtmxHttpRequest, team_slug: str, project_slug: str, m
     form = MetricChangeForm(request.POST)
     if not form.is_valid():
         raise Invalid("Not valid: a direction is minimize or maximize, an aggregation last, min, max or avg.")
-    with redefining([metric], by=caller(request).user) as begun:
-        form.apply(metric)
-    tell_epochs(request, begun)
+    tell_epochs(request, services.redefine(metric, by=caller(request).user, **form.said()))
     if request.htmx:
         experiments = experiment_counts(opened, Numbers()).get(metric.name, 0)
         return render(request, "projects/metrics.html#choices", {"metric": metric, "opened": opened, "experiments": experiments})
@@ -309,13 +306,9 @@ def change_metric(request: HtmxHttpRequest, team_slug: str, project_slug: str, m
 def accept_suggestions(request: HttpRequest, team_slug: str, project_slug: str) -> HttpResponse:
     """Set every direction that a metric's name suggests, where nobody set one."""
     opened = open_project(request, team_slug, project_slug, role=Role.EDITOR)
-    waiting = [metric for metric in opened.project.metrics.filter(direction=Direction.UNSET) if metric.suggestion]
-    for metric in waiting:
-        metric.direction = metric.suggestion
-    with redefining(waiting, by=caller(request).user) as begun:
-        ProjectMetric.objects.bulk_update(waiting, ["direction"], batch_size=500)
+    said, begun = services.accept_suggestions(opened.project, by=caller(request).user)
     tell_epochs(request, begun)
-    messages.success(request, f"{len(waiting)} metrics now say which way is better." if len(waiting) != 1 else f"{waiting[0].name}: {waiting[0].direction}.")
+    messages.success(request, f"{len(said)} metrics now say which way is better." if len(said) != 1 else f"{said[0].name}: {said[0].direction}.")
     return redirect(next_page(request, opened))
 
 

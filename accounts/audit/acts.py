@@ -58,11 +58,13 @@ ACTS = {
     "project.changed": Act(RECORD, "changed the project {on}: {changed}"),
     "project.archived": Act(RECORD, "archived the project {on}"),
     "project.restored": Act(RECORD, "restored the project {on}"),
+    "metric.changed": Act(RECORD, "changed the metric {on}: {changed}"),
     "run.archived": Act(RECORD, "archived the run {on}"),
     "run.restored": Act(RECORD, "restored the run {on}"),
     "store.restored": Act(RECORD, "had kept points stored again"),
     "admin.added": Act(RECORD, "added {on} in the admin"),
     "admin.changed": Act(RECORD, "changed {on} in the admin"),
+    "admin.acted": Act(RECORD, "{what} {on} in the admin"),
     # Hypotheses
     "hypothesis.stated": Act(CLAIMS, "stated the hypothesis {on}"),
     "hypothesis.changed": Act(CLAIMS, "changed the hypothesis {on}: {changed}"),
@@ -78,6 +80,8 @@ ACTS = {
     # Deletions
     "team.deleted": Act(DELETIONS, "deleted the team {on}: {projects} projects, {runs} runs"),
     "project.deleted": Act(DELETIONS, "deleted the project {on}: {runs} runs, {hypotheses} hypotheses"),
+    "metric.deleted": Act(DELETIONS, "deleted the definition of the metric {on}"),
+    "view.deleted": Act(DELETIONS, "deleted the saved view {on}"),
     "run.deleted": Act(DELETIONS, "deleted the run {on}"),
     "runs.deleted": Act(DELETIONS, "deleted {count} runs of {on}"),
     "hypothesis.deleted": Act(DELETIONS, "deleted the hypothesis {on}"),

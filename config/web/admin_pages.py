@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_permission_codename
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 
@@ -45,6 +46,10 @@ class ReadOnlyAdmin(BigTableAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody deletes."""
         return False
+
+    def has_steering_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may do what the page's actions do: whoever has Django's permission to change such rows, which no form here asks for."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{get_permission_codename('change', self.opts)}"))
 
 
 class CountingDeletion(admin.ModelAdmin):  # type: ignore[type-arg]

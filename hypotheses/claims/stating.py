@@ -103,7 +103,8 @@ def say_directions(hypothesis: Hypothesis, aims: Sequence[TargetTerm], known: Ma
     said = [(known[aim.metric], aim.direction) for aim in aims if aim.direction and not known[aim.metric].direction]
     with redefining([metric for metric, _ in said], by=by, besides=hypothesis):
         for metric, direction in said:
-            ProjectMetric.objects.filter(pk=metric.pk, direction="").update(direction=direction)
+            if ProjectMetric.objects.filter(pk=metric.pk, direction="").update(direction=direction):
+                record("metric.changed", on=metric, by=by, details={"changed": "direction", "values": {"direction": ["", direction]}})
 
 
 # Changing ----------------------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Every verb that changes what others rely on leaves its line, wherever it is called from."""
 
 import pytest
+from django.utils import timezone
 
 from accounts import services as services_of_people
 from accounts.invitations import inviting
@@ -12,7 +13,7 @@ from experiments.models import Experiment
 from hypotheses.claims import stating
 from hypotheses.claims.stating import TargetTerm
 from projects import services
-from projects.models import Project, ProjectMetric
+from projects.models import Project, ProjectMetric, SavedView
 
 JSON = "application/json"
 
@@ -37,6 +38,60 @@ def test_a_project_is_made_changed_archived_restored_and_deleted(browser_for, al
     assert told("project.") == [("alice", f"project.{act}", "digits") for act in acts]
     assert AuditEntry.objects.get(act="project.deleted").sentence == "deleted the project digits: 1 runs, 0 hypotheses"
     assert {line.team_id for line in AuditEntry.objects.filter(act__startswith="project")} == {team.pk}
+
+
+def test_tokens_limited_to_a_project_or_of_a_team_are_revoked_before_it_is_deleted(alice, operator, team, project):
+    for name, more in (("of digits", {"project": project}), ("ended", {"project": project, "revoked_at": timezone.now()}), ("of the team", {})):
+        ApiToken.issue(user=alice, team=team, name=name)
+        ApiToken.objects.filter(name=name).update(**more)
+    services.delete(project, by=alice)
+    assert [(act, on) for _, act, on in told("token.", "project.")] == [("token.revoked", "of digits"), ("project.deleted", "digits")]
+    assert AuditEntry.objects.get(act="token.revoked").project_id is not None
+    services.delete_team(team, by=operator)
+    assert [(act, on) for _, act, on in told("token.", "team.")][1:] == [("token.revoked", "of the team"), ("team.deleted", "Vision team")]
+
+
+def test_metrics_are_changed_and_forgotten_by_the_api_and_on_their_page(browser_for, alice, project, team):
+    browser, metrics = browser_for(alice), "/api/v1/projects/digits/metrics"
+    browser.post(metrics, {"name": "loss"}, content_type=JSON)
+    for change in ({"direction": "minimize"}, {"direction": "minimize"}, {}):
+        assert browser.patch(f"{metrics}/loss", change, content_type=JSON).status_code == 200
+    metric = ProjectMetric.objects.get()
+    page = f"/projects/{team.slug}/{project.slug}/metrics/"
+    assert browser.post(f"{page}{metric.pk}", {"aggregation": "min"}).status_code == 302
+    assert browser.post(f"{page}{metric.pk}", {"direction": ""}).status_code == 302
+    assert browser.post(f"{page}suggestions").status_code == 302
+    assert browser.post(f"{page}suggestions").status_code == 302
+    assert browser.delete(f"{metrics}/loss").status_code == 204
+    lines = AuditEntry.objects.filter(project_id=project.pk).order_by("pk")
+    assert [line.sentence for line in lines] == [
+        "changed the metric loss: direction",
+        "changed the metric loss: aggregation",
+        "changed the metric loss: direction",
+        "changed the project digits: the direction of 1 metrics",
+        "deleted the definition of the metric loss",
+    ]
+    assert {(line.who, line.team_id) for line in lines} == {("alice", team.pk)}
+    assert [line.details["values"] for line in lines[:4]] == [
+        {"direction": ["", "minimize"]},
+        {"aggregation": ["last", "min"]},
+        {"direction": ["minimize", ""]},
+        {"loss": "minimize"},
+    ]
+
+
+def test_a_direction_that_comes_with_a_claim_is_told_of_its_metric(erin, project):
+    ProjectMetric.objects.create(project=project, name="loss")
+    for title in ("less", "much less"):
+        stating.propose(project, by=erin, title=title, targets=[TargetTerm("loss", direction="minimize")])
+    assert told("metric.") == [("erin", "metric.changed", "loss")]
+
+
+def test_a_saved_view_is_deleted_on_its_page(browser_for, erin, project, team):
+    view = SavedView.objects.create(project=project, name="losses", query="?q=loss")
+    assert browser_for(erin).post(f"/projects/{team.slug}/{project.slug}/views/{view.pk}/delete").status_code == 302
+    line = AuditEntry.objects.get(act="view.deleted")
+    assert (line.who, line.sentence, line.project_id) == ("erin", "deleted the saved view losses", project.pk)
 
 
 def test_runs_are_archived_restored_and_deleted(alice, project):

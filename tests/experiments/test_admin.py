@@ -2,9 +2,11 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import AuditEntry, User
 from experiments import lifecycle
 from experiments.models import DeletedExperiment, Experiment, Tag
 from projects.models import Project
@@ -229,6 +231,20 @@ def test_a_deletion_left_undone_can_be_done_from_the_admin(browser, store, team)
     browser.post("/admin/experiments/deletedexperiment/", {"action": "purge", "_selected_action": [mark.pk]})
     mark.refresh_from_db()
     assert mark.purged_at is not None
+
+
+def test_staff_who_may_only_look_purge_nothing_and_whoever_may_is_told(browser_for, bob, store, team):
+    User.objects.filter(pk=bob.pk).update(is_staff=True)
+    mark = DeletedExperiment.objects.create(experiment_id=team.pk, project_id=team.pk, team_id=team.pk, name="gone")
+    for permissions, is_done in ((["view_deletedexperiment"], False), (["view_deletedexperiment", "change_deletedexperiment"], True)):
+        bob.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        browser_for(bob).post("/admin/experiments/deletedexperiment/", {"action": "purge", "_selected_action": [mark.pk]})
+        mark.refresh_from_db()
+        lines = [line.sentence for line in AuditEntry.objects.filter(act="admin.acted", user_id=bob.pk)]
+        assert (mark.purged_at is not None, lines) == (
+            is_done,
+            ["took out of the metric store the points of 1 deleted experiments in the admin"] * is_done,
+        )
 
 
 def test_members_without_staff_rights_stay_outside(browser_for, alice):

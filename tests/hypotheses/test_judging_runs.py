@@ -13,16 +13,16 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Team, User
 from alerts import lifecycle as alerts
 from alerts.models import Alert
 from config.celery import app
 from experiments import deletion, lifecycle
 from experiments.models import Experiment
-from hypotheses.claims import stating
+from hypotheses.claims import linking, stating
 from hypotheses.judgements import histories
 from hypotheses.judgements import judge as judgements
-from hypotheses.judgements.gathering import gather
+from hypotheses.judgements.gathering import USUAL_RUNS, frozen_baseline, gather
 from hypotheses.models import Hypothesis, HypothesisEvent, Known, Link, Target
 from hypotheses.tasks import judge, judge_open, judge_wanted
 from metrics import process
@@ -32,7 +32,7 @@ from metrics.drain import record
 from metrics.store.evidence_rows import ARM, NIL, POOLED, append, rows
 from metrics.store.repository import MetricRepository
 from metrics.tasks import swept
-from projects.models import ProjectMetric
+from projects.models import Project, ProjectMetric
 from tests.hypotheses.test_judgements import children, link, noisy, seeds, settled
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.differs_on_servers("judgements race, in transactions and under locks")]
@@ -546,3 +546,69 @@ def test_reading_writes_nothing(tested):
 
 def test_badges_are_for_those_that_stand_when_all_are_read_together(tested, project):
     assert histories.badges(project) == {tested.pk}
+
+
+# Of one project: others have runs, arms and claims of the same names
+
+
+@pytest.fixture
+def elsewhere(db) -> Project:
+    """A project of another team."""
+    return Project.objects.create(team=Team.objects.create(name="Elsewhere"), name="digits")
+
+
+def stated(project: Project, title: str, **more: object) -> Hypothesis:
+    return Hypothesis.objects.create(project=project, title=title, **more)
+
+
+def test_badges_are_read_together_with_no_claim_of_another_team(tested, project, elsewhere):
+    for created_at in (tested.created_at - timedelta(days=1), tested.created_at + timedelta(days=1)):
+        theirs = stated(elsewhere, f"theirs {created_at}", score=0.9, status="supported")
+        Hypothesis.objects.filter(pk=theirs.pk).update(created_at=created_at)
+    assert histories.badges(project) == {tested.pk}
+    assert histories.badges(elsewhere) == set()
+
+
+def test_the_usual_spread_is_told_by_a_projects_newest_runs_however_many_another_has(claim, root, ran, project, elsewhere, store):
+    for n, value in enumerate([0.5, 0.54]):
+        ran(Experiment.objects.create(project=project, name=f"other {n}", params={"depth": 9}, seed=n), value)
+    (wide,) = children(root, 1)
+    link(claim, [wide])
+    ran(root, 0.9)
+    ran(wide, 0.95)
+    late = timezone.now() + timedelta(hours=1)
+    theirs = (Experiment(project=elsewhere, name=f"{n}", slug=f"{n}", status="complete", finished_at=late) for n in range(USUAL_RUNS))
+    Experiment.objects.bulk_create(theirs)
+    assert gather(claim, store.repository).usual_sd == {"accuracy": pytest.approx(0.02 * 2**0.5)}
+
+
+def test_a_baseline_is_the_projects_own_group_and_nobody_elses_of_that_name(claim, root, project, elsewhere, store):
+    for place in (project, elsewhere):
+        Experiment.objects.create(project=place, name="grouped", replicate_group="base")
+    chosen = Experiment.objects.get(project=project, name="grouped")
+    Hypothesis.objects.filter(pk=claim.pk).update(baseline="experiment", baseline_experiment=chosen)
+    claim.refresh_from_db()
+    assert [run.id for run in gather(claim, store.repository).baseline] == [chosen.pk]
+
+
+@pytest.mark.parametrize("kind", [{"baseline": "best"}, {"kept_seeds": ["fold"]}])
+def test_a_run_of_one_project_has_no_claim_of_another_judged(project, elsewhere, root, kind):
+    ours, theirs = stated(project, "ours", **kind), stated(elsewhere, "theirs", **kind)
+    assert set(Hypothesis.objects.concerned_by([root.pk])) == {ours}
+    assert set(Hypothesis.objects.concerned_by([Experiment.objects.create(project=elsewhere, name="run").pk])) == {theirs}
+
+
+def test_what_was_invalidated_for_one_claim_is_linked_to_another(claim, root, alice):
+    (run,) = children(root, 1)
+    link(stated(claim.project, "another"), [run], invalidated_at=timezone.now(), reason="a wrong dataset")
+    assert linking.link(claim, [run], by=alice) == [run]
+
+
+def test_the_best_arm_is_chosen_by_the_projects_own_runs_whatever_runs_elsewhere(project, metric, elsewhere, ran, store):
+    best, good = stated(project, "best", baseline="best"), Experiment.objects.create(project=project, name="good", replicate_group="base")
+    Target.objects.create(hypothesis=best, metric=metric)
+    ran(good, 0.9)
+    ended = {"status": "complete", "finished_at": timezone.now()}
+    for name, more in (("over", ended), ("going", {"status": "running"})):
+        Experiment.objects.create(project=elsewhere, name=name, replicate_group="base", started_at=timezone.now(), **more)
+    assert frozen_baseline(best, store.repository, at=timezone.now()) == {"arms": ["base"], "chosen_by": [str(good.pk)]}

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from celery.schedules import schedule
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, AuditEntry, User
 from config.celery import app, nudge
 from metrics import process
 from metrics.clock.clockwork import Clockwork, ThreadedScheduler
@@ -192,7 +193,39 @@ def test_an_operator_runs_a_task_beside_the_clock(operator, clockwork):
     entry = PeriodicTask.objects.get(name=EXPIRE.name)
     page = operator.post("/admin/django_celery_beat/periodictask/", {"action": "run_tasks", "_selected_action": [entry.pk]}, follow=True)
     assert "Asked for 1" in page.content.decode()
+    assert AuditEntry.objects.get(act="admin.acted").on_name == EXPIRE.name
     until(lambda: Occurrence.objects.filter(task=EXPIRE.name, note__startswith="Deleted").exists(), "the run by hand")
+
+
+@pytest.fixture
+def staff(operator, browser_for, bob) -> Callable[..., Client]:
+    """staff("change_periodictask", ...): Bob in the admin with these permissions."""
+
+    def with_permissions(*names: str) -> Client:
+        User.objects.filter(pk=bob.pk).update(is_staff=True)
+        bob.user_permissions.set(Permission.objects.filter(codename__in=names))
+        return browser_for(bob)
+
+    return with_permissions
+
+
+def acted(browser: Client, action: str) -> tuple[bool, list[str]]:
+    """Whether the entry is enabled after an action, and the lines that it left."""
+    entry = PeriodicTask.objects.get(name=EXPIRE.name)
+    browser.post("/admin/django_celery_beat/periodictask/", {"action": action, "_selected_action": [entry.pk]})
+    entry.refresh_from_db()
+    return entry.enabled, [line.act for line in AuditEntry.objects.filter(act="admin.acted", on_name=EXPIRE.name)]
+
+
+@pytest.mark.parametrize(("action", "before"), [("enable_tasks", False), ("disable_tasks", True), ("toggle_tasks", True)])
+def test_staff_who_may_only_look_leave_the_schedule_as_it_is_and_whoever_may_is_told(staff, action, before):
+    PeriodicTask.objects.filter(name=EXPIRE.name).update(enabled=before)
+    assert acted(staff("view_periodictask"), action) == (before, [])
+    assert acted(staff("view_periodictask", "change_periodictask"), action) == (not before, ["admin.acted"])
+
+
+def test_staff_who_may_only_look_run_no_task(staff):
+    assert acted(staff("view_periodictask"), "run_tasks") == (True, [])
 
 
 # As processes --------------------------------------------------------------------------------------------------------------------------------

@@ -149,6 +149,13 @@ def test_ready_tells_operators_of_every_part_and_others_only_the_word(store, ope
     assert set(client.get("/ready").json()) == {"status"}
 
 
+@pytest.mark.parametrize(("scope", "tells"), [("admin", True), ("write", False), ("read", False), ("ingest", False)])
+def test_ready_tells_a_superusers_token_of_every_part_where_it_administers_alone(store, team, scope, tells):
+    root = User.objects.create_superuser("root")
+    secret = ApiToken.issue(user=root, team=team, name="probe", scope=scope)[1]
+    assert ("checks" in Client(headers={"Authorization": f"Bearer {secret}"}).get("/ready").json()) is tells
+
+
 def test_a_schedule_that_a_new_process_has_not_seen_yet_is_not_missed(store, operator, monkeypatch):
     monkeypatch.setattr(health, "STARTED_AT", timezone.now())  # however long the other tests took
     assert operator.get("/ready").json()["status"] == "ready"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import AuditEntry, User
 from alerts import lifecycle as alerts
 from alerts import watch
 from alerts.models import Alert, Channel, Delivery, Kind, Severity, WebProcess
-from alerts.sending import channels
+from alerts.sending import allowance, channels
 from experiments.models import Experiment
 from projects.models import Project, ProjectMetric
 
@@ -250,6 +252,56 @@ def test_the_admin_tries_what_failed_again(browser_for, operator, team, alert):
     done.refresh_from_db()
     assert (failed.state, done.state) == ("waiting", "done")
     assert timezone.now() - failed.created_at < timedelta(minutes=1)
+
+
+@pytest.fixture
+def staff(browser_for, bob) -> Callable[..., Client]:
+    """staff("change_alert", ...): Bob in the admin with these permissions."""
+
+    def with_permissions(*names: str) -> Client:
+        User.objects.filter(pk=bob.pk).update(is_staff=True)
+        bob.user_permissions.set(Permission.objects.filter(codename__in=names))
+        return browser_for(bob)
+
+    return with_permissions
+
+
+ACTIONS = {"acknowledge": "acknowledged", "silence_for_a_day": "silenced for a day", "end_silence": "ended the silence of"}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_staff_who_may_only_look_do_nothing_to_alerts_and_whoever_may_is_told(staff, bob, alert, action):
+    sent = {"action": action, "_selected_action": [alert.pk]}
+    before = Alert.objects.values().get()
+    looking = staff("view_alert")
+    assert looking.get("/admin/metrics/alert/").status_code == 200
+    looking.post("/admin/metrics/alert/", sent)
+    assert (Alert.objects.values().get(), AuditEntry.objects.filter(act="admin.acted").count()) == (before, 0)
+    staff("view_alert", "change_alert").post("/admin/metrics/alert/", sent)
+    line = AuditEntry.objects.get(act="admin.acted")
+    assert (line.user_id, line.team_id, line.project_id) == (bob.pk, alert.team_id, alert.project_id)
+    assert line.sentence == f"{ACTIONS[action]} {alert} in the admin"
+
+
+def test_staff_who_may_only_look_send_nothing_again_and_whoever_may_is_told(staff, team, alert):
+    channel = channels.create(team, name="ops", kind=Channel.Kind.EMAIL)
+    failed = Delivery.objects.create(alert=alert, channel=channel, event="opened", state="failed")
+    sent = {"action": "try_again", "_selected_action": [failed.pk]}
+    staff("view_delivery").post("/admin/metrics/delivery/", sent)
+    assert (Delivery.objects.get().state, AuditEntry.objects.filter(act="admin.acted").count()) == ("failed", 0)
+    staff("view_delivery", "change_delivery").post("/admin/metrics/delivery/", sent)
+    line = AuditEntry.objects.get(act="admin.acted")
+    assert (Delivery.objects.get().state, line.team_id, line.sentence) == ("waiting", team.pk, f"had sent again {failed} in the admin")
+
+
+def test_a_channel_stays_in_its_team_in_the_admin(browser_for, operator, team, carol):
+    channel, theirs = channels.create(team, name="ops", kind=Channel.Kind.EMAIL), carol.teams.get()
+    for number in range(allowance.CHANNELS):  # those of the server are as many as there may be, and none of this one's matter
+        channels.create(None, name=f"{number}", kind=Channel.Kind.EMAIL)
+    sent = {"team": theirs.pk, "name": "new", "kind": "email", "target": "", "least_severity": "low", "enabled": "on", "secret": ""}
+    assert browser_for(operator).post(f"/admin/metrics/channel/{channel.pk}/change/", sent).status_code == 302
+    channel.refresh_from_db()
+    assert (channel.name, channel.team) == ("new", team)
 
 
 def test_every_new_list_of_the_admin_opens(browser_for, operator, team, alert):

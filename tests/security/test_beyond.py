@@ -12,6 +12,8 @@ from accounts.access import Caller
 from accounts.audit.recording import Subject, record
 from accounts.invitations import inviting
 from accounts.models import ApiToken, BrowserSession, Invitation, Membership, Role, Scope, Team, User
+from accounts.people import changing as people
+from accounts.people.page import memberships_of
 from accounts.teams import changing
 from accounts.teams.page import members_of
 from accounts.tokens import issuing
@@ -64,6 +66,22 @@ def test_a_team_invites_however_many_another_has_invited(elsewhere, team, alice)
     assert inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)[0].team == team
 
 
+def test_a_person_makes_links_however_many_others_made(elsewhere, alice):
+    zoe = User.objects.get(username="zoe")
+    for n in range(inviting.LINKS_MOST):
+        record("invitation.made", team=elsewhere, on=Subject("invitation", f"{n}"), by=zoe)
+    with pytest.raises(TooManyRequests):
+        inviting.refuse_too_many_links(zoe)
+    inviting.refuse_too_many_links(alice)
+
+
+def test_who_is_switched_off_takes_nobody_elses_tokens_along(team, operator, alice, bob):
+    ours, theirs = (ApiToken.issue(user=user, team=team, name="t")[0] for user in (bob, alice))
+    people.switch_off(bob, by=operator)
+    assert set(ApiToken.objects.exclude(revoked_at=None)) == {ours}
+    assert set(ApiToken.objects.filter(revoked_at=None)) == {theirs}
+
+
 def test_who_is_admin_elsewhere_alone_invites_nobody_here(elsewhere, team, alice):
     Membership.objects.create(team=team, user=User.objects.get(username="zoe"), role=Role.ADMIN)
     _, key = inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)
@@ -111,6 +129,11 @@ def test_a_members_row_tells_of_that_members_browsers_and_tokens_alone(elsewhere
     BrowserSession.objects.create(session_key="k", user=bob)
     found = {row.user.username: (row.tokens, row.browser_seen_at is not None) for row in members_of(team)}
     assert (found["alice"], found["bob"]) == ((None, False), (1, True))
+
+
+def test_an_account_counts_the_members_of_each_team_apart(elsewhere, team, alice, bob, erin):
+    Membership.objects.create(team=elsewhere, user=alice)
+    assert {each.team: each.member_count for each in memberships_of(alice)} == {team: 3, elsewhere: 2}
 
 
 def test_a_team_has_channels_however_many_another_has(elsewhere, team):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import resolve
 
 from accounts.models import ApiToken, Team, User
 from accounts.tokens import ending
+from experiments import lifecycle
+from experiments.models import Experiment
 from projects.models import Project
 from tests.security.callers import World
 from tests.security.matrix import CALLERS, ROUTES
@@ -89,6 +92,58 @@ def test_a_token_that_logs_alone_follows_what_it_made(world: World, alice: User,
     codes = {(route, verb): world.answer(route, verb, "scoped", ROUTES[route][verb]).status_code for route, verb in own}
     assert len(own) > 5
     assert {place: code for place, code in codes.items() if code >= 400} == {}
+
+
+@pytest.fixture
+def script(alice: User, team: Team) -> Client:
+    """One that carries a token of the scope ingest."""
+    return Client(headers={"authorization": f"Bearer {of_scope(alice, team, 'ingest')}"})
+
+
+def started(script: Client, **said: Any) -> dict[str, Any]:
+    """A run that it makes, as it is answered."""
+    answer = script.post("/api/v1/experiments", {"project": "digits", **said}, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    return dict(answer.json())
+
+
+def test_a_token_that_logs_alone_proves_no_guess_at_the_params_of_a_parent(script: Client, alice: User, project: Project):
+    lifecycle.create(project, by=alice, name="theirs", params={"lr": 0.1, "hidden": 1})
+    guess = {"params": {"lr": 0.1, "hidden": 1}}
+    runs = [started(script, name="same", parent="theirs", **guess), started(script, name="given", parent="theirs", features_diff={"lr": 2}, **guess)]
+    runs.append(started(script, name="below", parent="same", **guess))
+    keys = {run.name: run.replicate_key for run in Experiment.objects.all()}
+    assert [run["replicate_key"] for run in runs] == ["", "", ""]
+    assert [script.get(f"/api/v1/experiments/{run['id']}").json()["replicate_key"] for run in runs] == ["", "", ""]
+    assert {row["replicate_key"] for row in script.get("/api/v1/experiments").json()["results"]} == {""}
+    for run in runs:
+        assert script.get("/api/v1/experiments", {"replicate_key": keys[run["name"]]}).json()["results"] == []
+
+
+def test_a_token_that_logs_alone_reads_the_key_of_its_own_roots_and_groups(script: Client, alice: User, project: Project):
+    lifecycle.create(project, by=alice, name="theirs", params={"lr": 0.1})
+    root, one = started(script, name="root", params={"lr": 1}), started(script, name="one", parent="theirs", replicate_group="seeds")
+    for run in (root, one):
+        assert run["replicate_key"]
+        found = script.get("/api/v1/experiments", {"replicate_key": run["replicate_key"]}).json()["results"]
+        assert [row["id"] for row in found] == [run["id"]]
+
+
+@pytest.mark.parametrize("asked", ["where=params.hidden = 1", "where=params.none = 1", "metrics=loss", "metrics=none", "ordering=-metrics.loss.last"])
+@pytest.mark.parametrize("within", ["&project=digits", "&project=nowhere", ""])
+def test_a_token_that_logs_alone_learns_of_no_param_and_no_metric_by_asking_for_it(world: World, script: Client, asked: str, within: str):
+    answer = script.get(f"/api/v1/experiments?{asked}{within}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+    assert "scope read (Read)" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("address", ["experiments?project={}", "experiments?project={}&parent=root", "projects/{}"])
+def test_a_project_without_a_run_of_it_is_not_there_for_a_token_that_logs_alone(world: World, script: Client, address: str):
+    there, nowhere = (script.get(f"/api/v1/{address.format(name)}") for name in ("digits", "nowhere"))
+    assert (there.status_code, nowhere.status_code) == (404, 404)
+    assert there.json()["error"]["message"] == nowhere.json()["error"]["message"].replace("nowhere", "digits")
+    started(script, name="mine")
+    assert script.get("/api/v1/experiments?project=digits").json()["results"][0]["name"] == "mine"
 
 
 @pytest.mark.parametrize("scope", INCLUDES)

@@ -22,7 +22,7 @@ from django.utils.datastructures import MultiValueDict
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts.models import ApiToken, Membership, Role, Team, User
+from accounts.models import ApiToken, Membership, Role, Scope, Team, User
 from experiments.models import Experiment
 from metrics import process
 from metrics.points import decoding
@@ -43,7 +43,7 @@ OF_THE_TEAM = (
     "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts", "api/v1/audit",
 )  # fmt: skip
 PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT, OPERATOR = "admin", "editor", "viewer", "of both teams", "by JWT", "operator"
-LIMITED = "of one project"
+LIMITED, LOGGING = "of one project", "that logs alone"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
 
 
@@ -169,12 +169,13 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     of_all = RefreshToken.for_user(users[OPERATOR]).access_token
     asker = Asker({BY_TOKEN: f"Bearer {token}", BY_JWT: f"Bearer {jwt}", OPERATOR: f"Bearer {of_all}"}, sessions, Client(raise_request_exception=False))
     asker.carried[LIMITED] = f"Bearer {ApiToken.issue(user=users[PAGES], team=team, name='limited', project=ours.project)[1]}"
+    asker.carried[LOGGING] = f"Bearer {ApiToken.issue(user=users[PAGES], team=team, name='logging', scope=Scope.INGEST)[1]}"
     asker.carried |= {who: f"Bearer {ApiToken.issue(user=users[who], team=team, name=who)[1]}" for who in roles}
     ApiToken.objects.update(last_used_at=timezone.now())  # otherwise a page says which were used in between
     known = frozenset(str(pk) for _, pk in rows())
     requests = [*own_requests(ours, PAGES, is_api=False), *own_requests(ours, BY_TOKEN, is_api=True)]
     requests += filter(takes_a_person, own_requests(ours, BY_JWT, is_api=True))
-    requests += [request for request in own_requests(ours, LIMITED, is_api=True) if not request.changes]
+    requests += [request for who in (LIMITED, LOGGING) for request in own_requests(ours, who, is_api=True) if not request.changes]
     for request in requests:  # whoever asks the first time leaves traces: when a token was used, which points came
         if "/log" in request.route:
             asker.raw(request)
@@ -188,7 +189,7 @@ def made(store: process.Process, roles: Collection[str] = ()) -> Worlds:
     others = [world(SIBLING, team, Project.objects.create(team=team, name=f"{SIBLING}Project"), ours_by[Role.ADMIN], log)]
     settled(store)
     second = rows()
-    again = [request for request in requests if request.route in OF_THE_TEAM and request.who != LIMITED]
+    again = [request for request in requests if request.route in OF_THE_TEAM and request.who not in (LIMITED, LOGGING)]
     before |= {request: asker.answer(request, known=known, look=lambda: effects(second, rows())) for request in again}
     others.append(another_team(both, visitor, log))
     settled(store)

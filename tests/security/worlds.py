@@ -163,10 +163,10 @@ def claim(project: Project, title: str, metric: str, feature: str, runs: list[Ex
 
 
 def make_old(project: Project) -> None:
-    """As if all of it were from days ago, so that no page counts its age in seconds."""
+    """As if all of it were from days ago, so that no page counts its age in seconds; and no run falls silent while much is asked, and reads as stalled."""
     at = timezone.now() - LONG_AGO
     runs = Experiment.objects.filter(project=project)
-    runs.update(created_at=at, started_at=at)
+    runs.update(created_at=at, started_at=at, heartbeat_at=timezone.now() + timedelta(days=1))
     runs.exclude(finished_at=None).update(finished_at=at + timedelta(days=30))
     Alert.objects.filter(project=project).update(opened_at=at, last_seen_at=at)
     Hypothesis.objects.filter(project=project).update(created_at=at)

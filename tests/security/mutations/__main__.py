@@ -1,6 +1,7 @@
-"""`python -m tests.security.mutations [--quick | --listed] [file.md]`: takes each scope away, and prints what became of it as Markdown.
+"""`python -m tests.security.mutations [--quick | --listed | --rights] [file.md]`: takes each scope away, and prints what became of it as Markdown.
 
-`--quick` takes half of them, `--listed` those of `survivors.toml`: what something sees by now can leave it.
+`--quick` takes half of them, `--rights` those that say what a caller may do, `--listed` those of `survivors.toml`: what something sees by now can
+leave it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ def main(arguments: list[str]) -> int:
     named = [each for each in arguments if not each.startswith("-")]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(named[0] if named else f"{folder}/mutations.md")
-        which = {"MUTATIONS": next((word for flag, word in (("--quick", "half"), ("--listed", "listed")) if flag in arguments), "all")}
+        flags = (("--quick", "half"), ("--rights", "rights"), ("--listed", "listed"))
+        which = {"MUTATIONS": next((word for flag, word in flags if flag in arguments), "all")}
         test = [sys.executable, "-m", "pytest", "tests/security/mutations/test_mutations.py", "-q", "--show-capture=no", "--tb=short"]
         ended = subprocess.run(test, env=os.environ | which | {"MUTATIONS_TO": str(target)}, check=False)
         if target.exists():

@@ -1,4 +1,8 @@
-"""What narrows a question to whose it is, found in the code: conditions on a key of the record that leads to a team, visibility, roles, related rows."""
+"""What narrows a question to whose it is, found in the code: conditions on a key of the record that leads to a team, visibility, roles, related rows.
+
+And what a token's scope, its project and an operator's rights narrow it to: `caller.within("project")`, `caller.made("made_with")`, `logs_alone`,
+`is_operator`, and whatever refuses somebody for a right that is not there.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,13 @@ MANAGING = {
     *ASKING, "all", "named", "addressed", "exists", "count", "order_by", "values_list", "values", "select_related", "prefetch_related", "first", "exclude",
     "current", "standing", "annotate", "iterator", "only", "defer", "in_bulk", "earliest", "latest", "aggregate", "distinct", "running", "select_for_update",
 }  # fmt: skip
+# What a caller says of itself, and what it says when it is taken away: everybody is an operator then, and no token reaches only its own.
+CLAIMS = {"is_operator": True, "logs_alone": False}
+NARROWINGS = ("within", "made")  # of a caller: what a token sees of rows, by the name of a field
+REFUSING = ("require", "refuse", "operator")  # how functions begin that refuse somebody
+REFUSALS = {"Forbidden", "PermissionDenied"}  # what they raise
+ALSO_OF_RIGHTS = {"refuse_wider", "refuse_last_operator"}  # which say another word
+ALL_ROWS = "~__import__('django.db.models').db.models.Q(pk__in=[])"  # which no other condition swallows, as it would an empty one
 LOOKUPS = {"in", "exact", "pk", "id", "slug"}
 SQL = re.compile(r"team_id = %\(team\)s AND project_id = %\(project\)s|\(team_id, project_id\) IN %\(places\)s")
 STATEMENTS = ("metrics.store.statements", "metrics.store.evidence_rows", "metrics.store.crossed_rows", "metrics.store.live_rows", "metrics.store.point_rows",
@@ -86,6 +97,19 @@ def related_names() -> set[str]:
     """The names by which a row has the rows that lead to it."""
     models = [model for app in APPS if apps.is_installed(app) for model in apps.get_app_config(app).get_models()]
     return {relation.get_accessor_name() for model in models for relation in model._meta.related_objects if relation.get_accessor_name()}
+
+
+@cache
+def refusers() -> frozenset[str]:
+    """The names of the functions that refuse somebody for a right that is not there."""
+    trees = (ast.parse(text_of(path.relative_to(ROOT))) for app in APPS for path in sorted((ROOT / app).rglob("*.py")))
+    functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith(REFUSING))
+    return frozenset(each.name for each in functions if each.name in ALSO_OF_RIGHTS or any(is_refusal(part) for part in ast.walk(each)))
+
+
+def is_refusal(node: ast.AST) -> bool:
+    """Whether it raises that somebody may not."""
+    return isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and name_of(node.exc) in REFUSALS
 
 
 class Finder(ast.NodeTransformer):
@@ -158,8 +182,10 @@ class Finder(ast.NodeTransformer):
         return any(isinstance(side, ast.Attribute) and side.attr.removesuffix("_id") in self.keys and side.attr.endswith("_id") for side in sides)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Rows of one row: `project.metrics.filter(…)`."""
+        """Rows of one row: `project.metrics.filter(…)`; what a caller says of itself."""
         self.generic_visit(node)
+        if node.attr in CLAIMS and isinstance(node.ctx, ast.Load) and self.is_target(node, "claim", node):
+            return ast.copy_location(kept(ast.Constant(CLAIMS[node.attr]), node), node)
         manager = node.value
         is_rows = isinstance(manager, ast.Attribute) and manager.attr in self.related and node.attr in MANAGING
         if is_rows and self.is_target(node, "rows of a row", f"{ast.unparse(manager)}.{node.attr}"):
@@ -171,6 +197,10 @@ class Finder(ast.NodeTransformer):
         whole = copy.deepcopy(node)
         self.generic_visit(node)
         name, on = name_of(node), node.func.value if isinstance(node.func, ast.Attribute) else None
+        if name in CLAIMS and on is None and self.is_target(node, "claim", whole):
+            return ast.copy_location(kept(ast.Constant(CLAIMS[name]), whole), node)
+        if narrows_by_token(node) and self.is_target(node, "token", whole):
+            return ast.copy_location(kept(ast.parse(ALL_ROWS, mode="eval").body, whole), node)
         if name == "visible_to" and on is not None and self.is_target(node, "visible", whole):
             return ast.copy_location(kept(on, whole), node)
         if name == "teams" and on is not None and not node.args and self.is_target(node, "teams", whole):
@@ -208,7 +238,12 @@ def asks_for_right(call: ast.Call) -> bool:
     """Whether a statement that calls this is there to refuse somebody."""
     name, given = name_of(call), " ".join(map(ast.unparse, call.args))
     is_about_somebody = any(word in given for word in ("caller", "asking", "request"))
-    return name == "require" or (is_about_somebody and name.startswith(("require_", "refuse_strangers", "operator")))
+    return name == "require" or name in refusers() or (is_about_somebody and name.startswith(("require_", "refuse_strangers", "operator")))
+
+
+def narrows_by_token(call: ast.Call) -> bool:
+    """Whether it is `caller.within("project")` or `caller.made("made_with")`: what a token sees of rows, by a field's name."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr in NARROWINGS and [type(each) for each in call.args] == [ast.Constant]
 
 
 def kept(instead: ast.expr, original: ast.AST) -> ast.expr:
