@@ -110,4 +110,4 @@ def keep_an_admin(leaving: Membership) -> None:
     """Raise Conflict where no other admin stays. Locks the team's admins until the transaction ends."""
     admins = list(Membership.objects.select_for_update(of=("self",)).filter(team=leaving.team_id, role=Role.ADMIN, user__is_active=True))
     if admins == [leaving]:
-        raise Conflict(f"{leaving.user} is the last admin of {leaving.team}: make another member admin first.")
+        raise Conflict(f"{leaving.team} would be left without its last admin: make another member admin first.")

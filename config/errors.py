@@ -54,6 +54,13 @@ class NotFound(Refused):
         self.faults = faults
 
 
+class NotAllowed(Refused):
+    """The address is there, and takes another verb."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
 class Conflict(Refused):
     """The record's state forbids it."""
 

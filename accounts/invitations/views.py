@@ -37,7 +37,11 @@ def join(request: HttpRequest) -> HttpResponse:
 
 
 def accepting(request: HttpRequest, invitation: Invitation, key: str) -> HttpResponse:
-    """The page for who is signed in, and the way to the team after yes."""
+    """The page for who is signed in, and the way to the team after yes, or for who is in it already."""
+    inside = Membership.objects.filter(team=invitation.team, user=caller(request).user).select_related("team").first()
+    if inside is not None:
+        messages.info(request, f"You are in {inside.team} already, as {inside.get_role_display().lower()}.")
+        return redirect("teams:team", inside.team.slug)
     if request.method == "POST":
         return welcomed(request, inviting.accept(key, caller(request).user))
     return render(request, "accounts/join.html", {"invitation": invitation, "key": key})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from accounts.signing_in import devices
 from config.errors import TooManyRequests
 from config.web.request_id import address_of
 
-SPAN_S = 300
+SPAN_S, MINUTE_S = 300, 60
 SPAN = timedelta(seconds=SPAN_S)
 # How many times SIGN_IN_FAILURES one account takes from everywhere together, and one network for all accounts.
 EVERYWHERE = 5
@@ -147,7 +148,8 @@ def release(taken: Sequence[Count]) -> None:
 def refusal(full: SignInCount | None, now: datetime) -> TooManyRequests:
     """How long to wait."""
     wait_s = left_s(full, now)
-    return TooManyRequests(f"Too many wrong passwords: wait {wait_s} seconds, then try again.", retry_after_s=wait_s, code="too_many_attempts")
+    wait = f"{math.ceil(wait_s / MINUTE_S)} min" if wait_s > MINUTE_S else f"{wait_s} seconds"
+    return TooManyRequests(f"Too many wrong passwords: wait {wait}, then try again.", retry_after_s=wait_s, code="too_many_attempts")
 
 
 def left_s(full: SignInCount | None, now: datetime) -> int:

@@ -52,6 +52,11 @@ def leave(team: Team, user: User) -> None:
     services.remove_member(membership, by=user, act="member.left")
 
 
+def is_last_admin(team: Team, user: User) -> bool:
+    """Whether the team would have no admin without this one."""
+    return list(Membership.objects.filter(team=team, role=Role.ADMIN, user__is_active=True).values_list("user", flat=True)[:2]) == [user.pk]
+
+
 def administered(caller: Caller, slug: str) -> Team:
     """The team with this slug, for its admins. Raises NotFound, or Forbidden for other members."""
     team = seen(caller, slug)

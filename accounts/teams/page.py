@@ -16,6 +16,7 @@ from accounts.teams import lines
 
 MEMBERS_MOST = 500
 LINES_SHOWN = 7
+COMING_AND_GOING = ("sign_in.done", "sign_in.ended")
 CAN = (
     ("See projects, runs and files", Role.VIEWER),
     ("Log runs, tag, note, state hypotheses", Role.EDITOR),
@@ -75,8 +76,8 @@ class TeamPage:
 
     @cached_property
     def lines(self) -> list[object]:
-        """The last lines of the audit. Only admins see them."""
-        return list(lines.of_team(self.team)[:LINES_SHOWN]) if self.is_admin else []
+        """The last lines of the audit but for the coming and going of members. Only admins see them."""
+        return list(lines.of_team(self.team).exclude(act__in=COMING_AND_GOING)[:LINES_SHOWN]) if self.is_admin else []
 
     @property
     def keep_days(self) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,8 +22,23 @@ from accounts.models import Invitation, Membership, Role, Team
 from accounts.teams import changing
 from accounts.teams.forms import RoleForm, TeamForm
 from accounts.teams.page import TeamPage
-from config.errors import Invalid, NotFound
+from config.errors import Conflict, Invalid, NotFound, TooManyRequests
 from config.web.ignored import ignored
+
+
+def refused_on_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What a verb on a team refuses is said on the page of the team, where something can be done about it."""
+
+    @wraps(view)
+    def said(request: HttpRequest, team_slug: str, **rest: object) -> HttpResponse:
+        try:
+            return view(request, team_slug, **rest)
+        except (Conflict, TooManyRequests) as refused:
+            messages.error(request, str(refused))
+            return redirect("teams:team", team_slug)
+
+    return said
+
 
 # Teams ------------------------------------------------------------------------------------------------------------------------------------
 
@@ -78,6 +94,7 @@ def rename(request: HttpRequest, team_slug: str) -> HttpResponse:
     form = TeamForm(request.POST or None, initial={"name": found.name})
     if request.method == "POST" and form.is_valid():
         changing.rename(found, form.cleaned_data["name"], by=caller(request).user)
+        messages.success(request, f"The team is called {found} now.")
         return redirect("teams:team", found.slug)
     return render(request, "accounts/team_form.html", {"form": form, "team": found, "ignored": ignored(request.GET, ())}, status=422 if form.errors else 200)
 
@@ -95,6 +112,7 @@ def member_of(found: Team, membership_id: int) -> Membership:
 
 @login_required
 @require_POST
+@refused_on_page
 def change_role(request: HttpRequest, team_slug: str, membership_id: int) -> HttpResponse:
     """Give a member another role; who steps down as admin may go on looking at the team."""
     membership = member_of(changing.administered(caller(request), team_slug), membership_id)
@@ -109,6 +127,7 @@ def change_role(request: HttpRequest, team_slug: str, membership_id: int) -> Htt
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
+@refused_on_page
 def remove(request: HttpRequest, team_slug: str, membership_id: int) -> HttpResponse:
     """Let a member go, after a page that asks."""
     found = changing.administered(caller(request), team_slug)
@@ -123,6 +142,7 @@ def remove(request: HttpRequest, team_slug: str, membership_id: int) -> HttpResp
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
+@refused_on_page
 def leave(request: HttpRequest, team_slug: str) -> HttpResponse:
     """Go, after a page that asks."""
     found = changing.seen(caller(request), team_slug)
@@ -130,7 +150,7 @@ def leave(request: HttpRequest, team_slug: str) -> HttpResponse:
         changing.leave(found, caller(request).user)
         messages.success(request, f"You are not in {found} any more.")
         return redirect("accounts:account")
-    return render(request, "accounts/member_remove.html", {"team": found})
+    return render(request, "accounts/member_remove.html", {"team": found, "is_last_admin": changing.is_last_admin(found, caller(request).user)})
 
 
 # Invitations ------------------------------------------------------------------------------------------------------------------------------
@@ -139,11 +159,13 @@ def leave(request: HttpRequest, team_slug: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
+@refused_on_page
 def invite(request: HttpRequest, team_slug: str) -> HttpResponse:
     """Make an invitation; the page after it shows its link, this once."""
     found = changing.administered(caller(request), team_slug)
     form = InviteForm(request.POST)
     if not form.is_valid():
+        form.fields[next(iter(form.errors))].widget.attrs["autofocus"] = True
         return shown(request, found, form=form)
     invitation, key = inviting.invite(found, by=caller(request).user, **form.cleaned_data)
     return with_link(request, found, invitation, key)
@@ -160,6 +182,7 @@ def invitation_of(found: Team, invitation_id: uuid.UUID) -> Invitation:
 @never_cache
 @login_required
 @require_POST
+@refused_on_page
 def new_link(request: HttpRequest, team_slug: str, invitation_id: uuid.UUID) -> HttpResponse:
     """Another link for an invitation, shown once."""
     found = changing.administered(caller(request), team_slug)
@@ -175,10 +198,11 @@ def with_link(request: HttpRequest, found: Team, invitation: Invitation, key: st
 
 @login_required
 @require_POST
+@refused_on_page
 def take_back(request: HttpRequest, team_slug: str, invitation_id: uuid.UUID) -> HttpResponse:
     """Let an invitation open nothing any more."""
     found = changing.administered(caller(request), team_slug)
     invitation = invitation_of(found, invitation_id)
     inviting.take_back(invitation, by=caller(request).user)
     messages.success(request, f"The invitation of {invitation.name} is taken back: its link opens nothing any more.")
-    return redirect(reverse("teams:team", args=[team_slug]) + "#invitations")
+    return redirect("teams:team", team_slug)

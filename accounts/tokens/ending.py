@@ -56,6 +56,7 @@ def narrow(token: ApiToken, **asked: object) -> None:
     changes = Narrower(**asked)  # type: ignore[typeddict-item]
     held = ApiToken.objects.select_for_update(of=("self",)).get(pk=token.pk)  # as it is now: another request may have narrowed it meanwhile
     refuse_wider(held, changes)
+    said = [f"scope {held.scope} to {value}" if name == "scope" else name for name, value in changes.items()]
     for name, value in changes.items():
         setattr(held, name, value)
         setattr(token, name, value)
@@ -63,7 +64,7 @@ def narrow(token: ApiToken, **asked: object) -> None:
         return
     held.save(update_fields=list(changes))
     shrink_made(held)
-    record("token.changed", on=token, details={"changed": ", ".join(changes)})
+    record("token.changed", on=token, details={"changed": ", ".join(said)})
 
 
 def shrink_made(token: ApiToken) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from accounts.access import Caller, caller
-from accounts.models import ApiToken, Scope, Team, User
+from accounts.models import ApiToken, Role, Scope, Team, User
 from accounts.tokens import issuing
 from config.errors import Invalid
 from projects.models import Project
@@ -27,31 +28,27 @@ MAY = {
 }
 
 
-class ByName(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A team or a project by its name."""
-
-    widget = forms.Select(attrs={"class": "select"})
-
-
 class TokenForm(forms.Form):
     """A new token. The password is asked for where it was given more than an hour ago."""
 
     name = forms.CharField(max_length=100, label="Name", widget=forms.TextInput(attrs={**TEXT, "placeholder": "gpu7", "autocomplete": "off"}))
-    team = ByName(queryset=Team.objects.none(), label="Team", empty_label=None)
-    project = ByName(queryset=Project.objects.none(), label="Projects", required=False, empty_label="all of the team")
+    reach = forms.ChoiceField(label="Projects", widget=forms.Select(attrs={"class": "select"}))
     expires_on = forms.DateField(required=False, label="Last day", widget=forms.DateInput(attrs={**TEXT, "type": "date"}, format="%Y-%m-%d"))
     scope = forms.ChoiceField(required=False, choices=issuing.GIVEN)
     password = forms.CharField(
-        required=False, strip=False, label="Your password", max_length=4096, widget=forms.PasswordInput(attrs={**TEXT, "autocomplete": "current-password"})
+        strip=False,
+        label="Your password",
+        max_length=4096,
+        error_messages={"required": issuing.ASK},
+        widget=forms.PasswordInput(attrs={**TEXT, "autocomplete": "current-password"}),
     )
 
     def __init__(self, caller: Caller, data: QueryDict | None = None) -> None:
         super().__init__(data, initial={"expires_on": (timezone.now() + timedelta(days=min(settings.TOKEN_MAX_DAYS or DAYS, DAYS))).date()})
         self.caller = caller
-        current = Project.objects.visible_to(caller).current().order_by("name")
-        self.fields["team"].queryset = caller.teams()  # type: ignore[attr-defined]
-        self.fields["project"].queryset = Project.objects.visible_to(caller)  # type: ignore[attr-defined]
-        self.fields["project"].choices = [("", "all of the team"), *current.values_list("pk", "name")[:PROJECTS_MOST]]  # type: ignore[attr-defined]
+        teams = list(caller.teams())
+        self.fields["reach"].choices = reaches(caller, teams)  # type: ignore[attr-defined]
+        self.fields["reach"].initial = next((team.pk for team in teams if caller.roles[team.pk].allows(Role.EDITOR)), None)
         if not issuing.needs_password(caller):
             del self.fields["password"]
 
@@ -71,19 +68,21 @@ class TokenForm(forms.Form):
         except Invalid as refused:
             raise forms.ValidationError(str(refused)) from refused
 
-    def clean(self) -> dict[str, Any]:  # Any: values of several fields
-        """A project is one of the team's."""
-        cleaned = super().clean() or {}
-        project, team = cleaned.get("project"), cleaned.get("team")
-        if project is not None and team is not None and project.team_id != team.pk:
-            self.add_error("project", f"{project.name} is a project of another team.")
-        return cleaned
-
     def issue(self) -> tuple[ApiToken, str]:
         """The new token and its secret."""
         made = self.cleaned_data
         scope = Scope(made["scope"] or Scope.INGEST)
-        return issuing.mint(self.caller, issuing.Wanted(made["name"], made["team"], scope, made["project"], made["expires_on"]))
+        project = Project.objects.visible_to(self.caller).select_related("team").filter(pk=made["reach"]).first()
+        team = project.team if project else self.caller.teams().get(pk=made["reach"])
+        return issuing.mint(self.caller, issuing.Wanted(made["name"], team, scope, project, made["expires_on"]))
+
+
+def reaches(caller: Caller, teams: list[Team]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a token may be for: of each team all, or one of its projects."""
+    found: dict[uuid.UUID, list[tuple[str, str]]] = {team.pk: [(str(team.pk), f"all of {team.name}")] for team in teams}
+    for pk, team_id, name in Project.objects.visible_to(caller).current().order_by("name").values_list("pk", "team", "name")[:PROJECTS_MOST]:
+        found[team_id].append((str(pk), name))
+    return [(team.name, found[team.pk]) for team in teams]
 
 
 class NarrowForm(forms.Form):

@@ -8,8 +8,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import caller
 from accounts.models import ApiToken, Scope
@@ -55,14 +56,19 @@ def narrow_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     return redirect("accounts:account")
 
 
+@never_cache
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
-    """End one of one's own tokens."""
+    """End one of one's own tokens, after a page that asks."""
     token = own(request, token_id)
-    ending.revoke(token)
-    messages.success(request, f"{token} is revoked. Scripts that carry it are refused from now on.")
-    return redirect("accounts:account")
+    made = list(ApiToken.objects.usable(at=timezone.now()).made_by([token]))
+    if request.method == "POST":
+        ending.revoke(token)
+        too = f", and {len(made)} token{'s' * (len(made) != 1)} that it made" if made else ""
+        messages.success(request, f"{token} is revoked{too}. Scripts that carry it are refused from now on.")
+        return redirect("accounts:account")
+    return render(request, "accounts/token_revoke.html", {"token": token, "made": made})
 
 
 def own(request: HttpRequest, token_id: uuid.UUID) -> ApiToken:

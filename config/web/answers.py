@@ -14,13 +14,14 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import Resolver404, resolve
 from rest_framework import exceptions
 from rest_framework import status as http
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable
+from config.errors import CHALLENGE, BadRequest, Fault, Forbidden, Invalid, NotAllowed, NotFound, Refused, TooLarge, Unavailable
 from config.web.request_id import request_id
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ API = ("/api/", "/health", "/ready", "/metrics")
 JSON = "application/json"
 BEYOND_TIME = "The request names a moment that no calendar holds in UTC: give one from year 1 to 9999."
 NOWHERE = "There is nothing at this address, or it is not yours."
+ANOTHER_VERB = "Nothing takes %s at this address: go back to the page, and send its form from there."
 BROKEN = "Something broke on the server. Nothing you sent was acknowledged. Tell the operator this id: %s"
 
 
@@ -89,19 +91,45 @@ def page(request: HttpRequest, *, status: int, title: str, message: str) -> Http
 
 
 TITLES = {
-    401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Not now", 413: "Too large", 422: "Not valid", 429: "Too many at once",
-    503: "Not available just now",
+    401: "Sign in first", 403: "Not allowed", 404: "Not found", 405: "Not this way", 409: "Not now",
+    413: "Too large", 422: "Not valid", 429: "Too many at once", 503: "Not available just now",
 }  # fmt: skip
 
 
 def answer(request: HttpRequest, refused: Refused) -> HttpResponse:
     """A refusal in the form that the caller reads."""
-    if request.path.startswith(API) or request.headers.get("Accept") == JSON:
+    if wants_json(request):
         return json_answer(request, refused)
     response = page(request, status=refused.status, title=TITLES.get(refused.status, "That did not work"), message=str(refused))
     for name, value in headers_of(refused).items():
         response[name] = value
     return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a script asks."""
+    return request.path.startswith(API) or request.headers.get("Accept") == JSON
+
+
+def led_back(request: HttpRequest, refused: HttpResponse) -> HttpResponse:
+    """Who opens the address of a form, by Enter in the address bar or after signing in, is led to the page above it; another verb is told of."""
+    above = page_above(request.path) if request.method in ("GET", "HEAD") else ""
+    response = redirect(above) if above else answer(request, NotAllowed(ANOTHER_VERB % request.method))
+    response["Allow"] = refused["Allow"]
+    return response
+
+
+def page_above(path: str) -> str:
+    """The nearest address above a path at which something answers."""
+    parts = path.strip("/").split("/")
+    for n in range(len(parts) - 1, 0, -1):
+        for address in (f"/{'/'.join(parts[:n])}/", f"/{'/'.join(parts[:n])}"):
+            try:
+                resolve(address)
+            except Resolver404:
+                continue
+            return address
+    return "/"
 
 
 class RefusalMiddleware:
@@ -111,8 +139,9 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on."""
-        return self.get_response(request)
+        """Pass the request on; whoever comes with the wrong verb is led to the page."""
+        response = self.get_response(request)
+        return led_back(request, response) if response.status_code == http.HTTP_405_METHOD_NOT_ALLOWED and not wants_json(request) else response
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: dict[str, object]) -> HttpResponse | None:
         """Nothing has a NUL in its address, and PostgreSQL would not even compare it."""

@@ -9,7 +9,9 @@
 {{ seconds|duration }}          43 s, 12 min 5 s; also of a timedelta
 {{ experiment|took }}           from start to end, or until now while it runs
 {{ moment|ago }}                3 min ago, the full time on hover
+{{ moment|ahead }}              in 5 d, the full time on hover
 {{ moment|stamp }}              14:29 today, 23 Nov this year, else the date
+{{ moment|full }}               2026-11-23 14:29
 {{ moment|clock }}              14:29:07; `day` gives 23 Nov 2026
 {{ sentence|with_times }}       a sentence whose times ("2026-11-23 14:29 UTC") are in the reader's zone
 {{ experiment|run_style }}      the class of the colour that a run has on every page; {{ style|mark }} the symbol beside it
@@ -106,16 +108,27 @@ def took(experiment: Experiment) -> str:
     return duration((experiment.finished_at or timezone.now()) - experiment.started_at)
 
 
+LARGEST = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"))
+
+
 @register.filter
 def ago(moment: datetime | None) -> str | SafeString:
     """How long ago, in its largest unit; the full time on hover."""
     if moment is None:
         return NONE
     seconds = (timezone.now() - moment).total_seconds()
-    for size, unit in ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, unit in LARGEST:
         if seconds >= size:
             return timed(moment, f"{int(seconds // size)} {unit} ago", "ago")
     return timed(moment, "just now" if seconds < 10 else f"{int(seconds)} s ago", "ago")
+
+
+@register.filter
+def ahead(moment: datetime) -> SafeString:
+    """How long it is until then, to the nearest of its largest unit; the full time on hover."""
+    seconds = (moment - timezone.now()).total_seconds()
+    size, unit = next((each for each in LARGEST if seconds > each[0] - 60), LARGEST[-1])
+    return timed(moment, f"in {max(1, round(seconds / size))} {unit}", "ago")
 
 
 @register.filter
@@ -135,6 +148,12 @@ def stamp(moment: datetime | None) -> str | SafeString:
         return timed(moment, f"{moment:%H:%M} UTC", "stamp")
     day = f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%Y-%m-%d}"
     return timed(moment, f"{day} UTC", "stamp")
+
+
+@register.filter
+def full(moment: datetime) -> SafeString:
+    """The day and the time to the minute."""
+    return timed(moment, f"{moment:%Y-%m-%d %H:%M} UTC", "full")
 
 
 @register.filter
@@ -159,11 +178,11 @@ def day(moment: datetime) -> SafeString:
 @register.filter
 def with_times(sentence: str) -> SafeString:
     """A sentence in which every time that says it is UTC is a <time>. It is escaped before, and what is put in is digits."""
-    timed_sentence = TIME.sub(full, conditional_escape(sentence))
+    timed_sentence = TIME.sub(found_time, conditional_escape(sentence))
     return mark_safe(timed_sentence)  # noqa: S308  # nosec B308 B703
 
 
-def full(found: re.Match[str]) -> str:
+def found_time(found: re.Match[str]) -> str:
     """A time of a sentence as a <time>; as it stands where it is none."""
     try:
         return timed(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), found[0], "full")

@@ -52,6 +52,12 @@ def test_an_admin_reads_sign_ins_of_members_from_when_they_joined(alice, team, c
     assert [line.act for line in lines.of_team(team).filter(about_id=carol.pk)] == ["sign_in.failed"]
 
 
+def test_a_line_of_an_older_day_tells_the_hour_too(browser_for, alice, team, project):
+    record("project.archived", on=project, by=alice)
+    at = AuditEntry.objects.get(act="project.archived").at
+    assert f">{at:%Y-%m-%d %H:%M} UTC</time>" in browser_for(alice).get(f"/teams/{team.slug}/audit").content.decode()
+
+
 def test_lines_about_nobody_and_no_team_are_the_operators(alice, team):
     record("sign_in.failed", on=Subject("user", "nobody"))
     assert not lines.of_team(team).exists()

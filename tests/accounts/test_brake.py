@@ -279,3 +279,9 @@ def test_a_sign_in_without_a_place_is_told_to_come_again_and_is_not_counted(erin
         answer = Client().post(address, {"username": name, "password": "a guess"}, **({"content_type": JSON} if address == API else {}))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert not SignInCount.objects.filter(tried__gt=0).exists()
+
+
+def test_a_long_wait_is_told_in_minutes():
+    now = timezone.now()
+    told = {left_s: str(brake.refusal(SignInCount(ends_at=now + timedelta(seconds=left_s)), now)) for left_s in (245, 60)}
+    assert ("wait 5 min," in told[245], "wait 60 seconds," in told[60]) == (True, True)

@@ -44,6 +44,23 @@ def test_an_admin_makes_a_link_that_is_shown_once(browser_for, alice, team):
     assert not Invitation.objects.filter(digest=key).exists()
 
 
+def test_the_page_of_a_team_stands_where_whoever_invited_is_gone(browser_for, alice, team):
+    Invitation.objects.create(team=team, name="dora", role="viewer", made_by=None, ends_at=timezone.now() + timedelta(days=7))
+    assert "by somebody who is gone" in browser_for(alice).get(f"/teams/{team.slug}/").content.decode()
+
+
+def test_what_is_wrong_with_an_invitation_has_the_cursor(browser_for, alice, team):
+    page = browser_for(alice).post(f"/teams/{team.slug}/invitations", {"name": "", "role": "viewer", "days": "7"})
+    assert page.status_code == 422
+    assert "autofocus" in re.search(r'<input[^>]+name="name"[^>]*>', page.content.decode())[0]
+
+
+def test_a_team_with_too_many_invitations_says_so_on_its_page(browser_for, alice, team, monkeypatch):
+    monkeypatch.setattr(inviting, "HOUR_MOST", 0)
+    answer = browser_for(alice).post(f"/teams/{team.slug}/invitations", {"name": "dora", "role": "viewer", "days": "7"}, follow=True)
+    assert (answer.redirect_chain[-1][0], "wait a while" in answer.content.decode()) == (f"/teams/{team.slug}/", True)
+
+
 @pytest.mark.parametrize("name", ["erin@example.com", "nobody@example.com", "erin", "nobody"])
 def test_whom_an_invitation_is_for_is_not_looked_up(api_for, alice, erin, carol, team, name):
     answer = api_for(alice).post(f"/api/v1/teams/{team.slug}/invitations", {"name": name}, content_type=JSON)
@@ -159,6 +176,12 @@ def test_a_member_does_not_use_up_an_invitation(team, alice, erin):
     with pytest.raises(Conflict):
         inviting.accept(key, erin)
     assert inviting.opened_by(key)
+
+
+def test_a_member_who_opens_an_invitation_is_led_to_the_team(browser_for, team, alice, erin):
+    link = f"/join?key={invited(team, alice)}"
+    answer = browser_for(erin).get(link, follow=True)
+    assert (answer.redirect_chain[-1][0], "already, as editor" in answer.content.decode()) == (f"/teams/{team.slug}/", True)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,16 @@ def test_no_password_is_hashed_while_a_transaction_holds_the_record(erin, alice,
     assert set(Noting.depths) == {len(connection.savepoint_ids)}
 
 
+def test_tokens_that_were_ticked_stay_ticked_where_the_form_comes_back(erin, team):
+    kept, ended = (str(ApiToken.issue(user=erin, team=team, name=name)[0].pk) for name in ("kept", "ended"))
+    asked = {"new": NEXT, "again": "another", "end": [ended]}
+    anew = Client().post("/password/new", {"key": passwords.key_for(erin), **asked}).content.decode()
+    page = change(signed_in(erin), **asked).content.decode()
+    for form, words in ((page, "Every other session"), (anew, "Every session")):
+        assert dict(re.findall(r'name="end" value="([^"]+)"( checked)?', form)) == {kept: "", ended: " checked"}
+        assert words in form
+
+
 def test_no_password_that_the_admin_sets_is_hashed_while_a_transaction_holds_the_record(erin, operator, browser_for, settings):
     browser = browser_for(operator)
     settings.PASSWORD_HASHERS = ["tests.accounts.test_people.Noting", "django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -218,6 +228,13 @@ def test_browsers_are_listed_and_signed_out_one_by_one_or_all(erin, bob):
     assert [is_in(each) for each in (here, there, other)] == [True, False, True]
     here.post("/account/sessions/sign-out")
     assert [is_in(each) for each in (here, other, strangers)] == [True, False, True]
+
+
+def test_who_is_signed_in_here_alone_is_offered_no_signing_out_elsewhere(erin):
+    here = signed_in(erin)
+    assert "/account/sessions/sign-out" not in here.get("/account").content.decode()
+    signed_in(erin)
+    assert "Sign out the 1 other" in here.get("/account").content.decode()
 
 
 def test_nobody_signs_out_somebody_else(erin, bob):
@@ -291,6 +308,11 @@ def test_a_forgotten_password_is_set_by_a_letter_that_works_once(erin, settings)
     assert not is_in(there)
     assert browser.post("/password/new", {"key": key, "new": NEXT, "again": NEXT}).status_code == 404
     assert is_in(signed_in(erin, NEXT))
+
+
+def test_the_sign_in_page_says_that_the_password_is_set(erin):
+    answer = Client().post("/password/new", {"key": passwords.key_for(erin), "new": NEXT, "again": NEXT}, follow=True)
+    assert (answer.redirect_chain[-1][0], "The password is set" in answer.content.decode()) == ("/sign-in", True)
 
 
 def test_asking_says_nothing_of_who_there_is(erin, settings):

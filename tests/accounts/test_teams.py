@@ -1,6 +1,7 @@
 import pytest
 from django.test import Client
 
+from accounts.audit.recording import record
 from accounts.models import ApiToken, AuditEntry, Membership, Role, Team
 
 pytestmark = pytest.mark.differs_on_servers("the last admin is held by a lock of the database")
@@ -56,9 +57,11 @@ def test_who_leaves_is_gone_and_so_are_the_tokens(browser_for, token_for, bob, t
 
 def test_the_last_admin_stays_until_there_is_another(browser_for, alice, erin, team):
     browser, address = browser_for(alice), f"/teams/{team.slug}/"
-    assert browser.post(address + "leave").status_code == 409
-    assert browser.post(f"{address}members/{member(alice, team).pk}/role", {"role": "viewer"}).status_code == 409
-    assert browser.post(f"{address}members/{member(alice, team).pk}/remove").status_code == 409
+    assert "You are its last admin" in browser.get(address + "leave").content.decode()
+    for refused, sent in (("leave", {}), (f"members/{member(alice, team).pk}/role", {"role": "viewer"}), (f"members/{member(alice, team).pk}/remove", {})):
+        answer = browser.post(address + refused, sent, follow=True)
+        assert (answer.redirect_chain, "make another member admin first" in answer.content.decode()) == ([(address, 302)], True)
+    assert member(alice, team).role == "admin"
     assert browser.post(f"{address}members/{member(erin, team).pk}/role", {"role": "admin"}).status_code == 302
     assert browser.post(address + "leave").status_code == 302
 
@@ -67,7 +70,8 @@ def test_an_admin_who_is_switched_off_is_none_who_stays(browser_for, alice, erin
     Membership.objects.filter(user=erin).update(role=Role.ADMIN)
     erin.is_active = False
     erin.save()
-    assert browser_for(alice).post(f"/teams/{team.slug}/leave").status_code == 409
+    assert "last admin" in browser_for(alice).post(f"/teams/{team.slug}/leave", follow=True).content.decode()
+    assert member(alice, team)
 
 
 def test_a_member_of_one_team_is_not_changed_from_another(browser_for, alice, carol, bob, team):
@@ -101,3 +105,16 @@ def test_the_page_of_a_team_costs_as_many_queries_whatever_its_size(browser_for,
     browser = browser_for(alice)
     with django_assert_max_num_queries(16):
         assert browser.get(f"/teams/{team.slug}/").status_code == 200
+
+
+def test_another_name_is_said(browser_for, alice, team):
+    page = browser_for(alice).post(f"/teams/{team.slug}/rename", {"name": "Vision"}, follow=True)
+    assert "The team is called Vision now." in page.content.decode()
+
+
+def test_the_page_of_a_team_tells_what_was_done_not_who_came_and_went(browser_for, alice, team, project):
+    record("project.archived", on=project, by=alice)
+    for act in ("sign_in.done", "sign_in.ended"):
+        record(act, on=alice, by=alice, details={"way": "on a page"})
+    page = browser_for(alice).get(f"/teams/{team.slug}/").content.decode()
+    assert ("archived the project" in page, "signed in" in page, "signed out" in page) == (True, False, False)

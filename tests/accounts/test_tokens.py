@@ -765,10 +765,10 @@ def test_the_page_asks_for_the_password_where_the_sign_in_is_older_than_an_hour(
     browser = aged(fresh)
     assert 'name="password"' in browser.get("/account").content.decode()
     for given in ({}, {"password": "a guess"}):
-        assert browser.post("/account/tokens", {**FORM, "team": team.pk, **given}).status_code == 422
+        assert browser.post("/account/tokens", {**FORM, "reach": team.pk, **given}).status_code == 422
     assert not ApiToken.objects.exists()
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk, "password": PASSWORD}).status_code == 200
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk}).status_code == 200, "the password holds for an hour again"
+    assert browser.post("/account/tokens", {**FORM, "reach": team.pk, "password": PASSWORD}).status_code == 200
+    assert browser.post("/account/tokens", {**FORM, "reach": team.pk}).status_code == 200, "the password holds for an hour again"
 
 
 def test_a_session_that_does_not_say_when_it_began_is_an_old_one(browser_for, alice, team):
@@ -776,14 +776,14 @@ def test_a_session_that_does_not_say_when_it_began_is_an_old_one(browser_for, al
     session = browser.session
     del session[PROVED_AT]
     session.save()
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk}).status_code == 422
+    assert browser.post("/account/tokens", {**FORM, "reach": team.pk}).status_code == 422
 
 
 @pytest.mark.parametrize("address", ["/sign-in", "/admin/login/"])
 def test_a_sign_in_on_either_page_is_a_proof(operator, team, address):
     browser = Client()
     browser.post(address, {"username": "operator", "password": PASSWORD})
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk}).status_code == 200
+    assert browser.post("/account/tokens", {**FORM, "reach": team.pk}).status_code == 200
 
 
 def test_the_api_asks_too_of_a_session_and_of_a_jwt(browser_for, alice, team):
@@ -812,14 +812,14 @@ def test_the_admin_asks_too(browser_for, operator, alice, team):
 
 def test_guesses_at_the_password_again_have_the_brake(browser_for, alice, team):
     browser = aged(browser_for(alice))
-    found = [browser.post("/account/tokens", {**FORM, "team": team.pk, "password": "a guess"}).status_code for _ in range(11)]
+    found = [browser.post("/account/tokens", {**FORM, "reach": team.pk, "password": "a guess"}).status_code for _ in range(11)]
     assert found == [422] * 10 + [429]
 
 
 def test_wrong_passwords_at_minting_are_told_in_the_audit(browser_for, operator, alice, team):
     browser = aged(browser_for(alice))
     assert send(browser, "POST", TOKENS, name="n", password="a guess").status_code == 422
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk, "password": "a guess"}).status_code == 422
+    assert browser.post("/account/tokens", {**FORM, "reach": team.pk, "password": "a guess"}).status_code == 422
     root = aged(browser_for(operator))
     sent = {"user": alice.pk, "team": team.pk, "name": "gpu7", "scope": "read", "password": "a guess"}
     assert root.post("/admin/accounts/apitoken/add/", sent).status_code == 200
@@ -837,8 +837,8 @@ def test_a_setting_bounds_how_long_a_token_holds(settings, browser_for, alice, t
     assert abs(ApiToken.objects.get(pk=endless["id"]).expires_at - last) < timedelta(minutes=5)
     refused = send(session, "POST", TOKENS, name="n", expires_at=(last + timedelta(days=2)).isoformat())
     assert (refused.status_code, "30 days" in message(refused)) == (422, True)
-    assert session.post("/account/tokens", {**FORM, "team": team.pk, "expires_on": str((last + timedelta(days=2)).date())}).status_code == 422
-    assert session.post("/account/tokens", {**FORM, "team": team.pk, "expires_on": str(last.date())}).status_code == 200
+    assert session.post("/account/tokens", {**FORM, "reach": team.pk, "expires_on": str((last + timedelta(days=2)).date())}).status_code == 422
+    assert session.post("/account/tokens", {**FORM, "reach": team.pk, "expires_on": str(last.date())}).status_code == 200
     assert not ApiToken.objects.filter(expires_at=None).exists()
 
 
@@ -884,13 +884,53 @@ def test_the_form_offers_the_projects_of_ones_teams_and_takes_one_of_the_team(br
     page = browser.get("/account").content.decode()
     assert "digits" in page
     assert "secret plan" not in page
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk, "project": theirs.pk}).status_code == 422
-    assert browser.post("/account/tokens", {**FORM, "team": team.pk, "project": project.pk}).status_code == 200
+    assert browser.post("/account/tokens", {**FORM, "reach": theirs.pk}).status_code == 422
+    assert browser.post("/account/tokens", {**FORM, "reach": project.pk}).status_code == 200
     assert ApiToken.objects.get().project == project
 
 
+def test_the_form_begins_where_one_may_edit_and_a_project_names_its_team(browser_for, alice, team):
+    first = Team.objects.create(name="A team to look at")
+    Membership.objects.create(team=first, user=alice, role=Role.VIEWER)
+    theirs = Project.objects.create(team=first, name="looked at")
+    browser = browser_for(alice)
+    page = browser.get("/account").content.decode()
+    assert f'<option value="{team.pk}" selected>all of {team.name}</option>' in page
+    assert f'<optgroup label="{first.name}">' in page
+    assert browser.post("/account/tokens", {**FORM, "reach": theirs.pk}).status_code == 200
+    assert (ApiToken.objects.get().team, ApiToken.objects.get().project) == (first, theirs)
+
+
+def test_without_a_team_the_page_leads_to_one(browser_for):
+    lone = User.objects.create_user("lone", password=PASSWORD)
+    page = browser_for(lone).get("/account").content.decode()
+    assert ("You need a team first" in page, 'action="/account/tokens"' in page) == (True, False)
+
+
+def test_a_token_is_revoked_after_a_page_that_names_what_ends_with_it(browser_for, alice, team):
+    maker = ApiToken.issue(user=alice, team=team, name="laptop")[0]
+    ApiToken.issue(user=alice, team=team, name="of the sweep", parent=maker)
+    browser, address = browser_for(alice), f"/account/tokens/{maker.pk}/revoke"
+    assert "of the sweep" in browser.get(address).content.decode()
+    assert ApiToken.objects.usable(at=timezone.now()).count() == 2
+    assert "is revoked, and 1 token that it made" in browser.post(address, follow=True).content.decode()
+    assert not ApiToken.objects.usable(at=timezone.now()).exists()
+
+
+def test_nothing_is_chosen_for_a_token_from_before_until_somebody_does(browser_for, alice, team):
+    ApiToken.issue(user=alice, team=team, name="old", scope=Scope.BEFORE)
+    page = browser_for(alice).get("/account").content.decode()
+    assert '<option value="">narrow to…</option>' in page
+
+
+def test_a_narrowed_token_tells_from_what_to_what(alice, team):
+    token = ApiToken.issue(user=alice, team=team, name="laptop", scope=Scope.WRITE)[0]
+    ending.narrow(token, scope=Scope.READ)
+    assert AuditEntry.objects.get(act="token.changed").sentence.endswith("scope write to read")
+
+
 def test_a_token_made_without_a_word_logs_alone(browser_for, alice, team):
-    browser_for(alice).post("/account/tokens", {"name": "gpu7", "team": team.pk})
+    browser_for(alice).post("/account/tokens", {"name": "gpu7", "reach": team.pk})
     assert ApiToken.objects.get().scope == "ingest"
 
 

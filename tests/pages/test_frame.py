@@ -12,7 +12,7 @@ from accounts.models import ApiToken, Membership, Role, Team
 from experiments.models import Experiment
 from experiments.notation.numerals import decimals_of, number
 from experiments.stalled import is_stalled
-from experiments.templatetags.readings import ago, delta, duration
+from experiments.templatetags.readings import ago, ahead, delta, duration
 from projects.models import Project, ProjectMetric
 from tests.conftest import PASSWORD
 
@@ -31,6 +31,34 @@ def test_a_stranger_to_the_server_is_sent_to_sign_in_and_back():
     answer = Client().get("/projects/a/b/?q=x")
     assert answer.status_code == 302
     assert answer["Location"] == "/sign-in?next=/projects/a/b/%3Fq%3Dx"
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("/teams/{team}/invitations", "/teams/{team}/"),
+        ("/teams/{team}/members/1/role", "/teams/{team}/"),
+        ("/account/profile", "/account"),
+        ("/account/tokens/00000000-0000-4000-8000-000000000000/narrow", "/account"),
+        ("/projects/{team}/digits/metrics/suggestions", "/projects/{team}/digits/metrics/"),
+        ("/alerts/1/silence", "/alerts/"),
+    ],
+)
+def test_who_opens_the_address_of_a_form_is_led_to_its_page(browser_for, alice, team, project, address, page):
+    address, page = address.format(team=team.slug), page.format(team=team.slug)
+    assert browser_for(alice).get(address, follow=True).redirect_chain[-1] == (page, 302)
+    entered = Client().post(SIGN_IN, {"username": "alice", "password": PASSWORD, "next": address}, follow=True)
+    assert entered.redirect_chain[-1] == (page, 302)
+
+
+def test_another_verb_is_told_on_a_page_and_to_a_script_in_its_own_words(browser_for, alice):
+    refused = browser_for(alice).put("/account")
+    assert (refused.status_code, refused["Allow"], "Nothing takes PUT" in refused.content.decode()) == (405, "GET, HEAD", True)
+    assert browser_for(alice).put("/api/v1/teams", content_type="application/json").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_who_is_signed_out_is_offered_to_sign_in_where_nothing_is(db):
+    assert 'class="btn primary" href="/sign-in"' in Client().get("/nowhere").content.decode()
 
 
 @pytest.mark.differs_on_servers("names are compared by the database")
@@ -55,14 +83,15 @@ def test_sign_in_sends_nobody_to_another_site(alice):
 @pytest.mark.differs_on_servers("sessions are in the record")
 def test_signing_out_takes_a_post_and_ends_the_session(browser_for, alice):
     browser = browser_for(alice)
-    assert browser.get("/sign-out").status_code == 405
+    assert browser.get("/sign-out")["Location"] == "/"
+    assert browser.get("/account").status_code == 200
     assert browser.post("/sign-out").status_code == 302
     assert browser.get("/account").status_code == 302
 
 
 def test_a_token_is_shown_once_with_lines_that_log_a_point(browser_for, alice, team):
     browser = browser_for(alice)
-    made = browser.post("/account/tokens", {"name": "gpu7", "team": team.pk})
+    made = browser.post("/account/tokens", {"name": "gpu7", "reach": team.pk})
     secret = re.search(r"rp_[\w-]{20,}", made.content.decode()).group()
     assert ApiToken.objects.usable(at=timezone.now()).get(digest=ApiToken.hashed(secret)).user == alice
     assert "import</span> research_platform" in made.content.decode()
@@ -72,14 +101,14 @@ def test_a_token_is_shown_once_with_lines_that_log_a_point(browser_for, alice, t
 
 def test_a_token_ends_on_the_day_that_was_given(browser_for, alice, team):
     browser, today = browser_for(alice), timezone.now().date()
-    assert browser.post("/account/tokens", {"name": "a", "team": team.pk, "expires_on": str(today - timedelta(days=1))}).status_code == 422
-    browser.post("/account/tokens", {"name": "b", "team": team.pk, "expires_on": str(today + timedelta(days=1))})
+    assert browser.post("/account/tokens", {"name": "a", "reach": team.pk, "expires_on": str(today - timedelta(days=1))}).status_code == 422
+    browser.post("/account/tokens", {"name": "b", "reach": team.pk, "expires_on": str(today + timedelta(days=1))})
     assert ApiToken.objects.get().expires_at.date() == today + timedelta(days=1)
 
 
 def test_nobody_makes_a_token_for_a_team_of_others(browser_for, alice, carol):
     theirs = Team.objects.get(members=carol)
-    assert browser_for(alice).post("/account/tokens", {"name": "x", "team": theirs.pk}).status_code == 422
+    assert browser_for(alice).post("/account/tokens", {"name": "x", "reach": theirs.pk}).status_code == 422
     assert not ApiToken.objects.exists()
 
 
@@ -226,6 +255,14 @@ def test_a_duration_is_read_in_two_units(seconds, shown):
 def test_how_long_ago_is_said_in_the_largest_unit():
     assert "3 min ago" in ago(timezone.now() - timedelta(seconds=190))
     assert ago(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [(timedelta(days=7, minutes=-2), "in 7 d"), (timedelta(days=5, hours=3), "in 5 d"), (timedelta(hours=23), "in 23 h"), (timedelta(seconds=20), "in 1 min")],
+)
+def test_how_long_something_still_holds_does_not_jump_a_minute_after_it_was_made(left, said):
+    assert f">{said}<" in ahead(timezone.now() + left)
 
 
 def test_a_running_experiment_is_stalled_once_it_is_silent_for_ten_minutes(experiment):

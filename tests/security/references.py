@@ -133,7 +133,7 @@ ASKS: dict[tuple[str, str], list[Ask]] = {
         )),
     ],
     (PROJECT + "views/", "POST"): [Ask(body={"name": "{view_name}", "query": "?q=loss"}), Ask(body={"name": "mine", "query": "?tag={tag}&q={text}"})],
-    ("account/tokens", "POST"): [Ask(body={"name": "gpu7", "team": "{team}"}), Ask(body={"name": "gpu7", "team": "{team}", "project": "{project}"})],
+    ("account/tokens", "POST"): [Ask(body={"name": "gpu7", "reach": "{team}"}), Ask(body={"name": "gpu7", "reach": "{project}"})],
     ("account/profile", "POST"): [Ask(body={"name": "Me", "email": "{email}", "present": PASSWORD})],
     ("account/password", "POST"): [Ask(body={"present": PASSWORD, "new": NEXT, "again": NEXT, "end": "{token}"})],
     ("password/forgotten", "POST"): [Ask(body={"name": "{user}"})],

@@ -42,6 +42,7 @@ OF_THE_TEAM = (
     *(TEAM + end for end in ("", "audit", "invitations", "invitations/<uuid:invitation_id>/link")),
     "api/v1/projects", "api/v1/experiments", "api/v1/hypotheses", "api/v1/alerts", "api/v1/audit",
 )  # fmt: skip
+OWN_ALONE = "account/tokens/<uuid:token_id>/revoke"  # an operator has no part in another's tokens on these pages
 PAGES, EDITOR, VIEWER, BY_TOKEN, BY_JWT, OPERATOR = "admin", "editor", "viewer", "of both teams", "by JWT", "operator"
 LIMITED, LOGGING = "of one project", "that logs alone"
 Rows = dict[tuple[str, Any], tuple[Any, ...]]
@@ -287,7 +288,9 @@ def test_what_is_refused_is_there_for_who_may_see_it(worlds):
     whole = [
         replace(request, who=OPERATOR)
         for request, _ in worlds.swaps([0], [BY_TOKEN])
-        if request.verb == "GET" and (request.swap.startswith("all of") or (len(places[request.route]) == 1 and request.swap.startswith("path")))
+        if request.verb == "GET"
+        and request.route != OWN_ALONE
+        and (request.swap.startswith("all of") or (len(places[request.route]) == 1 and request.swap.startswith("path")))
     ]
     needs_more = 422  # a query that the address alone does not have
     assert len(whole) > 30
