@@ -139,7 +139,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # as above
         self.knock: Knock | None = None
         self.parser_class = partial(Request, gate=server.gate, peer=self.peer)
         super().__init__(server, sock, addr, adj, map=map)
-        self.sendbuf_len = min(self.sendbuf_len, SENT_AT_ONCE)
+        self.sendbuf_len: int = min(self.sendbuf_len, SENT_AT_ONCE)
         self.server = Behind(server, self)
 
     def wake(self) -> None:
