@@ -66,6 +66,21 @@ def test_a_team_invites_however_many_another_has_invited(elsewhere, team, alice)
     assert inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)[0].team == team
 
 
+def test_who_is_member_elsewhere_or_invited_beside_members_is_asked_and_not_led_on(elsewhere, team, alice, browser_for):
+    dora = User.objects.create_user("dora")
+    Membership.objects.create(team=elsewhere, user=dora, role=Role.VIEWER)
+    _, key = inviting.invite(team, name="dora", role=Role.VIEWER, by=alice)
+    page = browser_for(dora).get(f"/join?key={key}")
+    assert page.status_code == 200
+    assert not Membership.objects.filter(team=team, user=dora).exists()
+    assert browser_for(dora).post("/join", {"key": key}).status_code == 302
+    assert Membership.objects.filter(team=team, user=dora).exists()
+
+
+def test_the_last_admin_is_told_so_however_many_other_teams_have(elsewhere, team, alice, browser_for):
+    assert "You are its last admin" in browser_for(alice).get(f"/teams/{team.slug}/leave").content.decode()
+
+
 def test_a_person_makes_links_however_many_others_made(elsewhere, alice):
     zoe = User.objects.get(username="zoe")
     for n in range(inviting.LINKS_MOST):
