@@ -1,4 +1,4 @@
-"""The lane of heavy requests: two of a person work at once, a few wait a moment, and the others are told to come again. Each process has its own.
+"""The lane of heavy requests: two of a person work at once, a few wait a moment. Each process has its own.
 
 A thread that waits or works is one that answers nobody else, so all persons together hold three quarters of a process's threads at most: the others
 are there for pages, for points and for /health. A file that is made while it is sent holds its place until it is sent, or its reader is gone.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -45,6 +46,14 @@ class Place:
                 self.lane.forget(self.who)
 
 
+@dataclass(eq=False)
+class Waiter:
+    """One request of `who` that waits for a place."""
+
+    who: object
+    is_sent_away: bool = False
+
+
 class Lane:
     """Who works and who waits, of a process with `threads` threads."""
 
@@ -52,7 +61,7 @@ class Lane:
         self.working_most, self.waiting_most, self.patience_s = max(1, threads // 2), threads // 4, patience_s
         self.changed = threading.Condition()
         self.working: Counter[object] = Counter()
-        self.waiting: Counter[object] = Counter()
+        self.waiting: list[Waiter] = []
 
     def enter(self, who: object) -> Place:
         """A place for one request of `who`, waited for where it must be. Raises TooManyRequests where there is none, and no room to wait."""
@@ -69,18 +78,27 @@ class Lane:
     def wait(self, who: object) -> None:
         """Wait for room. Raises TooManyRequests."""
         said = CROWDED if self.working[who] >= EACH_MOST else FULL
-        is_crowded = self.waiting[who] >= WAITING_MOST or self.waiting.total() >= self.waiting_most
-        if is_crowded or not self.has_come(who):
+        self.make_room(who)
+        if len(self.waiting) >= self.waiting_most or not self.has_come(Waiter(who)):
             raise TooManyRequests(said, retry_after_s=RETRY_AFTER_S, code=CODE)
 
-    def has_come(self, who: object) -> bool:
+    def make_room(self, who: object) -> None:
+        """Where as many of somebody wait as may, send away the one that has waited for longest: it may be of a page that was left."""
+        own = [waiter for waiter in self.waiting if waiter.who == who]
+        if len(own) >= WAITING_MOST:
+            own[0].is_sent_away = True
+            self.waiting.remove(own[0])
+            self.changed.notify_all()
+
+    def has_come(self, waiter: Waiter) -> bool:
         """Whether room came in time."""
-        self.waiting[who] += 1
+        self.waiting.append(waiter)
         try:
-            return self.changed.wait_for(lambda: self.has_room(who), timeout=self.patience_s)
+            self.changed.wait_for(lambda: waiter.is_sent_away or self.has_room(waiter.who), timeout=self.patience_s)
         finally:
-            self.waiting[who] -= 1
-            self.waiting += Counter()  # whoever is gone is forgotten
+            if not waiter.is_sent_away:
+                self.waiting.remove(waiter)
+        return not waiter.is_sent_away and self.has_room(waiter.who)
 
     def forget(self, who: object) -> None:
         """One request of `who` is over; the lane is held."""

@@ -35,11 +35,11 @@ def lane() -> Lane:
 
 def waiting(lane: Lane, who: str, count: int) -> list[threading.Thread]:
     """Requests that wait for a place, and leave it at once when they have it."""
-    before = lane.waiting.total()
+    before = len(lane.waiting)
     threads = [threading.Thread(target=lambda: lane.enter(who).leave()) for _ in range(count)]
     for thread in threads:
         thread.start()
-    until(lambda: lane.waiting.total() == before + count, "requests that wait")
+    until(lambda: len(lane.waiting) == before + count, "requests that wait")
     return threads
 
 
@@ -58,15 +58,29 @@ def test_another_person_begins_at_once(lane):
     assert len(held) == lane.working.total() == EACH_MOST
 
 
-def test_what_finds_no_room_to_wait_is_refused_at_once_and_told_when_to_come_again(lane):
+def test_what_has_waited_for_longest_makes_way_for_a_new_request_of_the_same_person_and_is_told_when_to_come_again(lane):
     held = [lane.enter("ann") for _ in range(EACH_MOST)]
-    threads = waiting(lane, "ann", WAITING_MOST)
-    with pytest.raises(TooManyRequests, match="2 large requests of yours") as refused:
-        lane.enter("ann")
-    assert (refused.value.code, refused.value.retry_after_s) == ("too_many_heavy_requests", 5)
+    told: list[TooManyRequests] = []
+
+    def asks() -> None:
+        try:
+            lane.enter("ann").leave()
+        except TooManyRequests as refused:
+            told.append(refused)
+
+    oldest = threading.Thread(target=asks)
+    oldest.start()
+    until(lambda: len(lane.waiting) == 1, "the oldest that waits")
+    threads = waiting(lane, "ann", WAITING_MOST - 1)
+    newest = threading.Thread(target=lambda: lane.enter("ann").leave())
+    newest.start()
+    oldest.join(WAITS_S)
+    assert [(refused.code, refused.retry_after_s) for refused in told] == [("too_many_heavy_requests", 5)]
+    assert "2 large requests of yours" in str(told[0])
+    assert len(lane.waiting) == WAITING_MOST
     for place in held:
         place.leave()
-    for thread in threads:
+    for thread in [*threads, newest]:
         thread.join(WAITS_S)
     assert not lane.working.total()
 

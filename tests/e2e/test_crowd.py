@@ -237,7 +237,7 @@ def test_5_deltas_are_against_whoever_is_pinned_and_coloured_by_the_direction(vi
     settled(page)
     mean = statistics.mean(points(number)[-1] for number in range(5, 10))
     change = statistics.mean(points(number)[-1] for number in range(10, 15)) - mean
-    delta = page.locator("#arms tbody tr").filter(has_text="wider · 10").locator(".delta")
+    delta = page.locator("#arms tbody tr").filter(has_text="lr 0.001 · width 64").locator(".delta")
     assert exact(delta) == pytest.approx(change)
     expect(delta).to_have_class(re.compile("better" if change > 0 else "worse"))
 
