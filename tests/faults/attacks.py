@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\nCookie: csrftoken=" + "a" * 32 + "\r\n"
 JSON = "Content-Type: application/json\r\n"
 MULTIPART = "Content-Type: multipart/form-data; boundary=b\r\n"
 PATIENCE_S = 60.0
+Attacked, Said = TypeVar("Attacked"), TypeVar("Said")
 # Longer than this no check of health waits, whatever else the machine does.
 HEALTH_S = 10.0
 
@@ -197,14 +199,19 @@ def keep_asking(port: int, seconds: float) -> list[float]:
 
 def keep_attacking(target: Target, seconds: float) -> dict[str, list[int]]:
     """All attacks at once, again and again; what each was answered."""
-    answered: dict[str, list[int]] = {attack.__name__: [] for attack, _ in ATTACKS}
+    return all_at_once([attack for attack, _ in ATTACKS], target, seconds)
+
+
+def all_at_once(attacks: Sequence[Callable[[Attacked], list[Said]]], target: Attacked, seconds: float) -> dict[str, list[Said]]:
+    """Those attacks, again and again for so long; what each was answered."""
+    answered: dict[str, list[Said]] = {attack.__name__: [] for attack in attacks}
     ends = time.monotonic() + seconds
 
-    def again(attack: Callable[[Target], list[int]]) -> None:
+    def again(attack: Callable[[Attacked], list[Said]]) -> None:
         while time.monotonic() < ends:
             answered[attack.__name__] += attack(target)
             time.sleep(0.2)
 
-    with ThreadPoolExecutor(len(ATTACKS)) as together:
-        list(together.map(again, [attack for attack, _ in ATTACKS]))
+    with ThreadPoolExecutor(len(attacks)) as together:
+        list(together.map(again, attacks))
     return answered

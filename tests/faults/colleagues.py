@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from tests.faults.attacks import all_at_once
 from tests.faults.clocked import asked
 from tests.faults.served import Served
 
@@ -196,14 +197,4 @@ ATTACKS: Sequence[tuple[Callable[[Colleague], Answers], set[int | str]]] = (
 
 def keep_attacking(her: Colleague, seconds: float) -> Mapping[str, Answers]:
     """All attacks at once, again and again; what each was answered."""
-    answered: dict[str, Answers] = {attack.__name__: [] for attack, _ in ATTACKS}
-    ends = time.monotonic() + seconds
-
-    def again(attack: Callable[[Colleague], Answers]) -> None:
-        while time.monotonic() < ends:
-            answered[attack.__name__] += attack(her)
-            time.sleep(0.2)
-
-    with ThreadPoolExecutor(len(ATTACKS)) as together:
-        list(together.map(again, [attack for attack, _ in ATTACKS]))
-    return answered
+    return all_at_once([attack for attack, _ in ATTACKS], her, seconds)

@@ -103,6 +103,12 @@ class Served:
             self.kill()
         self.output.close()
 
+    @property
+    def highest_memory(self) -> int:
+        """The most bytes that the process ever held in memory."""
+        lines = Path(f"/proc/{self.running.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
     def printed(self) -> str:
         """Everything that it wrote so far."""
         self.output.seek(0)

@@ -6,7 +6,6 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -35,12 +34,6 @@ def target_of(server: Served) -> Target:
     return Target(server.port, server.token, f"/api/v1/metrics/log-batch/{PROJECT}/e0")
 
 
-def highest_memory(server: Served) -> int:
-    """The most bytes that the process ever held in memory."""
-    lines = Path(f"/proc/{server.running.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def health_s(server: Served) -> float:
     """How long one GET /health took."""
     began = time.monotonic()
@@ -51,11 +44,11 @@ def health_s(server: Served) -> float:
 def test_each_attack_is_turned_away_and_all_together_stop_nobody(server: Served) -> None:
     clients, target = Clients(server, seed=14), target_of(server)
     quiet = [health_s(server) for _ in range(50)]
-    print(f"{highest_memory(server) / 1e6:.0f} MB at rest")
+    print(f"{server.highest_memory / 1e6:.0f} MB at rest")
     for attack, expected in ATTACKS:
-        before, began = highest_memory(server), time.monotonic()
+        before, began = server.highest_memory, time.monotonic()
         answers = set(attack(target))
-        print(f"{attack.__name__}: {sorted(answers)}, {time.monotonic() - began:.1f} s, {(highest_memory(server) - before) / 1e6:.0f} MB more")
+        print(f"{attack.__name__}: {sorted(answers)}, {time.monotonic() - began:.1f} s, {(server.highest_memory - before) / 1e6:.0f} MB more")
         assert answers, attack.__name__
         assert answers <= expected, attack.__name__
     with SPAWN.Pool(2) as pool, clients.writing(), dripping(target) as drip:
@@ -69,7 +62,7 @@ def test_each_attack_is_turned_away_and_all_together_stop_nobody(server: Served)
         assert answers_of[attack.__name__], attack.__name__
         assert set(answers_of[attack.__name__]) <= expected | {503}, attack.__name__  # together they may find no room
     drained(server)
-    memory = highest_memory(server)
+    memory = server.highest_memory
     print(f"/health: median {statistics.median(quiet):.3f} s before, {statistics.median(waits):.3f} s under attack")
     print(f"/health under attack, {len(waits)} times: 19 of 20 within {waits[len(waits) * 19 // 20]:.3f} s, {waits[-1]:.3f} s at the most")
     print(f"memory: {memory / 1e6:.0f} MB at the most; {clients.total('broken')} requests of scripts broke off")
