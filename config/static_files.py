@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.staticfiles.finders import AppDirectoriesFinder, FileSystemFinder
+from django.contrib.staticfiles.finders import AppDirectoriesFinder, BaseFinder, FileSystemFinder
 from django.http import HttpRequest
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
@@ -13,20 +13,20 @@ LEFT_OUT = ("*.map",)
 PIECE = 262_144
 
 
-class OurFiles(FileSystemFinder):
-    """Those of STATICFILES_DIRS."""
+class WithoutMaps(BaseFinder):
+    """Stands before a finder of Django's."""
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
         """Each file that is served, and `collectstatic` copies: (path, storage)."""
         return super().list([*(ignore_patterns or ()), *LEFT_OUT])
 
 
-class LibrariesFiles(AppDirectoriesFinder):
-    """Those that applications bring along."""
+class OurFiles(WithoutMaps, FileSystemFinder):
+    """Those of STATICFILES_DIRS."""
 
-    def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
-        """As above."""
-        return super().list([*(ignore_patterns or ()), *LEFT_OUT])
+
+class LibrariesFiles(WithoutMaps, AppDirectoriesFinder):
+    """Those that applications bring along."""
 
 
 class LargePieces(WhiteNoiseMiddleware):  # type: ignore[misc]  # it comes without types

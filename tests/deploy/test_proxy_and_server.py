@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ from typing import Any
 import pytest
 
 from config.errors import Unauthenticated
-from config.web.bodies.in_flight import FLIGHT, STRANGERS
 from operations.web_server import requests
 from operations.web_server.gate import Gate
 from operations.web_server.server import WebServer
 from tests.deploy.nginx import Proxy, proxied
 from tests.waiting import until
+from tests.web_servers import running
 
 LOG = "/api/v1/metrics/log-batch/digits/e"
 PIECE = b" " * 100_000
@@ -59,13 +57,8 @@ def application() -> Application:
 
 @pytest.fixture
 def server(application: Application) -> Iterator[WebServer]:
-    made = WebServer(application, socket.create_server(("127.0.0.1", 0)), threads=2, gate=TokensOnly())
-    running = threading.Thread(target=made.run)
-    running.start()
-    yield made
-    made.stop()
-    running.join(10)
-    assert FLIGHT.held == STRANGERS.held == 0
+    with running(application, TokensOnly()) as made:
+        yield made
 
 
 @pytest.fixture

@@ -33,6 +33,14 @@ def served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 
 
 @pytest.fixture
+def in_earnest(served: Callable[..., Served]) -> Served:
+    """A server that runs, and hashes passwords as slowly as in earnest: in tests it is done as quickly as can be."""
+    made = served(METRICS_FLUSH_INTERVAL="0.2", ENVIRONMENT="development")
+    made.start()
+    return made
+
+
+@pytest.fixture
 def clickhouse(tmp_path: Path) -> Iterator[ClickHouseServer]:
     """A ClickHouse server of this test's own."""
     with ClickHouseServer(tmp_path / "clickhouse") as server:

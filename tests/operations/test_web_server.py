@@ -19,6 +19,7 @@ from operations.web_server import channel, requests
 from operations.web_server.gate import Gate
 from operations.web_server.server import WebServer
 from tests.waiting import until
+from tests.web_servers import running
 
 POST = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n"
 LOG = "/api/v1/metrics/log/digits/e"
@@ -78,15 +79,9 @@ def application() -> Answering:
 @pytest.fixture
 def server(application: Answering) -> Iterator[WebServer]:
     """A server with two threads that answer."""
-    made = WebServer(application, socket.create_server(("127.0.0.1", 0)), threads=2, gate=Doorkeeper())
-    running = threading.Thread(target=made.run)
-    running.start()
-    yield made
-    application.may_go_on.set()
-    made.stop()
-    running.join(10)
-    assert not running.is_alive()
-    assert FLIGHT.held == STRANGERS.held == 0
+    with running(application, Doorkeeper()) as made:
+        yield made
+        application.may_go_on.set()
 
 
 @contextlib.contextmanager
