@@ -184,7 +184,7 @@ def test_without_the_metric_store_the_stored_verdict_stands(bob, browser_for, su
     assert browser_for(bob).get(address(supported.project, "attribution")).status_code == 200
 
 
-def test_a_claim_without_runs_says_how_they_are_linked(bob, browser_for, claim):
+def test_a_claim_without_runs_says_how_they_are_linked(store, bob, browser_for, claim):
     text = text_of(browser_for(bob).get(page_of(claim)).content.decode())
     assert "No run tests it yet" in text
     assert 'hypotheses=["wider-is-better"]' in text
